@@ -1,0 +1,1 @@
+"""Payments and refunds, whatever the provider."""

@@ -1,0 +1,148 @@
+"""Payments and refunds: their states and the one table of allowed transitions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID
+
+from madang.ports.money import Money
+from madang.ports.payment import PaymentSnapshot, RemotePaymentStatus
+
+
+class PaymentStatus(StrEnum):
+    CREATED = "created"
+    PENDING = "pending"
+    AUTHORISED = "authorised"
+    PAID = "paid"
+    PARTLY_REFUNDED = "partly_refunded"
+    REFUNDED = "refunded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    DISPUTED = "disputed"
+
+
+_S = PaymentStatus
+
+PAYMENT_TRANSITIONS: Final[Mapping[PaymentStatus, frozenset[PaymentStatus]]] = MappingProxyType(
+    {
+        _S.CREATED: frozenset(set(_S) - {_S.CREATED}),
+        _S.PENDING: frozenset(set(_S) - {_S.CREATED, _S.PENDING}),
+        _S.AUTHORISED: frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED, _S.FAILED, _S.CANCELLED, _S.EXPIRED, _S.DISPUTED}),
+        _S.PAID: frozenset({_S.PARTLY_REFUNDED, _S.REFUNDED, _S.DISPUTED}),
+        _S.PARTLY_REFUNDED: frozenset({_S.REFUNDED, _S.DISPUTED}),
+        _S.DISPUTED: frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED}),
+        # A card that was declined may be tried again in the same checkout, and providers report late: money that arrived counts.
+        _S.FAILED: frozenset({_S.PENDING, _S.AUTHORISED, _S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED, _S.CANCELLED, _S.EXPIRED}),
+        _S.CANCELLED: frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED}),
+        _S.EXPIRED: frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED}),
+        _S.REFUNDED: frozenset(),
+    }
+)
+"""From each state, the states that may follow. What is not here is ignored: an old notice never takes a payment back."""
+
+SETTLED: Final = frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED, _S.DISPUTED})
+"""Money has arrived (some or all of it may have gone back)."""
+
+OPEN: Final = frozenset({_S.CREATED, _S.PENDING, _S.AUTHORISED, _S.FAILED})
+"""Money may still arrive: the sweeper keeps asking."""
+
+
+class AmountMismatch(Exception):
+    """The provider reports another amount or currency than ours: nothing is believed, the operator is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One purchase. `purpose` names the context that sells (`"portraits"`), `subject` what is bought (`portrait:<id>`)."""
+
+    id: UUID
+    purpose: str
+    subject: str
+    amount: Money
+    provider: str
+    status: PaymentStatus
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+    reference: str | None = None
+    checkout_url: str | None = None
+    client_params: Mapping[str, Any] | None = None
+    refunded: int = 0
+    paid_at: datetime | None = None
+    method: str | None = None
+    failure: str | None = None
+
+    def settle(self, snapshot: PaymentSnapshot, now: datetime) -> "Payment":
+        """The payment after the provider's word, which counts only when it says our amount and moves forward.
+
+        Raises `AmountMismatch`.
+        """
+        self._check_amount(snapshot)
+        status = _status_of(snapshot.status)
+        refunded = max(self.refunded, snapshot.refunded.amount)
+        if status is self.status or status not in PAYMENT_TRANSITIONS[self.status]:
+            return self if refunded == self.refunded else replace(self, refunded=refunded, updated_at=now)
+        return replace(
+            self,
+            status=status,
+            reference=snapshot.reference or self.reference,
+            refunded=refunded,
+            paid_at=self.paid_at or snapshot.paid_at or (now if status in SETTLED else None),
+            method=snapshot.method or self.method,
+            failure=snapshot.failure if status is PaymentStatus.FAILED else None,
+            updated_at=now,
+        )
+
+    def _check_amount(self, snapshot: PaymentSnapshot) -> None:
+        if snapshot.amount != self.amount:
+            raise AmountMismatch(f"payment {self.id}: ours is {self.amount}, the provider says {snapshot.amount}")
+        if snapshot.refunded.currency != self.amount.currency or not 0 <= snapshot.refunded.amount <= self.amount.amount:
+            raise AmountMismatch(f"payment {self.id}: refunded {snapshot.refunded} of {self.amount}")
+
+
+def _status_of(remote: RemotePaymentStatus) -> PaymentStatus:
+    return PaymentStatus(remote.value)
+
+
+class RefundStatus(StrEnum):
+    """As an action: `unknown` is being looked up."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money going back. `key` is unique: the same reason to refund never refunds twice."""
+
+    id: UUID
+    payment_id: UUID
+    key: str
+    amount: Money
+    reason: str
+    status: RefundStatus
+    created_at: datetime
+    updated_at: datetime
+    remote_id: str | None = None
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InboxEntry:
+    """A verified webhook, stored once by provider and event id. `notice` is what the adapter read from it, as JSON."""
+
+    id: UUID
+    provider: str
+    event_id: str
+    kind: str
+    notice: Mapping[str, Any]
+    received_at: datetime
+    handled_at: datetime | None = None
+    outcome: str | None = None

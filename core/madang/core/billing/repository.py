@@ -1,0 +1,50 @@
+"""What billing asks of storage."""
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+from madang.core.billing.model import InboxEntry, Payment, Refund
+from madang.core.kernel.unit_of_work import UnitOfWork
+
+
+class PaymentRepository(Protocol):
+    async def get(self, payment_id: UUID, *, lock: bool = False) -> Payment | None:
+        """With `lock`, the row is held until the unit of work ends."""
+        ...
+
+    async def by_reference(self, provider: str, reference: str, *, lock: bool = False) -> Payment | None: ...
+
+    async def add(self, payment: Payment) -> None: ...
+
+    async def update(self, payment: Payment) -> None: ...
+
+    async def refunds(self, payment_id: UUID) -> Sequence[Refund]: ...
+
+    async def refund_by_key(self, key: str) -> Refund | None: ...
+
+    async def get_refund(self, refund_id: UUID, *, lock: bool = False) -> Refund | None: ...
+
+    async def add_refund(self, refund: Refund) -> bool:
+        """False when a refund with this key is already there; then nothing was written."""
+        ...
+
+    async def update_refund(self, refund: Refund) -> None: ...
+
+
+class InboxRepository(Protocol):
+    async def add(self, entry: InboxEntry) -> bool:
+        """False when this provider's event is already there; then nothing was written."""
+        ...
+
+    async def get(self, entry_id: UUID, *, lock: bool = False) -> InboxEntry | None: ...
+
+    async def update(self, entry: InboxEntry) -> None: ...
+
+
+class BillingUnitOfWork(UnitOfWork, Protocol):
+    @property
+    def payments(self) -> PaymentRepository: ...
+
+    @property
+    def inbox(self) -> InboxRepository: ...

@@ -1,0 +1,29 @@
+"""What a context announces, and which topics want to hear it."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact in the past tense: `billing.payment_paid`. `subject` names what it is about: `portrait:<id>`."""
+
+    name: str
+    subject: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Subscriptions:
+    """Which topics receive a message for which event; filled once, when the process is composed."""
+
+    def __init__(self) -> None:
+        self._topics: dict[str, list[str]] = defaultdict(list)
+
+    def subscribe(self, event_name: str, topic: str) -> None:
+        if topic not in self._topics[event_name]:
+            self._topics[event_name].append(topic)
+
+    def topics(self, event_name: str) -> Sequence[str]:
+        return tuple(self._topics.get(event_name, ()))
