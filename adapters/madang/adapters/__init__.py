@@ -1,0 +1,1 @@
+"""One package per provider or engine, each independent of the others."""

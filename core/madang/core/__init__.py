@@ -1,0 +1,1 @@
+"""The domain and its use cases: pure Python, standard library only."""

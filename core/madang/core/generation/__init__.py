@@ -1,0 +1,1 @@
+"""Prompts, structured output and the use of AI models."""

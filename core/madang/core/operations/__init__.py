@@ -1,0 +1,1 @@
+"""Running the deployment: invariants and their repair."""

@@ -1,0 +1,1 @@
+"""HTTP, worker and command line: they compose everything and decide nothing."""

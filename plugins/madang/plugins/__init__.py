@@ -1,0 +1,1 @@
+"""Plugin surface: hook specifications, the manager, the registry and our own plugins."""
