@@ -1,0 +1,1 @@
+"""Storage on this machine's own disk, with presigned addresses that expire and are enforced."""
