@@ -1,1 +1,1 @@
-"""PostgreSQL and Valkey from their PyPI wheels, run in a folder of ours: what `madang up` starts when nothing else is configured."""
+"""PostgreSQL and Valkey from their PyPI wheels, in a folder of ours: what `madang up` starts when nothing is configured."""

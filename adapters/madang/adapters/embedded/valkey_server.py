@@ -3,6 +3,7 @@
 It keeps nothing on disk: Redis carries wake-ups, limits and live events here, and losing all of it loses nothing.
 """
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -105,6 +106,9 @@ class EmbeddedValkey:
         if pid is not None:
             stop(pid, "valkey-server", _STOP, self._process)
         self._process = None
+        sockets = self._socket_path().parent
+        if sockets != self._folder:
+            shutil.rmtree(sockets, ignore_errors=True)
         self._lock.release()
 
     def _socket_path(self) -> Path:

@@ -1,0 +1,42 @@
+"""What every test gets: the embedded servers on demand, no network but loopback, and a steady Hypothesis."""
+
+import ipaddress
+import os
+import sys
+
+from hypothesis import HealthCheck, settings
+
+pytest_plugins = ("embedded_stack",)
+
+settings.register_profile(
+    "madang",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.register_profile("thorough", parent=settings.get_profile("madang"), derandomize=False, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "madang"))
+
+
+def _is_loopback(host: object) -> bool:
+    if not isinstance(host, str) or host in ("", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
+    """Nothing that a test runs may reach beyond this machine; unix sockets have a path for an address."""
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        host: object = arguments[1][0]
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return
+    if not _is_loopback(host):
+        raise RuntimeError(f"a test tried to reach {host!r}: tests talk to this machine only")
+
+
+sys.addaudithook(_refuse_the_network)

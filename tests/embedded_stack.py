@@ -1,0 +1,119 @@
+"""Real PostgreSQL and Valkey for the tests: started once a run; each test that asks has databases of its own."""
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+import redis.asyncio
+
+from madang.adapters.embedded.postgres_server import EmbeddedPostgres
+from madang.adapters.embedded.valkey_server import EmbeddedValkey
+
+TEMPLATE = "migrated"
+SANDBOX_ROUTES: Mapping[str, list[str]] = {
+    "text_model": ["sandbox"],
+    "image_model": ["sandbox"],
+    "payment": ["sandbox"],
+    "sms": ["sandbox"],
+    "email": ["sandbox"],
+    "chat": [],
+    "social": ["sandbox"],
+    "storage": ["local"],
+    "faces": [],
+}
+_FAST = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
+"""A test's database need not survive the machine, only its own server's death: `synchronous_commit` stays on."""
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("stack"), options=_FAST)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
+    server = EmbeddedValkey(tmp_path_factory.mktemp("stack"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: EmbeddedPostgres) -> str:
+    """The name of a database at the newest migration, which nobody connects to: what each test's database is cloned from."""
+    import asyncio
+
+    asyncio.run(_execute(postgres_server, f"CREATE DATABASE {TEMPLATE}"))
+    if find_spec("madang.adapters.postgres.migrations") is not None:
+        from madang.adapters.postgres import migrations
+
+        getattr(migrations, "upgrade", lambda url: None)(postgres_server.url(TEMPLATE))
+    asyncio.run(_execute(postgres_server, f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false"))
+    return TEMPLATE
+
+
+@pytest.fixture
+async def database_url(postgres_server: EmbeddedPostgres, migrated_template: str) -> AsyncIterator[str]:
+    """A migrated database of this test's own, dropped afterwards whoever is still connected."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    await _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {migrated_template} STRATEGY file_copy")
+    yield postgres_server.url(name)
+    await _execute(postgres_server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def empty_database_url(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    """A database without any migration."""
+    name = f"empty_{os.getpid()}_{next(_numbers)}"
+    await _execute(postgres_server, f"CREATE DATABASE {name} STRATEGY file_copy")
+    yield postgres_server.url(name)
+    await _execute(postgres_server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def redis_url(redis_server: EmbeddedValkey) -> AsyncIterator[str]:
+    """A logical database of this test's own, empty."""
+    url = redis_server.url(next(_numbers) % 64)
+    client = redis.asyncio.from_url(url)
+    try:
+        await client.flushdb()
+        yield url
+    finally:
+        await client.aclose()
+
+
+@pytest.fixture
+def make_settings(database_url: str, redis_url: str, tmp_path: Path) -> Callable[..., Any]:
+    """`make_settings(lease_seconds=2)`: settings of a deployment on this test's stack, with sandbox routes named."""
+
+    def make(**changes: Any) -> Any:
+        from madang.entrypoints.settings import Settings
+
+        values: dict[str, Any] = {
+            "database_url": database_url,
+            "redis_url": redis_url,
+            "data_dir": tmp_path / "madang",
+            "routes": dict(SANDBOX_ROUTES),
+            "secret_key": "test-key-not-secret-test-key-not-secret",
+        }
+        return Settings(**{**values, **changes})
+
+    return make
+
+
+async def _execute(server: EmbeddedPostgres, statement: str) -> None:
+    connection = await asyncpg.connect(server.url("postgres"))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
