@@ -1,0 +1,1 @@
+"""Phone numbers with the library `phonenumbers`."""
