@@ -21,10 +21,14 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class FaceDetectorCapabilities:
+    """`max_pixels`: a larger picture is refused with `Rejected(reason="invalid_picture")`."""
+
     max_pixels: int = 50_000_000
 
 
 class FaceDetector(Provider, Protocol):
+    """Finds faces, tells nobody apart. Looking twice at the same picture has no effect outside."""
+
     @property
     def capabilities(self) -> FaceDetectorCapabilities: ...
 

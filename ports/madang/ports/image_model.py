@@ -53,7 +53,8 @@ class RemotePicture:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the provider says of a prediction now. `error` says why it failed; `retryable` whether the same input may yet succeed."""
+    """What the provider says of a prediction now. `error` says why it failed; `retryable` whether the same input may
+    yet succeed."""
 
     id: str
     status: PredictionStatus
@@ -78,13 +79,16 @@ class ImageModelCapabilities:
 
 
 class ImageModel(Provider, Protocol):
+    """An image model whose predictions cost money: what was bought is looked up by key or by id, never bought again."""
+
     @property
     def capabilities(self) -> ImageModelCapabilities: ...
 
     async def start(self, request: PictureRequest) -> Prediction:
         """Buy a prediction; a provider that works at once answers it finished.
 
-        Raises `Unavailable`, `RateLimited`, `Rejected` (`content_policy`, `invalid_request`), `OutcomeUnknown`, `Misconfigured`.
+        Raises `Unavailable`, `RateLimited`, `Rejected` (`content_policy`, `invalid_request`), `OutcomeUnknown`,
+        `Misconfigured`.
         """
         ...
 
@@ -93,7 +97,8 @@ class ImageModel(Provider, Protocol):
         ...
 
     async def find(self, idempotency_key: str) -> Prediction | None:
-        """The prediction bought with this key, or None when there surely is none; `Unsupported` unless `capabilities.finds_by_key`."""
+        """The prediction bought with this key, or None when there surely is none; `Unsupported` unless
+        `capabilities.finds_by_key`."""
         ...
 
     async def cancel(self, prediction_id: str) -> Prediction:

@@ -49,7 +49,8 @@ class CheckoutRequest:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """Where to send the person: a `url`, or `client_params` for the provider's browser SDK. `reference` may only come at confirmation."""
+    """Where to send the person: a `url`, or `client_params` for the provider's browser SDK. `reference` may only come
+    at confirmation."""
 
     url: str | None
     reference: str | None = None
@@ -84,6 +85,8 @@ class PaymentSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class RefundRequest:
+    """Give back `amount` of a payment. The same `idempotency_key` never refunds twice where `capabilities.idempotent`."""
+
     reference: str
     amount: Money
     reason: str
@@ -92,6 +95,8 @@ class RefundRequest:
 
 
 class RemoteRefundStatus(StrEnum):
+    """A remote status that an adapter does not know is `PENDING`, never a success."""
+
     PENDING = "pending"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -99,6 +104,8 @@ class RemoteRefundStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RefundSnapshot:
+    """What the provider says of one refund now."""
+
     id: str
     status: RemoteRefundStatus
     amount: Money
@@ -107,8 +114,9 @@ class RefundSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class PaymentNotice:
-    """One verified webhook. `event_id` is unique at the provider and dedupes deliveries; `snapshot` is there only when the notice
-    itself proves the state (a signed body); without it the caller asks by `fetch`. A notice about something else has no reference."""
+    """One verified webhook. `event_id` is unique at the provider and dedupes deliveries; `snapshot` is there only when
+    the notice itself proves the state (a signed body); without it the caller asks by `fetch`. A notice about something
+    else has no reference."""
 
     event_id: str
     kind: str
@@ -120,6 +128,8 @@ class PaymentNotice:
 
 
 class RemoteSubscriptionStatus(StrEnum):
+    """A remote status that an adapter does not know is `PENDING`, never `ACTIVE`."""
+
     PENDING = "pending"
     TRIALING = "trialing"
     ACTIVE = "active"
@@ -130,7 +140,8 @@ class RemoteSubscriptionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SubscribeRequest:
-    """Start a subscription of `price_reference` (the provider's own price or plan) for a customer; billing-key providers take `client_key`."""
+    """Start a subscription of `price_reference` (the provider's own price or plan) for a customer; billing-key
+    providers take `client_key`."""
 
     subscription_id: str
     price_reference: str
@@ -147,6 +158,8 @@ class SubscribeRequest:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionSnapshot:
+    """What the provider says of a subscription now; `current_period_end` is when it is charged next."""
+
     reference: str
     status: RemoteSubscriptionStatus
     price_reference: str
@@ -165,6 +178,8 @@ class SubscriptionStart:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSubscriptionRequest:
+    """Move to another price; `prorate` asks the provider to settle the running period."""
+
     reference: str
     price_reference: str
     prorate: bool
@@ -174,6 +189,8 @@ class ChangeSubscriptionRequest:
 
 @dataclass(frozen=True, slots=True)
 class CancelSubscriptionRequest:
+    """End at the end of the paid period, or now."""
+
     reference: str
     at_period_end: bool
     idempotency_key: str
@@ -190,7 +207,8 @@ class PaymentPage:
 
 @dataclass(frozen=True, slots=True)
 class PaymentCapabilities:
-    """`currencies` empty means any. `finds_by_payment_id`: `find` works. `signed_webhooks`: the notice's body can be believed."""
+    """`currencies` empty means any. `finds_by_payment_id`: `find` works. `signed_webhooks`: the notice's body can be
+    believed."""
 
     currencies: frozenset[str] = frozenset()
     confirms: bool = False
@@ -222,7 +240,8 @@ class PaymentGateway(Provider, Protocol):
         ...
 
     async def find(self, payment_id: str) -> PaymentSnapshot | None:
-        """The payment by our id, None when the provider surely has none; `Unsupported` unless `capabilities.finds_by_payment_id`."""
+        """The payment by our id, None when the provider surely has none; `Unsupported` unless
+        `capabilities.finds_by_payment_id`."""
         ...
 
     async def refund(self, request: RefundRequest) -> RefundSnapshot:
@@ -234,18 +253,25 @@ class PaymentGateway(Provider, Protocol):
         ...
 
     def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
-        """Verify and read one delivery. Raises `SignatureInvalid`; event kinds that it does not know give a notice without reference."""
+        """Verify and read one delivery. Raises `SignatureInvalid`; event kinds that it does not know give a notice
+        without reference."""
         ...
 
     async def subscribe(self, request: SubscribeRequest) -> SubscriptionStart:
         """`Unsupported` unless `capabilities.subscriptions`, as for the three below."""
         ...
 
-    async def fetch_subscription(self, reference: str) -> SubscriptionSnapshot: ...
+    async def fetch_subscription(self, reference: str) -> SubscriptionSnapshot:
+        """The subscription now. Raises `Rejected(reason="not_found")`."""
+        ...
 
-    async def change_subscription(self, request: ChangeSubscriptionRequest) -> SubscriptionSnapshot: ...
+    async def change_subscription(self, request: ChangeSubscriptionRequest) -> SubscriptionSnapshot:
+        """Change the price, and answer the subscription as it is then."""
+        ...
 
-    async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot: ...
+    async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
+        """Cancel, and answer the subscription as it is then; one that already ended is answered as it ended."""
+        ...
 
     async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
         """For reconciliation; `Unsupported` unless `capabilities.lists_payments`."""

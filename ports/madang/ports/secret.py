@@ -6,7 +6,8 @@ from typing import final
 
 @final
 class Secret:
-    """A key, token or password. It never appears in `repr`, `str`, f-strings, logs or pickles; `reveal()` is the one way out."""
+    """A key, token or password. It never appears in `repr`, `str`, f-strings, logs or pickles; `reveal()` is the one
+    way out."""
 
     __slots__ = ("_value",)
 

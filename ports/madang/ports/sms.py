@@ -32,6 +32,8 @@ class SmsStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SmsReceipt:
+    """One message at the provider: its id there, what became of it, and the provider's words when it failed."""
+
     id: str
     status: SmsStatus
     error: str | None = None
@@ -48,13 +50,16 @@ class SmsCapabilities:
 
 
 class SmsSender(Provider, Protocol):
+    """Sends text messages. What was sent cannot be called back: an unknown outcome is looked up, never sent again."""
+
     @property
     def capabilities(self) -> SmsCapabilities: ...
 
     async def send(self, request: SmsRequest) -> SmsReceipt:
         """Hand over one message.
 
-        Raises `Unavailable`, `RateLimited`, `Rejected` (`invalid_recipient`, `too_long`, `blocked`), `OutcomeUnknown`, `Misconfigured`.
+        Raises `Unavailable`, `RateLimited`, `Rejected` (`invalid_recipient`, `too_long`, `blocked`), `OutcomeUnknown`,
+        `Misconfigured`.
         """
         ...
 
@@ -63,5 +68,6 @@ class SmsSender(Provider, Protocol):
         ...
 
     async def find(self, idempotency_key: str) -> SmsReceipt | None:
-        """The message sent with this key, or None when there surely is none; `Unsupported` unless `capabilities.finds_by_key`."""
+        """The message sent with this key, or None when there surely is none; `Unsupported` unless
+        `capabilities.finds_by_key`."""
         ...

@@ -12,7 +12,8 @@ from madang.ports.provider import Provider
 class PutObject:
     """Store `body` under `key`, replacing what is there. Putting the same key and body again changes nothing.
 
-    Keys are slash-separated, relative, without `.` or `..` parts, ≤ 1024 bytes of UTF-8. `size` is required with a streamed body.
+    Keys are slash-separated, relative, without `.` or `..` parts, ≤ 1024 bytes of UTF-8. `size` is required with a
+    streamed body.
     """
 
     key: str
@@ -109,6 +110,8 @@ class StorageCapabilities:
 
 
 class Storage(Provider, Protocol):
+    """A store of objects by key. Putting the same bytes again and deleting what is gone change nothing."""
+
     @property
     def capabilities(self) -> StorageCapabilities: ...
 
@@ -132,9 +135,13 @@ class Storage(Provider, Protocol):
         """Objects whose key starts with `prefix`."""
         ...
 
-    async def presign_get(self, request: PresignGet) -> PresignedRequest: ...
+    async def presign_get(self, request: PresignGet) -> PresignedRequest:
+        """An address that reads one object until it expires. Made locally: it does not say whether the object is there."""
+        ...
 
-    async def presign_put(self, request: PresignPut) -> PresignedRequest: ...
+    async def presign_put(self, request: PresignPut) -> PresignedRequest:
+        """An address that writes one object until it expires; `Unsupported` unless `capabilities.presigned_put`."""
+        ...
 
     async def presign_post(self, request: PresignPut) -> PresignedRequest:
         """A form upload; `Unsupported` unless `capabilities.presigned_post`."""

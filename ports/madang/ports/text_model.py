@@ -10,6 +10,8 @@ from madang.ports.provider import Provider
 
 
 class Role(StrEnum):
+    """Who speaks in a `PromptMessage`."""
+
     SYSTEM = "system"
     USER = "user"
     ASSISTANT = "assistant"
@@ -53,6 +55,8 @@ class TextRequest:
 
 
 class FinishReason(StrEnum):
+    """Why the answer ended; `LENGTH` means that it was cut off at `max_output_tokens`."""
+
     STOP = "stop"
     LENGTH = "length"
     CONTENT_POLICY = "content_policy"
@@ -90,6 +94,8 @@ class TextChunk:
 
 @dataclass(frozen=True, slots=True)
 class TextModelCapabilities:
+    """What the model can do: callers ask this before they send a schema, pictures, a seed or a temperature."""
+
     json_schema: bool = True
     vision: bool = True
     streaming: bool = False

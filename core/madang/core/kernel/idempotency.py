@@ -12,7 +12,8 @@ from uuid import UUID
 
 
 class ClaimOutcome(StrEnum):
-    """`CLAIMED`: go on. `REPLAY`: answer what `answer` holds. `IN_PROGRESS`: another request has it. `REUSED`: same key, other body."""
+    """`CLAIMED`: go on. `REPLAY`: answer what `answer` holds. `IN_PROGRESS`: another request has it. `REUSED`: same
+    key, other body."""
 
     CLAIMED = "claimed"
     REPLAY = "replay"

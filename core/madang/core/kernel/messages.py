@@ -18,7 +18,6 @@ from uuid import UUID
 
 from madang.ports.errors import Misconfigured, PortError, RateLimited, Rejected, SignatureInvalid, Unsupported
 
-
 U = TypeVar("U")
 U_contra = TypeVar("U_contra", contravariant=True)
 
@@ -61,7 +60,8 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A kind of work. `time_limit` is in seconds for one try; `max_crashes` is how often its worker may die before it is given up."""
+    """A kind of work. `time_limit` is in seconds for one try; `max_crashes` is how often its worker may die before it
+    is given up."""
 
     name: str
     lane: Lane = Lane.SHORT
@@ -72,8 +72,9 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """Work to be recorded. `key` makes it unique for ever (a second one with the same key is dropped); `subject` (`portrait:<id>`)
-    is for people and for purging; `due_at` None means now. The payload is JSON and holds ids, not personal data."""
+    """Work to be recorded. `key` makes it unique for ever (a second one with the same key is dropped); `subject`
+    (`portrait:<id>`) is for people and for purging; `due_at` None means now. The payload is JSON and holds ids, not
+    personal data."""
 
     topic: str
     payload: Mapping[str, Any] = field(default_factory=dict)
@@ -84,7 +85,8 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A claimed message. `attempt` counts claims from 1, `failures` the tries that ended in an error; `request_id` came from the edge."""
+    """A claimed message. `attempt` counts claims from 1, `failures` the tries that ended in an error; `request_id`
+    came from the edge."""
 
     id: UUID
     topic: str
@@ -135,7 +137,8 @@ class GiveUp(Protocol[U_contra]):
 
 @dataclass(frozen=True, slots=True)
 class Handler(Generic[U]):
-    """A topic with what does its work: exactly one of `handle` and `run`, and what compensates when it is given up (same commit as "dead")."""
+    """A topic with what does its work: exactly one of `handle` and `run`, and what compensates when it is given up
+    (same commit as "dead")."""
 
     topic: Topic
     handle: Callable[[U, Message], Awaitable[None]] | None = None

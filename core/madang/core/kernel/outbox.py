@@ -72,7 +72,8 @@ class Outbox(Protocol[U_co]):
         ...
 
     def step(self, leased: Leased) -> AbstractAsyncContextManager[U_co]:
-        """A unit of work that commits only while the lease is ours, else raises `LeaseLost`. Messages sent in it carry the request id."""
+        """A unit of work that commits only while the lease is ours, else raises `LeaseLost`. Messages sent in it carry
+        the request id."""
         ...
 
     def finish(self, leased: Leased) -> AbstractAsyncContextManager[U_co]:
@@ -96,5 +97,6 @@ class Outbox(Protocol[U_co]):
     async def get(self, message_id: UUID) -> MessageRow | None: ...
 
     async def revive(self, message_id: UUID) -> bool:
-        """Make a dead (or waiting) message due now, with fresh failure and crash counts; False when it is not dead or waiting."""
+        """Make a dead (or waiting) message due now, with fresh failure and crash counts; False when it is not dead or
+        waiting."""
         ...

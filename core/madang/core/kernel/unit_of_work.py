@@ -32,5 +32,3 @@ class UnitOfWorkFactory(Protocol[U_co]):
     """Opens a unit of work: `async with units() as uow: …`."""
 
     def __call__(self) -> AbstractAsyncContextManager[U_co]: ...
-
-

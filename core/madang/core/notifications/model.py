@@ -19,7 +19,8 @@ class NotificationStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """`key` is unique: one reason to write, one message. Recipient and text are encrypted, and emptied when the subject is purged."""
+    """`key` is unique: one reason to write, one message. Recipient and text are encrypted, and emptied when the
+    subject is purged."""
 
     id: UUID
     key: str

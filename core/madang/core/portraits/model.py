@@ -58,7 +58,8 @@ class FailureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file of the job in the storage: `sha256` is lower-case hex, `size` in bytes, the picture's `width` and `height` in pixels."""
+    """A file of the job in the storage: `sha256` is lower-case hex, `size` in bytes, the picture's `width` and
+    `height` in pixels."""
 
     key: str
     content_type: str
@@ -170,7 +171,8 @@ class DeletedObject:
 
 @dataclass(frozen=True, slots=True)
 class DeletionReceipt:
-    """What was deleted, when, and the hashes; `digest` is the SHA-256 over the canonical JSON of the rest, so it can be checked."""
+    """What was deleted, when, and the hashes; `digest` is the SHA-256 over the canonical JSON of the rest, so it can
+    be checked."""
 
     id: UUID
     subject: str
@@ -184,7 +186,8 @@ class DeletionReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """One job. `account` is who ordered (a keyed hash for the anonymous buyer); `photo`, phone and results are gone once expired.
+    """One job. `account` is who ordered (a keyed hash for the anonymous buyer); `photo`, phone and results are gone
+    once expired.
 
     `purged_at` is set in the commit that removed the last row with personal data.
     """

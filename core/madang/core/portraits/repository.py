@@ -27,7 +27,8 @@ class PortraitRepository(Protocol):
     async def by_client_reference(self, account: str, client_reference: str) -> Portrait | None: ...
 
     async def add(self, portrait: Portrait) -> None:
-        """Raises `AlreadyExists` (with the first one's `id`) when the account's client reference is taken, also by a concurrent request."""
+        """Raises `AlreadyExists` (with the first one's `id`) when the account's client reference is taken, also by a
+        concurrent request."""
         ...
 
     async def update(self, portrait: Portrait) -> None:
@@ -53,8 +54,8 @@ class PortraitRepository(Protocol):
     async def survey(self, portrait_id: UUID) -> Survey | None: ...
 
     async def purge(self, portrait_id: UUID, *, now: datetime) -> dict[str, int]:
-        """Remove every row and column with personal data of this job: pictures, report, attempts, survey, photo, phone, account,
-        client reference. Sets `purged_at`. Answers how many rows of which table were removed or emptied."""
+        """Remove every row and column with personal data of this job: pictures, report, attempts, survey, photo,
+        phone, account, client reference. Sets `purged_at`. Answers how many rows of which table were removed or emptied."""
         ...
 
 
