@@ -1,0 +1,116 @@
+"""A payment gateway whose checkout is a page of ours and whose webhooks are signed like the real ones."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from madang.adapters.sandbox import capabilities, payments, webhooks
+from madang.adapters.sandbox.gate import NAME
+from madang.adapters.sandbox.provider import SandboxProvider, unsupported
+from madang.ports.errors import Rejected, SignatureInvalid
+from madang.ports.payment import (
+    CancelSubscriptionRequest,
+    ChangeSubscriptionRequest,
+    Checkout,
+    CheckoutRequest,
+    ConfirmRequest,
+    PaymentCapabilities,
+    PaymentNotice,
+    PaymentPage,
+    PaymentSnapshot,
+    RefundRequest,
+    RefundSnapshot,
+    SubscribeRequest,
+    SubscriptionSnapshot,
+    SubscriptionStart,
+)
+from madang.ports.webhook import WebhookRequest
+
+PAGE: Final = 100
+
+
+class SandboxPaymentGateway(SandboxProvider):
+    """Fulfils `PaymentGateway`; money is numbers in the sandbox's world."""
+
+    @property
+    def capabilities(self) -> PaymentCapabilities:
+        return capabilities.PAYMENT
+
+    async def open_checkout(self, request: CheckoutRequest) -> Checkout:
+        if request.amount.amount <= 0:
+            raise Rejected(
+                "an amount is more than nothing", reason="invalid_request", provider=NAME, operation="payment.open_checkout"
+            )
+        payment = await self._gate.effect(
+            "payment.open_checkout",
+            request.idempotency_key,
+            lambda c, knobs: payments.open_checkout(c, knobs, request),
+            request.timeout,
+        )
+        return Checkout(
+            url=f"{self._context.base_url}/sandbox/checkout/{payment.reference}",
+            reference=payment.reference,
+            expires_at=datetime.fromtimestamp(payment.expires_at, UTC) if payment.expires_at else None,
+        )
+
+    async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:
+        raise unsupported("payment.confirm")
+
+    async def fetch(self, reference: str) -> PaymentSnapshot:
+        return await self._gate.query("payment.fetch", reference, lambda c, knobs: payments.get(c, knobs, reference).snapshot())
+
+    async def find(self, payment_id: str) -> PaymentSnapshot | None:
+        found = await self._gate.query("payment.find", payment_id, lambda c, knobs: payments.find(c, knobs, payment_id))
+        return found.snapshot() if found else None
+
+    async def refund(self, request: RefundRequest) -> RefundSnapshot:
+        return await self._gate.effect(
+            "payment.refund", request.idempotency_key, lambda c, knobs: payments.refund(c, knobs, request), request.timeout
+        )
+
+    async def find_refund(self, reference: str, idempotency_key: str) -> RefundSnapshot | None:
+        return await self._gate.query(
+            "payment.find_refund", idempotency_key, lambda c, _: payments.find_refund(c, reference, idempotency_key)
+        )
+
+    def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
+        event_id, body = webhooks.verified(webhooks.signing_secret(self._settings, self._context), request)
+        kind, data = str(body.get("type", "")), body["data"]
+        occurred_at = _when(body.get("timestamp"))
+        if not kind.startswith("payment."):
+            return (PaymentNotice(event_id, kind, occurred_at),)
+        try:
+            snapshot = payments.snapshot_of(data)
+        except (KeyError, TypeError, ValueError) as error:
+            raise SignatureInvalid(
+                "the event's payment cannot be read", provider=NAME, operation="payment.read_webhook"
+            ) from error
+        return (PaymentNotice(event_id, kind, occurred_at, snapshot.reference, snapshot.payment_id, snapshot=snapshot),)
+
+    async def subscribe(self, request: SubscribeRequest) -> SubscriptionStart:
+        raise unsupported("payment.subscribe")
+
+    async def fetch_subscription(self, reference: str) -> SubscriptionSnapshot:
+        raise unsupported("payment.fetch_subscription")
+
+    async def change_subscription(self, request: ChangeSubscriptionRequest) -> SubscriptionSnapshot:
+        raise unsupported("payment.change_subscription")
+
+    async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
+        raise unsupported("payment.cancel_subscription")
+
+    async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
+        found = await self._gate.query(
+            "payment.list_payments",
+            cursor or "",
+            lambda c, _: payments.listed(c, since.timestamp(), until.timestamp(), cursor, PAGE + 1),
+        )
+        page = found[:PAGE]
+        return PaymentPage([payment.snapshot() for payment in page], page[-1].reference if len(found) > PAGE else None)
+
+
+def _when(value: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
