@@ -1,0 +1,1 @@
+"""The same read and the same jobs, written by other means."""
