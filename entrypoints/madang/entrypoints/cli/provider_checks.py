@@ -1,0 +1,20 @@
+"""Asking a provider whether it works, without trusting it to answer."""
+
+import asyncio
+from collections.abc import Callable
+
+from madang.entrypoints.logs import without_credentials
+from madang.ports.provider import Provider
+
+_SECONDS = 10.0
+
+
+async def problem_of(build: Callable[[], Provider]) -> str:
+    """Empty when it works; else what is wrong. A provider that hangs or raises anything at all is told like any other."""
+    try:
+        health = await asyncio.wait_for(build().check(), _SECONDS)
+    except TimeoutError:
+        return f"no answer within {_SECONDS:.0f} s"
+    except Exception as error:  # noqa: BLE001 - a plugin may raise whatever it likes; the operator wants to read it
+        return without_credentials(f"{type(error).__name__}: {error}")
+    return "" if health.reachable else health.detail or "not reachable"

@@ -1,0 +1,109 @@
+"""One child process: started, its output collected, started again when it dies, drained when it must stop."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from madang.entrypoints.supervisor.lineage import for_child
+from madang.entrypoints.supervisor.restarts import Restarts
+
+logger = structlog.stdlib.get_logger("madang.supervisor")
+_LINE_LIMIT = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """What to run. `drain` is how many seconds it has to finish its work after SIGTERM."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    drain: float = 20.0
+
+
+class Flapping(Exception):
+    """The process dies again and again: a person must look."""
+
+
+class Child:
+    """`run` until `stop`; what it writes goes to `output(name, line)`."""
+
+    def __init__(self, spec: ChildSpec, output: Callable[[str, str], None], restarts: Restarts | None = None) -> None:
+        self.spec = spec
+        self._output = output
+        self._restarts = restarts or Restarts()
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = asyncio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    async def run(self) -> None:
+        """Raises `Flapping` when it cannot be kept alive."""
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            code = await self._once()
+            if self._stopping.is_set():
+                return
+            delay = self._restarts.delay_after(time.monotonic() - started)
+            if delay is None:
+                raise Flapping(
+                    f"the {self.spec.name} died {self._restarts.deaths} times in a row, the last time with exit code {code}"
+                )
+            logger.warning("child died, starting it again", child=self.spec.name, exit_code=code, delay=delay)
+            await self._pause(delay)
+
+    async def stop(self) -> None:
+        """SIGTERM, time to drain, then SIGKILL."""
+        self._stopping.set()
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), self.spec.drain)
+        except TimeoutError:
+            logger.error("child did not drain in time and is killed", child=self.spec.name, seconds=self.spec.drain)
+            process.kill()
+            await process.wait()
+
+    def kill(self) -> None:
+        """At once, without draining: what it had in hand is due again when its leases end."""
+        self._stopping.set()
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    async def _once(self) -> int:
+        self._process = await asyncio.create_subprocess_exec(
+            *self.spec.command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=for_child(self.spec.environment),
+            start_new_session=True,
+            limit=_LINE_LIMIT,
+        )
+        if self._process.stdout is not None:
+            await self._collect(self._process.stdout)
+        return await self._process.wait()
+
+    async def _collect(self, stream: asyncio.StreamReader) -> None:
+        while True:
+            try:
+                line = await stream.readline()
+            except ValueError:
+                continue  # a line beyond the limit is dropped, the next ones are not
+            if not line:
+                return
+            self._output(self.spec.name, line.decode(errors="replace").rstrip("\n"))
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
