@@ -1,0 +1,1 @@
+"""Photos and renditions with the library Pillow."""
