@@ -1,0 +1,62 @@
+"""The inbox in PostgreSQL: what providers told us, each once."""
+
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from madang.adapters.postgres.database import Connection
+from madang.adapters.postgres.statements import affected, insert, select, update
+from madang.core.billing.model import InboxEntry
+from madang.core.kernel.errors import NotFound
+
+_COLUMNS: Final = ("id", "provider", "event_id", "kind", "notice", "received_at", "handled_at", "outcome")
+_ADD: Final = insert("inbox", _COLUMNS, on_conflict="ON CONFLICT (provider, event_id) DO NOTHING")
+_GET: Final = select("inbox", _COLUMNS, "id = $1")
+_LOCK: Final = select("inbox", _COLUMNS, "id = $1", lock=True)
+_UPDATE: Final = update("inbox", _COLUMNS)
+
+
+class PostgresInbox:
+    """Fulfils `InboxRepository`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def add(self, entry: InboxEntry) -> bool:
+        return affected(await self._connection.execute(_ADD, *_values(entry))) == 1
+
+    async def get(self, entry_id: UUID, *, lock: bool = False) -> InboxEntry | None:
+        row = await self._connection.fetchrow(_LOCK if lock else _GET, entry_id)
+        return None if row is None else _entry(row)
+
+    async def update(self, entry: InboxEntry) -> None:
+        """Raises `NotFound` when there is no such entry."""
+        if not affected(await self._connection.execute(_UPDATE, *_values(entry))):
+            raise NotFound("no such inbox entry")
+
+
+def _entry(row: asyncpg.Record) -> InboxEntry:
+    return InboxEntry(
+        id=row["id"],
+        provider=row["provider"],
+        event_id=row["event_id"],
+        kind=row["kind"],
+        notice=row["notice"],
+        received_at=row["received_at"],
+        handled_at=row["handled_at"],
+        outcome=row["outcome"],
+    )
+
+
+def _values(entry: InboxEntry) -> tuple[Any, ...]:
+    return (
+        entry.id,
+        entry.provider,
+        entry.event_id,
+        entry.kind,
+        entry.notice,
+        entry.received_at,
+        entry.handled_at,
+        entry.outcome,
+    )

@@ -1,0 +1,171 @@
+"""Payments and refunds in PostgreSQL."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from madang.adapters.postgres.database import Connection
+from madang.adapters.postgres.statements import affected, insert, select, update
+from madang.core.billing.model import Payment, PaymentStatus, Refund, RefundStatus
+from madang.core.kernel.errors import NotFound
+from madang.ports.money import Money
+
+_COLUMNS: Final = (
+    "id",
+    "purpose",
+    "subject",
+    "amount",
+    "currency",
+    "provider",
+    "status",
+    "created_at",
+    "updated_at",
+    "expires_at",
+    "reference",
+    "checkout_url",
+    "client_params",
+    "refunded",
+    "paid_at",
+    "method",
+    "failure",
+)
+_REFUND_COLUMNS: Final = (
+    "id",
+    "payment_id",
+    "key",
+    "amount",
+    "currency",
+    "reason",
+    "status",
+    "created_at",
+    "updated_at",
+    "remote_id",
+    "failure",
+)
+_GET: Final = {lock: select("payments", _COLUMNS, "id = $1", lock=lock) for lock in (False, True)}
+_BY_REFERENCE: Final = {
+    lock: select("payments", _COLUMNS, "provider = $1 AND reference = $2", lock=lock) for lock in (False, True)
+}
+_ADD: Final = insert("payments", _COLUMNS)
+_UPDATE: Final = update("payments", _COLUMNS)
+_REFUNDS: Final = select("refunds", _REFUND_COLUMNS, "payment_id = $1 ORDER BY created_at, id")
+_REFUND_BY_KEY: Final = select("refunds", _REFUND_COLUMNS, "key = $1")
+_GET_REFUND: Final = {lock: select("refunds", _REFUND_COLUMNS, "id = $1", lock=lock) for lock in (False, True)}
+_ADD_REFUND: Final = insert("refunds", _REFUND_COLUMNS, on_conflict="ON CONFLICT (key) DO NOTHING")
+_UPDATE_REFUND: Final = update("refunds", _REFUND_COLUMNS)
+
+
+class PostgresPayments:
+    """Fulfils `PaymentRepository`; `update` and `update_refund` raise `NotFound` when there is no such row."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def get(self, payment_id: UUID, *, lock: bool = False) -> Payment | None:
+        row = await self._connection.fetchrow(_GET[lock], payment_id)
+        return None if row is None else _payment(row)
+
+    async def by_reference(self, provider: str, reference: str, *, lock: bool = False) -> Payment | None:
+        row = await self._connection.fetchrow(_BY_REFERENCE[lock], provider, reference)
+        return None if row is None else _payment(row)
+
+    async def add(self, payment: Payment) -> None:
+        await self._connection.execute(_ADD, *_values(payment))
+
+    async def update(self, payment: Payment) -> None:
+        if not affected(await self._connection.execute(_UPDATE, *_values(payment))):
+            raise NotFound("no such payment")
+
+    async def refunds(self, payment_id: UUID) -> Sequence[Refund]:
+        return [_refund(row) for row in await self._connection.fetch(_REFUNDS, payment_id)]
+
+    async def refund_by_key(self, key: str) -> Refund | None:
+        row = await self._connection.fetchrow(_REFUND_BY_KEY, key)
+        return None if row is None else _refund(row)
+
+    async def get_refund(self, refund_id: UUID, *, lock: bool = False) -> Refund | None:
+        row = await self._connection.fetchrow(_GET_REFUND[lock], refund_id)
+        return None if row is None else _refund(row)
+
+    async def add_refund(self, refund: Refund) -> bool:
+        return affected(await self._connection.execute(_ADD_REFUND, *_refund_values(refund))) == 1
+
+    async def update_refund(self, refund: Refund) -> None:
+        if not affected(await self._connection.execute(_UPDATE_REFUND, *_refund_values(refund))):
+            raise NotFound("no such refund")
+
+
+def _payment(row: asyncpg.Record) -> Payment:
+    return Payment(
+        id=row["id"],
+        purpose=row["purpose"],
+        subject=row["subject"],
+        amount=Money(row["amount"], row["currency"]),
+        provider=row["provider"],
+        status=PaymentStatus(row["status"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        expires_at=row["expires_at"],
+        reference=row["reference"],
+        checkout_url=row["checkout_url"],
+        client_params=row["client_params"],
+        refunded=row["refunded"],
+        paid_at=row["paid_at"],
+        method=row["method"],
+        failure=row["failure"],
+    )
+
+
+def _values(payment: Payment) -> tuple[Any, ...]:
+    return (
+        payment.id,
+        payment.purpose,
+        payment.subject,
+        payment.amount.amount,
+        payment.amount.currency,
+        payment.provider,
+        payment.status.value,
+        payment.created_at,
+        payment.updated_at,
+        payment.expires_at,
+        payment.reference,
+        payment.checkout_url,
+        payment.client_params,
+        payment.refunded,
+        payment.paid_at,
+        payment.method,
+        payment.failure,
+    )
+
+
+def _refund(row: asyncpg.Record) -> Refund:
+    return Refund(
+        id=row["id"],
+        payment_id=row["payment_id"],
+        key=row["key"],
+        amount=Money(row["amount"], row["currency"]),
+        reason=row["reason"],
+        status=RefundStatus(row["status"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        remote_id=row["remote_id"],
+        failure=row["failure"],
+    )
+
+
+def _refund_values(refund: Refund) -> tuple[Any, ...]:
+    return (
+        refund.id,
+        refund.payment_id,
+        refund.key,
+        refund.amount.amount,
+        refund.amount.currency,
+        refund.reason,
+        refund.status.value,
+        refund.created_at,
+        refund.updated_at,
+        refund.remote_id,
+        refund.failure,
+    )

@@ -1,0 +1,186 @@
+"""One PostgreSQL transaction: repositories, outgoing messages, and what must be checked last."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from types import TracebackType
+from typing import Self
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from madang.adapters.postgres.actions import PostgresActions
+from madang.adapters.postgres.database import Connection, Database
+from madang.adapters.postgres.failures import CommitOutcomeUnknown, is_connection_failure, of_transaction
+from madang.adapters.postgres.inbox import PostgresInbox
+from madang.adapters.postgres.knowledge_base import PostgresKnowledgeBase
+from madang.adapters.postgres.notifications import PostgresNotifications
+from madang.adapters.postgres.outgoing import Outgoing, write_messages
+from madang.adapters.postgres.payments import PostgresPayments
+from madang.adapters.postgres.portraits import PostgresPortraits
+from madang.adapters.postgres.receipts import PostgresReceipts
+from madang.adapters.postgres.work import PostgresWork
+from madang.core.kernel.events import Event, Subscriptions
+from madang.core.kernel.messages import NewMessage, Topic
+from madang.core.kernel.unit_of_work import UnitOfWorkFactory
+from madang.core.portraits.repository import PortraitsUnitOfWork
+
+BeforeCommit = Callable[[Connection], Awaitable[None]]
+
+
+class PostgresUnitOfWork:
+    """Fulfils the unit of work of every context; opened by `async with`, once.
+
+    What happens on leaving without an exception, all in the one transaction:
+
+    1. the buffered messages are written in one statement, which notifies `madang_messages` once when it wrote any;
+    2. each of `before_commit` is called with the connection, in order: whatever one raises rolls everything back. This is
+       where the outbox puts its fence and its "done": it is the last thing before
+    3. `COMMIT`.
+
+    `PostgresUnitOfWork(database, topics=…, subscriptions=…, request_id=…, before_commit=[fence])` is what the outbox builds for
+    `step`, `finish` and `bury`, with the message's own request id; the list can also be appended to while the unit is open.
+    `connection` is the open connection, for statements of the adapter's own.
+
+    Raises, on leaving: `Unavailable` when the connection was lost, or the database chose to roll back (a deadlock), before the
+    commit; `CommitOutcomeUnknown` when it was lost during the commit. On entering: `Unavailable`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        topics: Mapping[str, Topic],
+        subscriptions: Subscriptions,
+        request_id: str = "",
+        before_commit: Sequence[BeforeCommit] = (),
+    ) -> None:
+        self.before_commit: list[BeforeCommit] = list(before_commit)
+        self._database = database
+        self._topics = topics
+        self._subscriptions = subscriptions
+        self._request_id = request_id
+        self._outgoing: list[Outgoing] = []
+        self._connection: PoolConnectionProxy[asyncpg.Record] | None = None
+        self._opened = False
+
+    async def __aenter__(self) -> Self:
+        if self._opened:
+            raise RuntimeError("a unit of work is opened once: ask the factory for another")
+        self._opened = True
+        self._connection = await self._database.begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                await self._finish()
+            else:
+                await _roll_back(self.connection)
+                _raise_translated(error)
+        finally:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                await self._database.release(connection)
+
+    @property
+    def connection(self) -> Connection:
+        """The connection with the open transaction. Raises `RuntimeError` outside `async with`."""
+        if self._connection is None:
+            raise RuntimeError("this unit of work is not open: use it inside `async with`")
+        return self._connection
+
+    def send(self, message: NewMessage) -> None:
+        """Buffered until the commit. Raises `LookupError` for a topic that no handler declares, `TypeError` for a payload that is
+        no JSON."""
+        self._outgoing.append(Outgoing.of(message, self._topics))
+
+    def announce(self, event: Event) -> None:
+        for topic in self._subscriptions.topics(event.name):
+            self.send(NewMessage(topic, event.payload, subject=event.subject))
+
+    @cached_property
+    def actions(self) -> PostgresActions:
+        return PostgresActions(self.connection)
+
+    @cached_property
+    def payments(self) -> PostgresPayments:
+        return PostgresPayments(self.connection)
+
+    @cached_property
+    def inbox(self) -> PostgresInbox:
+        return PostgresInbox(self.connection)
+
+    @cached_property
+    def notifications(self) -> PostgresNotifications:
+        return PostgresNotifications(self.connection)
+
+    @cached_property
+    def portraits(self) -> PostgresPortraits:
+        return PostgresPortraits(self.connection)
+
+    @cached_property
+    def knowledge_base(self) -> PostgresKnowledgeBase:
+        return PostgresKnowledgeBase(self.connection)
+
+    @cached_property
+    def receipts(self) -> PostgresReceipts:
+        return PostgresReceipts(self.connection)
+
+    @cached_property
+    def work(self) -> PostgresWork:
+        return PostgresWork(self.connection)
+
+    async def _finish(self) -> None:
+        try:
+            await write_messages(self.connection, self._outgoing, self._request_id)
+            for last_check in self.before_commit:
+                await last_check(self.connection)
+        except BaseException as error:
+            await _roll_back(self.connection)
+            _raise_translated(error)
+            raise
+        await _commit(self.connection)
+
+
+def unit_of_work_factory(
+    database: Database,
+    subscriptions: Subscriptions,
+    request_id: Callable[[], str],
+    topics: Mapping[str, Topic],
+) -> UnitOfWorkFactory[PortraitsUnitOfWork]:
+    """Units of work whose messages carry what `request_id()` answers when the unit is opened. `topics` may be filled later."""
+
+    def open_unit() -> PostgresUnitOfWork:
+        return PostgresUnitOfWork(database, topics=topics, subscriptions=subscriptions, request_id=request_id())
+
+    return open_unit
+
+
+async def _commit(connection: Connection) -> None:
+    try:
+        outcome = await connection.execute("COMMIT")
+    except Exception as error:
+        if is_connection_failure(error):
+            raise CommitOutcomeUnknown(
+                "the connection was lost during the commit", provider="postgresql", operation="commit"
+            ) from error
+        raise
+    if outcome != "COMMIT":
+        raise RuntimeError(
+            "nothing was committed: an earlier statement of this unit of work had failed, and its error was swallowed"
+        )
+
+
+async def _roll_back(connection: Connection) -> None:
+    """A connection that cannot roll back any more is closed by the pool, and the server rolls back by itself."""
+    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        await connection.execute("ROLLBACK")
+
+
+def _raise_translated(error: BaseException) -> None:
+    translated = of_transaction(error)
+    if translated is not None:
+        raise translated from error
