@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final, Self, TypeAlias, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
@@ -85,18 +85,18 @@ class Database:
         except TimeoutError:
             self.pool.terminate()
 
-    async def acquire(self) -> "PoolConnectionProxy[asyncpg.Record]":
+    async def acquire(self) -> Connection:
         """A connection to be given back with `release`; `connection()` does both."""
-        return await patiently(self.pool.acquire, self._patience)
+        return await patiently(self._acquire_once, self._patience)
 
-    async def release(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+    async def release(self, connection: Connection) -> None:
         """Give it back. A connection that broke is only thrown away: what was done on it stays done."""
         try:
-            await self.pool.release(connection)
+            await self.pool.release(cast("PoolConnectionProxy[asyncpg.Record]", connection))
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             connection.terminate()
 
-    async def begin(self) -> "PoolConnectionProxy[asyncpg.Record]":
+    async def begin(self) -> Connection:
         """A connection with a READ COMMITTED transaction open on it.
 
         A connection that the server closed meanwhile shows only at its first statement, which is this one: nothing was
@@ -104,7 +104,10 @@ class Database:
         """
         return await patiently(self._begin_once, self._patience)
 
-    async def _begin_once(self) -> "PoolConnectionProxy[asyncpg.Record]":
+    async def _acquire_once(self) -> Connection:
+        return await self.pool.acquire()
+
+    async def _begin_once(self) -> Connection:
         connection = await self.pool.acquire()
         try:
             await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")

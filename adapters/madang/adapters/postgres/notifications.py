@@ -35,7 +35,7 @@ UPDATE notifications SET
     provider = $11, receipt_id = $12, failure = $13
 WHERE id = $1
 """
-"""Recipient and text can be emptied and never filled again: a worker that is late writes nothing personal back after the purge."""
+"""Recipient and text can be emptied and never filled again: a late worker writes nothing personal back after the purge."""
 _PURGE: Final = """
 UPDATE notifications SET recipient = NULL, text = NULL
 WHERE subject = $1 AND num_nonnulls(recipient, text) > 0
@@ -43,7 +43,7 @@ WHERE subject = $1 AND num_nonnulls(recipient, text) > 0
 
 
 class PostgresNotifications:
-    """Fulfils `NotificationRepository`; `update` raises `NotFound` when there is no such row, and leaves emptied fields empty."""
+    """Fulfils `NotificationRepository`; `update` raises `NotFound` when there is no such row, and keeps emptied fields empty."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Self
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
 from madang.adapters.postgres.actions import PostgresActions
 from madang.adapters.postgres.database import Connection, Database
@@ -61,7 +60,7 @@ class PostgresUnitOfWork:
         self._subscriptions = subscriptions
         self._request_id = request_id
         self._outgoing: list[Outgoing] = []
-        self._connection: PoolConnectionProxy[asyncpg.Record] | None = None
+        self._connection: Connection | None = None
         self._opened = False
 
     async def __aenter__(self) -> Self:
@@ -93,8 +92,8 @@ class PostgresUnitOfWork:
         return self._connection
 
     def send(self, message: NewMessage) -> None:
-        """Buffered until the commit. Raises `LookupError` for a topic that no handler declares, `TypeError` for a payload that is
-        no JSON."""
+        """Buffered until the commit. Raises `LookupError` for a topic that nobody handles, `TypeError` for a payload that is no
+        JSON."""
         self._outgoing.append(Outgoing.of(message, self._topics))
 
     def announce(self, event: Event) -> None:
@@ -169,9 +168,7 @@ async def _commit(connection: Connection) -> None:
             ) from error
         raise
     if outcome != "COMMIT":
-        raise RuntimeError(
-            "nothing was committed: an earlier statement of this unit of work had failed, and its error was swallowed"
-        )
+        raise RuntimeError("nothing was committed: an earlier statement had failed, and its error was swallowed")
 
 
 async def _roll_back(connection: Connection) -> None:
