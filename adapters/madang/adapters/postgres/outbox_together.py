@@ -13,18 +13,15 @@ from madang.core.kernel.outbox import Leased
 class JoinedUnitOfWork(PostgresUnitOfWork):
     """A unit of work inside the transaction of another, which commits for it, or rolls back."""
 
-    def __init__(
-        self, around: PostgresUnitOfWork, topics: Mapping[str, Topic], subscriptions: Subscriptions, request_id: str
-    ) -> None:
-        super().__init__(around.database, topics=topics, subscriptions=subscriptions, request_id=request_id)
-        self._connection = around.connection
+    def __init__(self, around: PostgresUnitOfWork, request_id: str) -> None:
+        super().__init__(around._database, topics=around._topics, subscriptions=around._subscriptions, request_id=request_id)
+        self._around = around
 
     async def __aenter__(self) -> Self:
+        self._connection = self._around._connection
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None:
             await write_messages(self.connection, self._outgoing, self._request_id)
             self._around.before_commit[:0] = self.before_commit
