@@ -68,7 +68,7 @@ def _backdrop(prompt: str, seed: int, size: tuple[int, int]) -> Image.Image:
     """Without a photo: a studio backdrop in the prompt's own colours."""
     hues = [tuple(round(70 + 150 * share(prompt, seed, end, band)) for band in "rgb") for end in ("from", "to")]
     gradient = Image.linear_gradient("L").resize(size, Image.Resampling.BICUBIC)
-    return ImageOps.colorize(gradient, hues[0], hues[1])  # type: ignore[arg-type]
+    return ImageOps.colorize(gradient, hues[0], hues[1])
 
 
 def _marked(photo: Image.Image) -> Image.Image:

@@ -87,7 +87,7 @@ class Gate:
         return passage
 
     async def travel(self, passage: Passage, seconds: float, patience: float) -> float:
-        """Let time pass; returns what is left of the patience. Raises `Unavailable` when it ran out before anything was done."""
+        """Let time pass; returns what is left of the patience. Raises `Unavailable` when it ran out too early."""
         if seconds > patience:
             await asyncio.sleep(patience)
             raise Unavailable(

@@ -1,4 +1,4 @@
-"""The sandbox's behaviour as it is now: the settings, overlaid with what was changed while running, and the faults in waiting."""
+"""The sandbox's behaviour as it is now: the settings, overlaid with what was changed while running, and the waiting faults."""
 
 import json
 import math

@@ -1,10 +1,11 @@
-"""Six photographer's looks, made with Pillow alone: each a chain of gentle steps on a portrait, none of them a frame or a toy filter.
+"""Six photographer's looks, made with Pillow alone: each a chain of gentle steps on a portrait, no frames and no toy filters.
 
-Consecutive seeds take consecutive looks, so three seeds in a row are three visibly different pictures; what is left of the seed varies
-strength and light within the look.
+Seeds with different remainders by four take different looks, so three seeds in a row are three visibly different pictures; what
+is left of the seed varies strength and light within the look.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from random import Random
 from typing import Final
 
@@ -78,18 +79,19 @@ def crisp_editorial(photo: Image.Image, chance: Random) -> Image.Image:
     return vignette(saturate(staged, 1.1).filter(ImageFilter.UnsharpMask(2.2, 55, 3)), 0.16)
 
 
-LOOKS: Final[Sequence[tuple[str, Look]]] = (
-    ("bright studio", bright_studio),
-    ("warm film", warm_film),
-    ("classic monochrome", classic_monochrome),
-    ("cool cinema", cool_cinema),
-    ("golden dream", golden_dream),
-    ("crisp editorial", crisp_editorial),
+LOOKS: Final[Sequence[Sequence[tuple[str, Look]]]] = (
+    (("bright studio", bright_studio), ("crisp editorial", crisp_editorial)),
+    (("warm film", warm_film),),
+    (("classic monochrome", classic_monochrome), ("cool cinema", cool_cinema)),
+    (("golden dream", golden_dream),),
 )
+"""The seed's remainder by four chooses the row, the rest of it the look in the row."""
 
 
 def look_of(seed: int) -> tuple[str, Look]:
-    return LOOKS[seed % len(LOOKS)]
+    """The look's name and its chain: seeds that differ in their remainder by four have different looks."""
+    row = LOOKS[seed % len(LOOKS)]
+    return row[seed // len(LOOKS) % len(row)]
 
 
 def apply_look(photo: Image.Image, seed: int, *variation: object) -> Image.Image:
@@ -145,8 +147,9 @@ def subject_mask(photo: Image.Image, reach: float) -> Image.Image:
     mask = Image.new("L", small, 0)
     draw = ImageDraw.Draw(mask)
     face_x, face_y = face_centre(photo)
-    for (x, y), (across, down) in (((face_x, face_y - 0.02), (0.27, 0.27)), ((face_x / 2 + 0.25, face_y + 0.56), (0.46, 0.44))):
-        across, down = across * reach, down * reach
+    head = (face_x, face_y - 0.02, 0.27 * reach, 0.27 * reach)
+    shoulders = (face_x / 2 + 0.25, face_y + 0.56, 0.46 * reach, 0.44 * reach)
+    for x, y, across, down in (head, shoulders):
         draw.ellipse([(x - across) * small[0], (y - down) * small[1], (x + across) * small[0], (y + down) * small[1]], fill=255)
     return mask.filter(ImageFilter.GaussianBlur(small[0] / 11)).resize(size, Image.Resampling.BICUBIC)
 
@@ -158,7 +161,7 @@ def curve(photo: Image.Image, points: Curve) -> Image.Image:
 
 
 def _between(points: Curve, value: int) -> int:
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         if x0 <= value <= x1:
             t = (value - x0) / (x1 - x0)
             return round(y0 + (y1 - y0) * t)

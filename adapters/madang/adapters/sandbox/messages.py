@@ -37,7 +37,8 @@ def send(connection: sqlite3.Connection, message: SentMessage) -> SentMessage:
         _require_same(earlier, message)
         return earlier
     connection.execute(
-        "INSERT INTO messages (id, key, channel, recipient, subject, text, details, status, sent_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO messages (id, key, channel, recipient, subject, text, details, status, sent_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             message.id,
             _scoped(message.channel, message.key),

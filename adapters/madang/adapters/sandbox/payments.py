@@ -71,8 +71,8 @@ def open_checkout(connection: sqlite3.Connection, knobs: SandboxSettings, reques
         return _reopened(connection, row, request, fingerprint)
     expires_at = request.expires_at.timestamp() if request.expires_at else None
     connection.execute(
-        "INSERT INTO payments (reference, key, payment_id, fingerprint, amount, currency, description, success_url, cancel_url, webhook_url,"
-        " locale, status, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)",
+        "INSERT INTO payments (reference, key, payment_id, fingerprint, amount, currency, description, success_url, cancel_url,"
+        " webhook_url, locale, status, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)",
         (
             identifier("pay", knobs.seed, request.idempotency_key),
             request.idempotency_key,
@@ -134,9 +134,7 @@ def recent(connection: sqlite3.Connection, limit: int = 50) -> Sequence[RemotePa
     ]
 
 
-def pay(
-    connection: sqlite3.Connection, knobs: SandboxSettings, reference: str, method: str, lose_webhook: bool = False
-) -> RemotePayment:
+def pay(connection: sqlite3.Connection, knobs: SandboxSettings, reference: str, method: str) -> RemotePayment:
     """The person's card is charged, or declined when the knob says so. Paying what is paid changes nothing."""
     payment = get(connection, knobs, reference)
     if payment.status in PAID:
@@ -149,7 +147,7 @@ def pay(
         "UPDATE payments SET status = 'paid', method = ?, failure = NULL, paid_at = ? WHERE reference = ?",
         (method, time.time(), reference),
     )
-    return _announce(connection, knobs, reference, lose_webhook)
+    return _announce(connection, knobs, reference)
 
 
 def decline(connection: sqlite3.Connection, knobs: SandboxSettings, reference: str) -> RemotePayment:
@@ -230,13 +228,13 @@ def _expired_if_due(connection: sqlite3.Connection, knobs: SandboxSettings, paym
     return _announce(connection, knobs, payment.reference)
 
 
-def _announce(connection: sqlite3.Connection, knobs: SandboxSettings, reference: str, lose: bool = False) -> RemotePayment:
+def _announce(connection: sqlite3.Connection, knobs: SandboxSettings, reference: str) -> RemotePayment:
     connection.execute("UPDATE payments SET events = events + 1 WHERE reference = ?", (reference,))
     payment = _read(connection.execute("SELECT * FROM payments WHERE reference = ?", (reference,)).fetchone())
     webhooks.schedule(
         connection,
         knobs,
-        url=None if lose else payment.webhook_url,
+        url=payment.webhook_url,
         event_id=identifier("evt", reference, payment.events),
         kind=f"payment.{payment.status}",
         subject=reference,
@@ -261,7 +259,7 @@ def event_data(payment: RemotePayment) -> Mapping[str, Any]:
 
 
 def snapshot_of(data: Mapping[str, Any]) -> PaymentSnapshot:
-    """Read `event_data` back. A status that is not known is `PENDING`. Raises `KeyError`, `TypeError` or `ValueError` for another shape."""
+    """Read `event_data` back; an unknown status is `PENDING`. Another shape: `KeyError`, `TypeError` or `ValueError`."""
     known = {status.value for status in RemotePaymentStatus}
     status = RemotePaymentStatus(data["status"]) if data["status"] in known else RemotePaymentStatus.PENDING
     currency = data["currency"]

@@ -82,12 +82,11 @@ def start(connection: sqlite3.Connection, knobs: SandboxSettings, request: Pictu
     now = time.time()
     ready_at = now + knobs.image_seconds
     if data and name:
-        connection.execute(
-            "INSERT OR REPLACE INTO inputs (sha256, data, expires_at) VALUES (?, ?, ?)", (name, data, ready_at + FILES_LIVE)
-        )
+        kept = (name, data, ready_at + FILES_LIVE)
+        connection.execute("INSERT OR REPLACE INTO inputs (sha256, data, expires_at) VALUES (?, ?, ?)", kept)
     connection.execute(
-        "INSERT INTO predictions (id, key, fingerprint, prompt, seed, count, width, height, input, status, created_at, ready_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'started', ?, ?)",
+        "INSERT INTO predictions (id, key, fingerprint, prompt, seed, count, width, height, input, status, created_at,"
+        " ready_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'started', ?, ?)",
         (
             identity,
             request.idempotency_key,

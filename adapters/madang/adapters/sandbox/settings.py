@@ -14,7 +14,7 @@ class SandboxSettings:
 
     `faults` is a comma-separated list of `operation:kind[=value][@count]`:
 
-    - `operation` is `<port>.<method>`: `sms.send`, `image_model.start`, `payment.refund`; `sms.*` is any method, `*` is any call;
+    - `operation` is `<port>.<method>`: `sms.send`, `image_model.start`, `payment.refund`; `sms.*` is any method, `*` any call;
     - `kind` is one of
 
       | kind | what happens | value |
@@ -28,13 +28,14 @@ class SandboxSettings:
 
     - `count` is for how many calls, 1 by default; `@*` is until the list is changed.
 
-    `"sms.send:unavailable@2, image_model.start:answer_lost"` refuses the next two messages, and buys the next prediction without
-    saying so. Counts are kept in the sandbox's own world: they go down across processes and restarts, and a changed text arms anew.
+    `"sms.send:unavailable@2, image_model.start:answer_lost"` refuses the next two messages, and buys the next prediction
+    without saying so. Counts are kept in the sandbox's own world: they go down across processes and restarts, and a changed
+    text arms anew.
 
     `decline` makes every card be declined. Webhooks leave after `webhook_delay`, each is sent `webhook_duplicates` times more,
     each waits up to `webhook_shuffle` longer (so that they overtake one another), and each is lost with the probability
-    `webhook_loss` (0 to 1); the next `webhook_lose_next` are lost for sure. `webhook_secret` signs them (`whsec_…`); without one it is derived
-    from the deployment's own key.
+    `webhook_loss` (0 to 1); the next `webhook_lose_next` are lost for sure. `webhook_secret` signs them (`whsec_…`); without
+    one it is derived from the deployment's own key.
     """
 
     seed: int = 1

@@ -99,7 +99,8 @@ def schedule(
         )
         due = (due_at or now) + knobs.webhook_delay + knobs.webhook_shuffle * share(knobs.seed, "shuffle", event_id, copy)
         connection.execute(
-            "INSERT OR IGNORE INTO deliveries (id, event_id, kind, subject, url, body, state, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO deliveries (id, event_id, kind, subject, url, body, state, due_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (identifier("dlv", event_id, copy), event_id, kind, subject, url, body, "lost" if lost else "waiting", due),
         )
 
@@ -189,8 +190,17 @@ def _claim(connection: sqlite3.Connection) -> Sequence[Delivery]:
 def _record(connection: sqlite3.Connection, delivery: Delivery, answer: str) -> None:
     taken = answer.isdecimal() and 200 <= int(answer) < 300
     state = "delivered" if taken else "waiting" if delivery.attempts < ATTEMPTS else "given_up"
-    due_at = time.time() + min(0.5 * 2**delivery.attempts, 60.0)
+    retry_at = time.time() + min(0.5 * 2**delivery.attempts, 60.0)
     connection.execute(
-        "UPDATE deliveries SET state = ?, lease_until = NULL, last_answer = ?, due_at = CASE WHEN ? = 'waiting' THEN ? ELSE due_at END WHERE id = ?",
-        (state, answer, state, due_at, delivery.id),
+        "UPDATE deliveries SET state = ?, lease_until = NULL, last_answer = ?, due_at = max(due_at, ?) WHERE id = ?",
+        (state, answer, retry_at if state == "waiting" else 0.0, delivery.id),
     )
+
+
+def recent_deliveries(connection: sqlite3.Connection, limit: int = 100) -> Sequence[Mapping[str, Any]]:
+    """The latest deliveries, the newest first, without their bodies."""
+    rows = connection.execute(
+        "SELECT id, event_id, kind, subject, url, state, attempts, last_answer FROM deliveries ORDER BY rowid DESC LIMIT ?",
+        (limit,),
+    )
+    return [dict(row) for row in rows]

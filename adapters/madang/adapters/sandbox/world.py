@@ -19,33 +19,38 @@ BUSY_SECONDS: Final = 20.0
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS knobs (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS calls (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, operation TEXT NOT NULL, key TEXT, fault TEXT, process INTEGER NOT NULL
+    number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, operation TEXT NOT NULL, key TEXT, fault TEXT,
+    process INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS payments (
     reference TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, payment_id TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL,
-    amount INTEGER NOT NULL, currency TEXT NOT NULL, description TEXT NOT NULL, success_url TEXT NOT NULL, cancel_url TEXT NOT NULL,
-    webhook_url TEXT, locale TEXT NOT NULL, status TEXT NOT NULL, refunded INTEGER NOT NULL DEFAULT 0, method TEXT, failure TEXT,
-    events INTEGER NOT NULL DEFAULT 0, created_at REAL NOT NULL, expires_at REAL, paid_at REAL
+    amount INTEGER NOT NULL, currency TEXT NOT NULL, description TEXT NOT NULL,
+    success_url TEXT NOT NULL, cancel_url TEXT NOT NULL, webhook_url TEXT, locale TEXT NOT NULL,
+    status TEXT NOT NULL, refunded INTEGER NOT NULL DEFAULT 0, method TEXT, failure TEXT, events INTEGER NOT NULL
+    DEFAULT 0, created_at REAL NOT NULL, expires_at REAL, paid_at REAL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS payments_by_time ON payments (created_at, reference);
 CREATE TABLE IF NOT EXISTS refunds (
-    id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, reference TEXT NOT NULL, amount INTEGER NOT NULL, reason TEXT NOT NULL, created_at REAL NOT NULL
+    id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, reference TEXT NOT NULL, amount INTEGER NOT NULL, reason TEXT NOT NULL,
+    created_at REAL NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS deliveries (
-    id TEXT PRIMARY KEY, event_id TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, url TEXT NOT NULL, body TEXT NOT NULL,
-    state TEXT NOT NULL, due_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, lease_until REAL, last_answer TEXT
+    id TEXT PRIMARY KEY, event_id TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, url TEXT NOT NULL,
+    body TEXT NOT NULL, state TEXT NOT NULL, due_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, lease_until
+    REAL, last_answer TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (due_at) WHERE state = 'waiting';
 CREATE TABLE IF NOT EXISTS predictions (
-    id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL, prompt TEXT NOT NULL, seed INTEGER NOT NULL, count INTEGER NOT NULL,
-    width INTEGER, height INTEGER, input TEXT, status TEXT NOT NULL, created_at REAL NOT NULL, ready_at REAL NOT NULL
+    id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL, prompt TEXT NOT NULL, seed INTEGER NOT NULL,
+    count INTEGER NOT NULL, width INTEGER, height INTEGER, input TEXT, status TEXT NOT NULL, created_at REAL NOT NULL,
+    ready_at REAL NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS inputs (
     sha256 TEXT PRIMARY KEY, data BLOB NOT NULL, expires_at REAL NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS messages (
-    id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, recipient TEXT NOT NULL, subject TEXT, text TEXT NOT NULL,
-    details TEXT NOT NULL, status TEXT NOT NULL, sent_at REAL NOT NULL
+    id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, recipient TEXT NOT NULL, subject TEXT,
+    text TEXT NOT NULL, details TEXT NOT NULL, status TEXT NOT NULL, sent_at REAL NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS messages_by_channel ON messages (channel, sent_at);
 """
