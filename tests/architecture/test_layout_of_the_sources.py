@@ -49,9 +49,11 @@ def test_no_file_grows_into_a_monster() -> None:
 
 
 def test_no_function_grows_into_a_monster() -> None:
+    """Migrations are let off: one is the record of a schema's change, written once and never touched again."""
     long = [
         f"{shown(path)}:{function.lineno} {function.name}: {length} lines"
         for path in source_modules()
+        if path.parent.name != "versions"
         for function in functions(parsed(path))
         if (length := (function.end_lineno or function.lineno) - function.lineno + 1) > MAX_FUNCTION_LINES
     ]

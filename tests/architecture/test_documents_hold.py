@@ -1,0 +1,122 @@
+"""What the documents say can be done, and what they point at exists."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from source_tree import ROOT, repository_files, shown
+
+PARTS_OF_A_DECISION = ["Context", "Decision", "Consequences", "Alternatives", "The check"]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
+OUR_PATH = re.compile(r"`((?:core|ports|adapters|plugins|entrypoints|tests|docs|bench)/[\w./-]*|noxfile\.py|pyproject\.toml)`")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a document."""
+
+    document: Path
+    language: str
+    text: str
+
+
+def documents() -> list[Path]:
+    return [path for path in repository_files() if path.suffix == ".md" and path.is_relative_to(ROOT)]
+
+
+def decisions() -> list[Path]:
+    return sorted((ROOT / "docs" / "decisions").glob("*.md"))
+
+
+def blocks(document: Path, *languages: str) -> Iterator[Block]:
+    for language, text in FENCE.findall(document.read_text(encoding="utf-8")):
+        if language in languages:
+            yield Block(document, language, text)
+
+
+def readme_commands() -> list[str]:
+    return [block.text for block in blocks(ROOT / "README.md", "sh", "bash", "shell")]
+
+
+def test_the_first_two_commands_of_the_readme_are_one_line_to_paste_each() -> None:
+    demo, tests = readme_commands()[:2]
+    assert [demo.count("\n"), tests.count("\n")] == [1, 1]
+    assert demo.rstrip().endswith("madang demo")
+    assert tests.rstrip().endswith("pytest")
+
+
+def test_each_of_them_makes_its_own_environment() -> None:
+    for command in readme_commands()[:2]:
+        environment = re.match(r"python3 -m venv (\S+) && ", command)
+        assert environment
+        assert all(word.startswith(f"{environment[1]}/bin/") for word in re.findall(r"&& (\S+)", command))
+
+
+def test_ci_runs_the_readmes_second_command(tmp_path: Path) -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".ci" / "run").write_text(script.replace("bash -euo pipefail -c", "exit 0 #"), encoding="utf-8")
+    (tmp_path / "README.md").write_text((ROOT / "README.md").read_text(encoding="utf-8"), encoding="utf-8")
+    said = subprocess.run(["bash", str(tmp_path / ".ci" / "run")], capture_output=True, text=True, check=True).stdout
+    assert said == f"$ {readme_commands()[1]}"
+
+
+@pytest.mark.parametrize("document", documents(), ids=shown)
+def test_links_lead_somewhere(document: Path) -> None:
+    targets = [target.partition("#")[0] for target in LINK.findall(document.read_text(encoding="utf-8")) if "://" not in target]
+    missing = [target for target in targets if target and not (document.parent / target).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("document", documents(), ids=shown)
+def test_files_that_a_document_names_exist(document: Path) -> None:
+    named = OUR_PATH.findall(document.read_text(encoding="utf-8"))
+    missing = [path for path in named if not (ROOT / path).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("document", documents(), ids=shown)
+def test_python_in_the_documents_runs(document: Path, tmp_path: Path) -> None:
+    """The blocks of one document are one program, in their order."""
+    program = "\n\n".join(block.text for block in blocks(document, "python", "py"))
+    compile(program, str(document), "exec")
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"PYTHONPATH": ":".join(path for path in sys.path if path), "PATH": "/usr/bin:/bin", "MADANG_LOG_LEVEL": "error"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("document", documents(), ids=shown)
+def test_toml_in_the_documents_is_toml(document: Path) -> None:
+    for block in blocks(document, "toml"):
+        tomllib.loads(block.text)
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    numbers = [int(path.name[:4]) for path in decisions()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("decision", decisions(), ids=lambda path: path.stem)
+def test_a_decision_is_half_a_page_with_all_its_parts(decision: Path) -> None:
+    text = decision.read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    assert text.startswith(f"# {int(decision.name[:4])}. ")
+    assert list(sections) == PARTS_OF_A_DECISION
+    assert all(section.strip() for section in sections.values())
+    assert len(sections["Decision"].strip().splitlines()) == 1, "the decision is one line"
+    assert OUR_PATH.search(sections["The check"]), "the check names the file that holds it"
+    assert len(text.splitlines()) <= 45
