@@ -66,11 +66,12 @@ async def patiently(write: Callable[[], Awaitable[None]], patience: float) -> No
     deadline = time.monotonic() + patience
     while True:
         try:
-            return await write()
+            await write()
+            return
         except LeaseLost:
             log.warning("lease lost while recording a failure")
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the lease ends and another try follows
             if time.monotonic() > deadline:
                 log.warning("failure not recorded, the lease will end", error=type(error).__name__)
                 return

@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A leased message. `safe_until` is by our own monotonic clock, counted from before the lease was asked for: never too late."""
+    """A leased message. `safe_until` is by our own monotonic clock, counted from before the lease was asked for."""
 
     leased: Leased
     lane: Lane
@@ -86,7 +86,7 @@ class Leases:
         try:
             async with asyncio.timeout(self.seconds / 3):
                 lost = await self.outbox.extend([one.leased for one in held], lease=self.seconds)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the heartbeat must outlive everything
             log.warning("leases could not be prolonged", count=len(held), error=type(error).__name__)
             self._let_go_of_the_overdue()
             return

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -92,7 +93,7 @@ class Runner(Generic[U]):
         self._woken[lane].set()
 
     async def deliver(self, message_id: UUID) -> None:
-        """Work off this long message if it is due and nobody has it; answers when that is over. Nothing when no slot is free."""
+        """Work off this long message if it is due and nobody has it; answers when that is over. Nothing without a slot."""
         if self._stopping or self._free[Lane.LONG] <= 0:
             return
         claimed = await self._claim_into_slots(Lane.LONG, 1, self._claim_one(message_id))
@@ -105,14 +106,12 @@ class Runner(Generic[U]):
 
     async def _drain_for_ever(self, lane: Lane) -> None:
         while not self._stopping:
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken[lane].wait(), self.poll_seconds)
-            except TimeoutError:
-                pass
             self._woken[lane].clear()
             try:
                 await self._drain(lane)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the drain must outlive everything
                 log.warning("messages could not be claimed", lane=lane, error=type(error).__name__)
                 await asyncio.sleep(_AFTER_AN_ERROR_SECONDS)
                 self.wake(lane)
@@ -139,9 +138,7 @@ class Runner(Generic[U]):
                 break
         return max(1, min(self._free[lane], _CLAIM_AT_MOST))
 
-    async def _claim_into_slots(
-        self, lane: Lane, room: int, claim: "Coroutine[Any, Any, Sequence[Leased]]"
-    ) -> Sequence[Held]:
+    async def _claim_into_slots(self, lane: Lane, room: int, claim: "Coroutine[Any, Any, Sequence[Leased]]") -> Sequence[Held]:
         """Slots are taken before the claim, so that two claims at once cannot take more than there are."""
         asked_at = time.monotonic()
         self._free[lane] -= room
@@ -192,7 +189,7 @@ class Runner(Generic[U]):
             for held in (*taken, *waiting):
                 self._let_go(held)
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the one that caused it meets it again alone
             log.info("messages will be tried one by one", count=len(taken), error=type(error).__name__)
         for held in (*taken, *waiting):
             self._spawn_alone(held)
@@ -216,7 +213,7 @@ class Runner(Generic[U]):
             return
         try:
             await self._outbox.give_back([one.leased for one in held])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the end of the leases does the same, later
             log.warning("messages not given back, their leases will end", count=len(held), error=type(error).__name__)
 
     def _let_go(self, held: Held) -> None:

@@ -77,7 +77,8 @@ class Tries(Generic[U]):
 
     async def _try(self, handler: Handler[U], held: Held) -> None:
         if crashed_too_often(held.leased.message, handler):
-            return await self._give_up_on_crashing(handler, held)
+            await self._give_up_on_crashing(handler, held)
+            return
         delivery = LeasedDelivery(self._outbox, held)
         try:
             await self._call(handler, held, delivery)

@@ -1,6 +1,7 @@
 """The outbox on PostgreSQL: leases by the database's clock, and commits behind a fence.
 
-A message is due when it waits and its time has come, or when its lease has ended: a dead worker needs nobody to clean up after it.
+A message is due when it waits and its time has come, or when its lease has ended: nobody has to clean up after
+a dead worker.
 """
 
 import asyncio
@@ -150,7 +151,7 @@ class PostgresOutbox:
         )
 
     async def _write(self, statement: str, *values: Any) -> Sequence[asyncpg.Record]:
-        """One statement that changes leases. Not repeated when the connection is cut: whoever asked may not hold what was done."""
+        """One statement that changes leases. Not repeated when the connection is cut: it may have been done."""
         async with self._database.connection() as connection:
             try:
                 return await connection.fetch(statement, *values)

@@ -3,6 +3,7 @@
 `now()` is the statement's time (each is a transaction of its own, or the last one before its commit) and, unlike
 `clock_timestamp()`, can be looked up in an index.
 """
+# ruff: noqa: S608 – put together from constants of this module
 
 from typing import Final
 

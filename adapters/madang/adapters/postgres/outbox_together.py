@@ -21,7 +21,9 @@ class JoinedUnitOfWork(PostgresUnitOfWork):
         self._connection = self._around._connection
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is None:
             await write_messages(self.connection, self._outgoing, self._request_id)
             self._around.before_commit[:0] = self.before_commit

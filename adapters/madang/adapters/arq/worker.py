@@ -1,0 +1,95 @@
+"""arq's worker, kept alive: it carries announcements to the runner, and losing Redis only makes the runner look by itself."""
+
+import asyncio
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from arq.worker import Worker, func
+from redis.asyncio import Redis
+
+from madang.adapters.arq import carrier
+from madang.adapters.arq.runner import Runner
+from madang.core.kernel.messages import Lane
+
+log = structlog.get_logger(__name__)
+
+_POLL_SECONDS: Final = 0.05
+_START_AGAIN_SECONDS: Final = 1.0
+_HEALTH_SECONDS: Final = 30
+_DRAINS_AT_ONCE: Final = 4
+
+
+class ArqWorker:
+    """Both queues of one worker process. Times in seconds; `longest` is the longest time limit of any topic."""
+
+    def __init__(
+        self, runner: Runner[Any], redis: Redis, *, long_concurrency: int, longest: float, poll_without_redis: float
+    ) -> None:
+        self._runner = runner
+        self._arq = carrier.arq_client(redis)
+        self._long_concurrency = long_concurrency
+        self._job_timeout = longest + 60
+        self._poll_with_redis = runner.poll_seconds
+        self._poll_without_redis = poll_without_redis
+
+    async def run(self) -> None:
+        """Until it is cancelled; the runner's own tasks go on then."""
+        await asyncio.gather(*(self._keep_alive(lane) for lane in Lane))
+
+    async def _keep_alive(self, lane: Lane) -> None:
+        while True:
+            worker = self._worker(lane)
+            try:
+                self._runner.poll_seconds = self._poll_with_redis
+                await worker.async_run()
+            except asyncio.CancelledError:
+                _stop(worker)
+                raise
+            except Exception as error:  # noqa: BLE001 - arq ends with whatever Redis or its driver raised
+                _stop(worker)
+                log.warning("arq is away, the outbox is polled instead", lane=lane, error=type(error).__name__)
+            self._runner.poll_seconds = self._poll_without_redis
+            for each in Lane:
+                self._runner.wake(each)
+            await asyncio.sleep(_START_AGAIN_SECONDS)
+
+    def _worker(self, lane: Lane) -> Worker:
+        """Announcements to a worker that is going to end are worth nothing: the next one finds the messages in the outbox."""
+        jobs = {Lane.SHORT: func(self._drain, name=carrier.DRAIN), Lane.LONG: func(self._deliver, name=carrier.DELIVER)}
+        return Worker(
+            [jobs[lane]],
+            queue_name=carrier.QUEUES[lane],
+            redis_pool=self._arq,
+            handle_signals=False,
+            max_jobs=_DRAINS_AT_ONCE if lane is Lane.SHORT else self._long_concurrency,
+            queue_read_limit=500,
+            poll_delay=_POLL_SECONDS,
+            job_timeout=self._job_timeout,
+            keep_result=0,
+            max_tries=1,
+            retry_jobs=False,
+            health_check_interval=_HEALTH_SECONDS,
+            job_serializer=carrier.serialize,
+            job_deserializer=carrier.deserialize,
+            log_results=False,
+        )
+
+    async def _drain(self, ctx: dict[str, Any]) -> None:
+        self._runner.wake()
+
+    async def _deliver(self, ctx: dict[str, Any], message_id: str) -> None:
+        await self._runner.deliver(UUID(message_id))
+
+
+def _stop(worker: Worker) -> None:
+    """arq forgets its running jobs when its loop ends. Cancelling them does not touch the handlers: those are the runner's."""
+    for task in (worker.main_task, *worker.tasks.values()):
+        if task is not None:
+            task.cancel()
+            task.add_done_callback(_look_away)
+
+
+def _look_away(task: "asyncio.Task[Any]") -> None:
+    if not task.cancelled():
+        task.exception()

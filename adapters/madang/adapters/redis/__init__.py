@@ -1,0 +1,1 @@
+"""Cache, limits and live events on Redis or Valkey: losing all of it loses nothing."""

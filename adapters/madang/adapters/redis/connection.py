@@ -1,0 +1,37 @@
+"""Connecting to Redis or Valkey (redis-py 5: arq 0.28 wants it below 6)."""
+
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from madang.ports.errors import Misconfigured
+
+Client: TypeAlias = Redis
+
+AWAY = (RedisError, OSError, TimeoutError)
+"""What a Redis that is down, restarting, loading or too slow raises."""
+
+_SCHEMES = frozenset({"redis", "rediss", "unix"})
+
+
+def connect(url: str, *, timeout: float = 5.0, connections: int = 50) -> Client:
+    """A client for `redis://`, `rediss://` or `unix:///path/valkey.sock?db=0`. Nothing is sent yet: a server may come later.
+
+    Answers are bytes. Raises `Misconfigured` for an address of another kind, without repeating it: it may hold a password.
+    """
+    if urlsplit(url).scheme not in _SCHEMES:
+        raise Misconfigured("a Redis address starts with redis://, rediss:// or unix://", provider="redis", operation="connect")
+    pool = ConnectionPool.from_url(
+        url,
+        max_connections=connections,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 1),
+        retry_on_error=[RedisConnectionError],
+    )
+    return Redis(connection_pool=pool)
