@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import socket
 import statistics
 import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from random import Random
 from uuid import UUID
 
@@ -57,6 +59,23 @@ def load(contender: Contender, seconds: float, warm_up: float) -> dict[str, floa
     return answer
 
 
+def fetched(contender: Contender) -> dict[str, object]:
+    """The data of the contender's answer to its first request."""
+    with socket.create_connection(("127.0.0.1", contender.port), timeout=10) as connection:
+        connection.sendall(contender.requests[0].replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    data: dict[str, object] = json.loads(answer.partition(b"\r\n\r\n")[2])["data"]
+    return {name: comparable(value) for name, value in data.items()}
+
+
+def comparable(value: object) -> object:
+    """An instant however it is written: Pydantic, msgspec and `isoformat` differ in fractions and zeros."""
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 def compare(stack: Stack, *, rounds: int, seconds: float) -> None:
     """Interleaved rounds, so that a machine that slows down slows all of them down; the median round counts."""
     ids = asyncio.run(fill_portraits(stack.database_url))
@@ -64,6 +83,8 @@ def compare(stack: Stack, *, rounds: int, seconds: float) -> None:
     with ExitStack() as servers:
         contenders = [start_peer(name, stack, read, servers) for name in PEERS]
         contenders += start_ours(stack, read, servers)
+        answers = [fetched(one) for one in contenders if one.name != BARE]
+        assert all(answer == answers[0] for answer in answers), f"the contenders do not answer the same: {answers}"
         runs: dict[str, list[dict[str, float]]] = {one.name: [] for one in contenders}
         for number in range(rounds):
             for one in contenders:

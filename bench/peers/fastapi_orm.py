@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import jwt
 from fastapi import Depends, FastAPI, HTTPException
@@ -17,7 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 
 KEY = os.environ["BENCH_KEY"]
-AWAITS = {"pending_payment": "payment", "pending_phone": "phone", "pending_upload": "photo"}
+BASE_URL = "http://127.0.0.1:8000"
+ZONE = ZoneInfo("Asia/Seoul")
+AWAITS = {"pending_payment": "payment", "pending_phone": "phone", "pending_upload": "photo", "processing": "pictures"}
+PROGRESS = {"pending_payment": 0, "pending_phone": 10, "pending_upload": 20, "processing": 30}
 engine = create_async_engine(
     os.environ["BENCH_DATABASE_URL"].replace("postgresql://", "postgresql+asyncpg://"), pool_size=10, max_overflow=0
 )
@@ -43,6 +47,13 @@ class PictureRow(Mapping):
     full_file: Mapped[dict[str, object] | None] = mapped_column(JSONB)
 
 
+class ReceiptRow(Mapping):
+    __tablename__ = "deletion_receipts"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    subject: Mapped[str]
+    digest: Mapped[str]
+
+
 class PortraitRow(Mapping):
     __tablename__ = "portraits"
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -52,9 +63,9 @@ class PortraitRow(Mapping):
     currency: Mapped[str]
     failure: Mapped[str | None]
     created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     completed_at: Mapped[datetime | None]
-    purged_at: Mapped[datetime | None]
     payment: Mapped[PaymentRow] = relationship(lazy="joined")
     pictures: Mapped[list[PictureRow]] = relationship(order_by=PictureRow.index)
 
@@ -68,18 +79,26 @@ class MoneyBody(Body):
     currency: str
 
 
+class PictureBody(Body):
+    index: int
+    status: str
+
+
 class PortraitBody(Body):
     id: UUID
     status: str
     progress: int
     awaiting: str | None
     amount: MoneyBody
-    checkout_url: str | None
-    failure: str | None
+    pictures: list[PictureBody]
     created_at: datetime
+    updated_at: datetime
     expires_at: datetime
     completed_at: datetime | None
-    purged_at: datetime | None
+    checkout_url: str | None
+    result_url: str | None
+    failure: str | None
+    deletion_receipt: str | None
 
 
 class MetaBody(Body):
@@ -120,20 +139,26 @@ async def read_portrait(
     row = (await opened.scalars(wanted)).one_or_none()
     if row is None:
         raise HTTPException(404)
-    finished = sum(picture.status == "made" for picture in row.pictures)
-    data = PortraitBody(
+    receipt = await opened.scalar(select(ReceiptRow.digest).where(ReceiptRow.subject == f"portrait:{portrait_id}"))
+    meta = MetaBody(timestamp=datetime.now(ZONE), version="0.1.0", request_id=uuid4().hex)
+    return PortraitAnswer(success=True, data=body_of(row, receipt), meta=meta)
+
+
+def body_of(row: PortraitRow, receipt: str | None) -> PortraitBody:
+    made = sum(picture.status == "made" for picture in row.pictures)
+    return PortraitBody(
         id=row.id,
         status=row.status,
-        progress=40 + 20 * finished if row.status == "processing" else 0,
+        progress=PROGRESS.get(row.status, 100) + 15 * made,
         awaiting=AWAITS.get(row.status),
         amount=MoneyBody(amount=row.amount, currency=row.currency),
-        checkout_url=row.payment.checkout_url,
+        pictures=[PictureBody(index=picture.index, status=picture.status) for picture in row.pictures],
+        created_at=row.created_at.astimezone(ZONE),
+        updated_at=row.updated_at.astimezone(ZONE),
+        expires_at=row.expires_at.astimezone(ZONE),
+        completed_at=row.completed_at and row.completed_at.astimezone(ZONE),
+        checkout_url=row.payment.checkout_url if row.status == "pending_payment" else None,
+        result_url=f"{BASE_URL}/result/{row.id}" if row.status == "completed" else None,
         failure=row.failure,
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        completed_at=row.completed_at,
-        purged_at=row.purged_at,
-    )
-    return PortraitAnswer(
-        success=True, data=data, meta=MetaBody(timestamp=datetime.now(UTC), version="1", request_id=uuid4().hex)
+        deletion_receipt=receipt,
     )

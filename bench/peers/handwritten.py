@@ -1,29 +1,35 @@
 """The read as one would write it by hand on Litestar and asyncpg alone: check the token, one statement, the same body."""
 
 import os
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import asyncpg
 import jwt
+import msgspec
 from litestar import Litestar, Request, get
 from litestar.datastructures import State
 from litestar.exceptions import NotAuthorizedException, NotFoundException
 
 KEY = os.environ["BENCH_KEY"]
+BASE_URL = "http://127.0.0.1:8000"
 ZONE = ZoneInfo("Asia/Seoul")
-AWAITS = {"pending_payment": "payment", "pending_phone": "phone", "pending_upload": "photo"}
+AWAITS = {"pending_payment": "payment", "pending_phone": "phone", "pending_upload": "photo", "processing": "pictures"}
+PROGRESS = {"pending_payment": 0, "pending_phone": 10, "pending_upload": 20, "processing": 30}
 READ = """
-SELECT p.id, p.status, p.amount, p.currency, p.failure, p.created_at, p.expires_at, p.completed_at, p.purged_at,
-       pay.checkout_url, r.digest,
-       (SELECT count(*) FILTER (WHERE status = 'made') FROM portrait_pictures WHERE portrait_id = p.id) AS finished
+SELECT p.id, p.status, p.amount, p.currency, p.failure, p.created_at, p.updated_at, p.expires_at, p.completed_at,
+       pay.checkout_url, made.pictures, r.id AS receipt_id, r.due_at, r.deleted_at, r.verified_at,
+       r.objects, r.row_counts, r.digest
 FROM portraits p
 JOIN payments pay ON pay.id = p.payment_id
+LEFT JOIN LATERAL (
+    SELECT jsonb_agg(jsonb_build_object('index', index, 'status', status) ORDER BY index) AS pictures
+    FROM portrait_pictures WHERE portrait_id = p.id
+) made ON true
 LEFT JOIN deletion_receipts r ON r.subject = 'portrait:' || p.id::text
 WHERE p.id = $1
 """
@@ -51,26 +57,26 @@ async def read_portrait(request: Request[Any, Any, Any], state: State, portrait_
     row = await state.pool.fetchrow(READ, portrait_id)
     if row is None:
         raise NotFoundException
+    status, pictures = row["status"], msgspec.json.decode(row["pictures"] or b"[]")
     return {
         "success": True,
         "data": {
             "id": str(row["id"]),
-            "status": row["status"],
-            "progress": 40 + 20 * row["finished"] if row["status"] == "processing" else 0,
-            "awaiting": AWAITS.get(row["status"]),
+            "status": status,
+            "progress": PROGRESS.get(status, 100) + 15 * sum(one["status"] == "made" for one in pictures),
+            "awaiting": AWAITS.get(status),
             "amount": {"amount": row["amount"], "currency": row["currency"]},
-            "checkoutUrl": row["checkout_url"],
-            "failure": row["failure"],
+            "pictures": pictures,
             "createdAt": in_zone(row["created_at"]),
+            "updatedAt": in_zone(row["updated_at"]),
             "expiresAt": in_zone(row["expires_at"]),
             "completedAt": in_zone(row["completed_at"]),
-            "purgedAt": in_zone(row["purged_at"]),
+            "checkoutUrl": row["checkout_url"] if status == "pending_payment" else None,
+            "resultUrl": f"{BASE_URL}/result/{row['id']}" if status == "completed" else None,
+            "failure": row["failure"],
+            "deletionReceipt": row["digest"],
         },
-        "meta": {
-            "timestamp": in_zone(datetime.now(UTC)),
-            "version": "1",
-            "requestId": f"{time.time_ns():x}",
-        },
+        "meta": {"timestamp": in_zone(datetime.now(UTC)), "version": "0.1.0", "requestId": uuid4().hex},
     }
 
 
