@@ -43,7 +43,7 @@ WHERE subject = $1 AND num_nonnulls(recipient, text) > 0
 
 
 class PostgresNotifications:
-    """Fulfils `NotificationRepository`; `update` raises `NotFound` when there is no such row, and keeps emptied fields empty."""
+    """Fulfils `NotificationRepository`; `update` raises `NotFound` when there is no such row and keeps emptied fields empty."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -9,7 +9,7 @@ from madang.adapters.postgres import portrait_rows as rows
 from madang.adapters.postgres.database import Connection
 from madang.adapters.postgres.statements import affected, insert, select, update, upsert
 from madang.core.kernel.errors import AlreadyExists, Gone
-from madang.core.portraits.model import AccessAttempts, Portrait, PortraitPicture, Survey
+from madang.core.portraits.model import AccessAttempts, Portrait, PortraitPicture, Survey, subject_of
 
 _GET: Final = {lock: select("portraits", rows.PORTRAIT, "id = $1", lock=lock) for lock in (False, True)}
 _BY_CLIENT_REFERENCE: Final = select("portraits", rows.PORTRAIT, "account = $1 AND client_reference = $2")
@@ -40,6 +40,8 @@ UPDATE portraits
 SET account = '', client_reference = NULL, phone = NULL, phone_hash = NULL, photo = NULL, report = NULL, purged_at = $2
 WHERE id = $1 AND purged_at IS NULL
 """
+_PURGE_ACTIONS: Final = "UPDATE actions SET result = NULL WHERE subject = $1 AND result IS NOT NULL"
+"""What providers answered about the job may hold addresses of its pictures or words about the person."""
 
 
 class PostgresPortraits:
@@ -112,6 +114,7 @@ class PostgresPortraits:
         removed = {"portraits": emptied}
         for table, statement in _PURGE_DETAILS.items():
             removed[table] = affected(await self._connection.execute(statement, portrait_id))
+        removed["actions"] = affected(await self._connection.execute(_PURGE_ACTIONS, subject_of(portrait_id)))
         return removed
 
     async def _hold(self, portrait_id: UUID) -> None:

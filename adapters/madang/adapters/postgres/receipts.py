@@ -9,9 +9,9 @@ from madang.adapters.postgres.documents import to_deleted_objects
 from madang.adapters.postgres.statements import select, upsert
 from madang.core.portraits.model import DeletionReceipt
 
-_COLUMNS: Final = ("id", "subject", "due_at", "deleted_at", "objects", "row_counts", "digest", "verified_at")
-_BY_SUBJECT: Final = select("deletion_receipts", _COLUMNS, "subject = $1")
-_SAVE: Final = upsert("deletion_receipts", _COLUMNS, key=["subject"])
+RECEIPT: Final = ("id", "subject", "due_at", "deleted_at", "objects", "row_counts", "digest", "verified_at")
+_BY_SUBJECT: Final = select("deletion_receipts", RECEIPT, "subject = $1")
+_SAVE: Final = upsert("deletion_receipts", RECEIPT, key=["subject"])
 
 
 class PostgresReceipts:
@@ -28,16 +28,17 @@ class PostgresReceipts:
         await self._connection.execute(_SAVE, *_values(receipt))
 
 
-def to_receipt(row: asyncpg.Record) -> DeletionReceipt:
+def to_receipt(row: asyncpg.Record, *, prefix: str = "") -> DeletionReceipt:
+    """`prefix` is how the row names the columns when it holds others too."""
     return DeletionReceipt(
-        id=row["id"],
-        subject=row["subject"],
-        due_at=row["due_at"],
-        deleted_at=row["deleted_at"],
-        objects=to_deleted_objects(row["objects"]),
-        rows=row["row_counts"],
-        digest=row["digest"],
-        verified_at=row["verified_at"],
+        id=row[f"{prefix}id"],
+        subject=row[f"{prefix}subject"],
+        due_at=row[f"{prefix}due_at"],
+        deleted_at=row[f"{prefix}deleted_at"],
+        objects=to_deleted_objects(row[f"{prefix}objects"]),
+        rows=row[f"{prefix}row_counts"],
+        digest=row[f"{prefix}digest"],
+        verified_at=row[f"{prefix}verified_at"],
     )
 
 

@@ -136,6 +136,7 @@ actions = Table(
     UniqueConstraint("key"),
     one_of("state", ActionState),
     CheckConstraint("tries >= 0", name="tries"),
+    Index("ix_actions_subject", "subject", postgresql_where=text("subject IS NOT NULL")),
     Index("ix_actions_open", "state", "updated_at", postgresql_where=text("state IN ('queued', 'running', 'unknown')")),
     comment="Effects outside that cannot be undone: intent before, outcome after",
 )

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name="uq_actions_key"),
         comment="Effects outside that cannot be undone: intent before, outcome after",
     )
+    op.create_index("ix_actions_subject", "actions", ["subject"], postgresql_where=sa.text("subject IS NOT NULL"))
     op.create_index(
         "ix_actions_open",
         "actions",

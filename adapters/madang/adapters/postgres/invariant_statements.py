@@ -1,0 +1,85 @@
+"""What must never be found: each statement answers the violations as `subject` and `detail`, at most `$1` of them."""
+
+# ruff: noqa: S608 – put together from constants of this module
+
+from typing import Final
+
+_LIVE: Final = "message.state IN ('waiting', 'leased')"
+_NOTHING_AT_WORK: Final = f"""NOT EXISTS (
+    SELECT FROM messages AS message
+    WHERE {_LIVE} AND message.subject = broken.subject AND message.topic = ANY ($2)
+)"""
+
+OVERDUE: Final = """
+(SELECT 'message:' || id AS subject,
+        jsonb_build_object('message_id', id, 'topic', topic, 'state', state,
+                           'seconds', extract(epoch FROM now() - due_at)::int) AS detail
+ FROM messages WHERE state = 'waiting' AND lane IN ('short', 'long') AND due_at < now() - interval '60 seconds'
+ ORDER BY due_at LIMIT $1)
+UNION ALL
+(SELECT 'message:' || id,
+        jsonb_build_object('message_id', id, 'topic', topic, 'state', state,
+                           'seconds', extract(epoch FROM now() - lease_until)::int)
+ FROM messages WHERE state = 'leased' AND lane IN ('short', 'long') AND lease_until < now() - interval '60 seconds'
+ ORDER BY lease_until LIMIT $1)
+LIMIT $1
+"""
+
+DEAD: Final = """
+SELECT 'message:' || id AS subject,
+       jsonb_build_object('message_id', id, 'topic', topic, 'about', subject, 'failure', last_failure) AS detail
+FROM messages WHERE state = 'dead' ORDER BY created_at LIMIT $1
+"""
+
+UNHANDLED_NOTICES: Final = f"""
+SELECT broken.subject, broken.detail
+FROM (SELECT 'inbox:' || id AS subject, received_at,
+             jsonb_build_object('inbox_id', id, 'provider', provider, 'kind', kind) AS detail
+      FROM inbox WHERE handled_at IS NULL AND received_at < now() - interval '60 seconds') AS broken
+WHERE {_NOTHING_AT_WORK} ORDER BY broken.received_at LIMIT $1
+"""
+
+STRANDED_PORTRAITS: Final = f"""
+SELECT broken.subject, broken.detail
+FROM (SELECT 'portrait:' || id AS subject, updated_at, jsonb_build_object('portrait_id', id) AS detail
+      FROM portraits
+      WHERE status = 'processing' AND expires_at > now() AND updated_at < now() - interval '60 seconds') AS broken
+WHERE {_NOTHING_AT_WORK} ORDER BY broken.updated_at LIMIT $1
+"""
+
+UNPURGED_PORTRAITS: Final = """
+SELECT 'portrait:' || id AS subject,
+       jsonb_build_object('portrait_id', id, 'seconds', extract(epoch FROM now() - expires_at)::int) AS detail
+FROM portraits WHERE purged_at IS NULL AND expires_at < now() - interval '5 minutes'
+ORDER BY expires_at LIMIT $1
+"""
+
+OWED_REFUNDS: Final = """
+SELECT 'portrait:' || portrait.id AS subject,
+       jsonb_build_object('portrait_id', portrait.id, 'payment_id', payment.id, 'status', portrait.status) AS detail
+FROM payments AS payment JOIN portraits AS portrait ON portrait.payment_id = payment.id
+WHERE payment.status = 'paid' AND payment.updated_at < now() - interval '60 seconds'
+  AND portrait.updated_at < now() - interval '60 seconds'
+  AND portrait.completed_at IS NULL AND portrait.status IN ('failed', 'expired')
+  AND NOT EXISTS (SELECT FROM refunds WHERE refunds.payment_id = payment.id AND refunds.status <> 'failed')
+ORDER BY payment.updated_at LIMIT $1
+"""
+
+UNKNOWN_ACTIONS: Final = """
+SELECT 'action:' || key AS subject,
+       jsonb_build_object('action', key, 'kind', kind, 'provider', provider, 'state', state, 'about', subject,
+                          'seconds', extract(epoch FROM now() - updated_at)::int) AS detail
+FROM actions WHERE state IN ('unknown', 'running') AND updated_at < now() - interval '10 minutes'
+ORDER BY updated_at LIMIT $1
+"""
+
+FORGOTTEN_PAYMENTS: Final = f"""
+SELECT broken.subject, broken.detail
+FROM (SELECT 'payment:' || id AS subject, created_at,
+             jsonb_build_object('payment_id', id, 'provider', provider, 'status', status,
+                                'age', extract(epoch FROM now() - created_at)::int) AS detail
+      FROM payments
+      WHERE status IN ('created', 'pending', 'authorised', 'failed') AND created_at < now() - interval '60 seconds'
+        AND expires_at > now() - interval '1 hour') AS broken
+WHERE {_NOTHING_AT_WORK} ORDER BY broken.created_at LIMIT $1
+"""

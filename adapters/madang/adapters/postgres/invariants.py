@@ -1,0 +1,178 @@
+"""What must always be true of the rows, as statements that find where it is not, and the ordinary messages that mend it.
+
+Times are generous: what a healthy deployment is just doing is no violation. Messages that mend carry no key, because the key
+of the message that got lost is taken for ever; the handlers are written to be called twice.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from madang.adapters.postgres import invariant_statements as statements
+from madang.adapters.postgres.database import Database
+from madang.adapters.postgres.outgoing import CHANNEL
+from madang.core.billing.service import HANDLE_NOTICE, LOOK_UP
+from madang.core.kernel.invariants import Invariant, Violation
+from madang.core.kernel.messages import NewMessage
+from madang.core.kernel.unit_of_work import UnitOfWorkFactory
+from madang.core.portraits.model import PictureStatus, PortraitStatus
+from madang.core.portraits.repository import PortraitsUnitOfWork
+from madang.core.portraits.topics import EXPIRE, MAKE_PICTURE, WRITE_REPORT
+
+Units = UnitOfWorkFactory[PortraitsUnitOfWork]
+Repair = Callable[[Violation], Awaitable[str]]
+RefundOwed = Callable[[UUID], Awaitable[str]]
+"""Given a portrait's id, queue the refund that its buyer is owed and say so; empty when a person must look."""
+
+_RESUMED_ROUNDS: Final = 1000
+"""Where the rounds of a look-up that was forgotten go on: past those whose keys are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowInvariant:
+    """Fulfils `Invariant` by a statement of `invariant_statements`."""
+
+    database: Database
+    name: str
+    explanation: str
+    statement: str
+    repair: Repair | None = None
+    topics: tuple[str, ...] | None = None
+
+    async def violations(self, *, limit: int = 100) -> Sequence[Violation]:
+        values = [limit] if self.topics is None else [limit, list(self.topics)]
+        rows = await self.database.fetch(self.statement, *values)
+        return [Violation(row["subject"], row["detail"]) for row in rows]
+
+    async def mend(self, violation: Violation) -> str:
+        return "" if self.repair is None else await self.repair(violation)
+
+
+def invariants(database: Database, *, units: Units, refund_owed: RefundOwed | None = None) -> Sequence[Invariant]:
+    """Those of messages, inbox, actions, payments and portraits. What needs the storage is not among them."""
+    mends = _Mends(database, units, refund_owed)
+    return (*_of_work(database, mends), *_of_payments(database, mends), *_of_portraits(database, mends))
+
+
+def _of_work(database: Database, mends: "_Mends") -> Sequence[RowInvariant]:
+    return (
+        RowInvariant(
+            database,
+            "no-message-is-overdue",
+            "A message is taken within a minute of its due time or of its lease's end. Else no worker drains: start one.",
+            statements.OVERDUE,
+            mends.wake_relays,
+        ),
+        RowInvariant(
+            database,
+            "no-message-is-dead",
+            "A message that was given up waits for a person: `madang jobs show` says why, `madang jobs retry` runs it again.",
+            statements.DEAD,
+        ),
+        RowInvariant(
+            database,
+            "no-action-stays-unknown",
+            "An effect outside is known to have happened or not within ten minutes. Else ask its provider by the key, by hand.",
+            statements.UNKNOWN_ACTIONS,
+        ),
+    )
+
+
+def _of_payments(database: Database, mends: "_Mends") -> Sequence[RowInvariant]:
+    return (
+        RowInvariant(
+            database,
+            "every-notice-is-handled",
+            "A webhook that was stored is handled, or a message waits to handle it.",
+            statements.UNHANDLED_NOTICES,
+            mends.handle_notice,
+            (HANDLE_NOTICE,),
+        ),
+        RowInvariant(
+            database,
+            "every-open-payment-is-asked-for",
+            "While a payment may still arrive, a message waits to ask its provider.",
+            statements.FORGOTTEN_PAYMENTS,
+            mends.look_up,
+            (LOOK_UP,),
+        ),
+    )
+
+
+def _of_portraits(database: Database, mends: "_Mends") -> Sequence[RowInvariant]:
+    return (
+        RowInvariant(
+            database,
+            "every-portrait-in-progress-has-work",
+            "While a portrait is processing, a message waits to make a picture or to write the report.",
+            statements.STRANDED_PORTRAITS,
+            mends.resume_portrait,
+            (MAKE_PICTURE, WRITE_REPORT),
+        ),
+        RowInvariant(
+            database,
+            "every-portrait-is-purged-in-time",
+            "Five minutes after its time a portrait holds nothing personal any more.",
+            statements.UNPURGED_PORTRAITS,
+            mends.expire_portrait,
+        ),
+        RowInvariant(
+            database,
+            "no-refund-is-owed",
+            "Whoever paid for a portrait that failed or was never finished is refunded in full.",
+            statements.OWED_REFUNDS,
+            mends.refund,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Mends:
+    database: Database
+    units: Units
+    refund_owed: RefundOwed | None
+
+    async def wake_relays(self, violation: Violation) -> str:
+        async with self.database.connection() as connection:
+            await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
+        return "woke the relays; when it comes back, no worker runs"
+
+    async def handle_notice(self, violation: Violation) -> str:
+        return await self._send(HANDLE_NOTICE, violation, inbox_id=violation.detail["inbox_id"])
+
+    async def look_up(self, violation: Violation) -> str:
+        further = _RESUMED_ROUNDS + violation.detail["age"] // 60
+        return await self._send(LOOK_UP, violation, payment_id=violation.detail["payment_id"], round=further)
+
+    async def expire_portrait(self, violation: Violation) -> str:
+        return await self._send(EXPIRE, violation, portrait_id=violation.detail["portrait_id"])
+
+    async def refund(self, violation: Violation) -> str:
+        if self.refund_owed is None:
+            return ""
+        return await self.refund_owed(UUID(violation.detail["portrait_id"]))
+
+    async def resume_portrait(self, violation: Violation) -> str:
+        """The pictures that are not made, or the report when all are."""
+        portrait_id = UUID(violation.detail["portrait_id"])
+        async with self.units() as uow:
+            portrait = await uow.portraits.get(portrait_id, lock=True)
+            if portrait is None or portrait.status is not PortraitStatus.PROCESSING:
+                return "it has gone on by itself"
+            pictures = await uow.portraits.pictures(portrait_id)
+            missing = [picture.index for picture in pictures if picture.status is not PictureStatus.MADE]
+            for index in missing:
+                uow.send(_again(MAKE_PICTURE, violation.subject, portrait_id=str(portrait_id), index=index))
+            if not missing:
+                uow.send(_again(WRITE_REPORT, violation.subject, portrait_id=str(portrait_id)))
+        return f"sent {MAKE_PICTURE} for {len(missing)} pictures" if missing else f"sent {WRITE_REPORT}"
+
+    async def _send(self, topic: str, violation: Violation, **payload: Any) -> str:
+        async with self.units() as uow:
+            uow.send(_again(topic, violation.subject, **payload))
+        return f"sent {topic}"
+
+
+def _again(topic: str, subject: str, **payload: Any) -> NewMessage:
+    return NewMessage(topic, payload, subject=subject)
