@@ -22,9 +22,9 @@ class ProviderDeclaration:
     """A provider of one kind.
 
     `name` is what routes, settings (`[plugins.<name>]`) and rows in the database call it: lower case, digits and underscores.
-    `settings` is a frozen dataclass, one for all declarations of that name. `capabilities` is the port's own capabilities value.
-    `extra` names Madang's extra that installs the SDK (first-party plugins); `requires` lists the top-level modules of the SDK,
-    so that `madang plugins list` can tell that it is missing without importing it.
+    `settings` is a frozen dataclass, one for all declarations of that name. `capabilities` is the port's own capabilities
+    value. `extra` names Madang's extra that installs the SDK (first-party plugins); `requires` lists the top-level modules of
+    the SDK, so that `madang plugins list` can tell that it is missing without importing it.
     """
 
     kind: ProviderKind
@@ -81,8 +81,8 @@ class PluginEvent:
 class ListenerDeclaration:
     """An async callable that hears every event called `event` (`"billing.payment_paid"`).
 
-    `listener` is unique within the plugin and names the listener in the outbox: renaming it orphans what is still waiting for it.
-    `factory` makes the callable. Raising an error of `madang.ports.errors` decides over the retry, as for a provider.
+    `listener` is unique within the plugin and names the listener in the outbox: renaming it orphans what is still waiting for
+    it. `factory` makes the callable. Raising an error of `madang.ports.errors` decides over the retry, as for a provider.
     """
 
     event: str

@@ -39,8 +39,9 @@ class Money:
     currency: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.amount, int) or isinstance(self.amount, bool):
-            raise TypeError(f"an amount is an integer in the minor unit, not {type(self.amount).__name__}")
+        amount: object = self.amount
+        if not isinstance(amount, int) or isinstance(amount, bool):
+            raise TypeError(f"an amount is an integer in the minor unit, not {type(amount).__name__}")
         if self.currency not in EXPONENTS:
             raise ValueError(f"{self.currency!r} is not an ISO 4217 currency code")
 

@@ -28,7 +28,12 @@ def _pages(settings: LocalSettings, context: ProviderContext) -> AsgiApp:
 def register_providers(register: Callable[[ProviderDeclaration], None]) -> None:
     register(
         ProviderDeclaration(
-            ProviderKind.STORAGE, "local", LocalSettings, capabilities.STORAGE, _storage, "Files in the data folder, served by the API"
+            ProviderKind.STORAGE,
+            "local",
+            LocalSettings,
+            capabilities.STORAGE,
+            _storage,
+            "Files in the data folder, served by the API",
         )
     )
 

@@ -62,7 +62,12 @@ def _pages(settings: SandboxSettings, context: ProviderContext) -> AsgiApp:
 
 _PROVIDERS = (
     (ProviderKind.TEXT_MODEL, capabilities.TEXT_MODEL, _text_model, "Writes plausible answers to any JSON schema, offline"),
-    (ProviderKind.IMAGE_MODEL, capabilities.IMAGE_MODEL, _image_model, "Transforms the given photo by prompt and seed, offline"),
+    (
+        ProviderKind.IMAGE_MODEL,
+        capabilities.IMAGE_MODEL,
+        _image_model,
+        "Transforms the given photo by prompt and seed, offline",
+    ),
     (ProviderKind.PAYMENT, capabilities.PAYMENT, _payment, "A pretend checkout with signed webhooks; no money moves"),
     (ProviderKind.SMS, capabilities.SMS, _sms, "An inbox of text messages that no phone receives"),
     (ProviderKind.EMAIL, capabilities.EMAIL, _email, "An inbox of e-mails that nobody receives"),
