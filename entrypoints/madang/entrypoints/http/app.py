@@ -1,0 +1,87 @@
+"""The HTTP application, composed around a container."""
+
+from functools import partial
+from typing import Any, Final
+
+from litestar import Litestar, asgi
+from litestar.config.cors import CORSConfig
+
+from madang.entrypoints.http import payment_page, result_page
+from madang.entrypoints.http.addresses import Addresses
+from madang.entrypoints.http.composition import HttpContainer, Mount
+from madang.entrypoints.http.docs_page import docs_handlers
+from madang.entrypoints.http.edge import Edge
+from madang.entrypoints.http.health import Health
+from madang.entrypoints.http.metrics import Metrics
+from madang.entrypoints.http.page_visits import Pages
+from madang.entrypoints.http.pipeline import Pipeline
+from madang.entrypoints.http.rate_limits import RateLimits
+from madang.entrypoints.http.refusals import Refusals
+from madang.entrypoints.http.routes import openapi_document, routes_for
+
+PAGES: Final = (*result_page.PAGES, *payment_page.PAGES)
+_READABLE: Final = [
+    "X-Request-Id",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "Idempotency-Replayed",
+    "Content-Disposition",
+]
+_SENDABLE: Final = ["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id", "Accept-Language", "traceparent"]
+
+
+def create_app(container: HttpContainer) -> Litestar:
+    """The application. It opens and closes nothing: who made the container does."""
+    settings = container.settings
+    addresses = Addresses(settings.trusted_proxies, partial(_hidden, container))
+    limits = RateLimits(container.limiter, addresses)
+    refusals = Refusals(container.clock, settings.timezone)
+    metrics = Metrics()
+    pipeline = Pipeline(container, addresses, limits)
+    app = Litestar(
+        [
+            *(pipeline.bind(route) for route in routes_for(settings.products)),
+            *Health(container, metrics).handlers(),
+            *docs_handlers(openapi_document(settings.products, base_url=settings.base_url)),
+            *(Pages(container, addresses, limits).bind(PAGES) if "portraits" in settings.products else ()),
+            *(_mounted(mount) for mount in container.registry.mounts()),
+        ],
+        openapi_config=None,
+        cors_config=_cors(settings.cors_origins),
+        exception_handlers={Exception: refusals.for_litestar},
+        request_max_body_size=None,
+        logging_config=None,
+        debug=False,
+    )
+    app.asgi_handler = Edge(app.asgi_handler, metrics, refusals.fallback, limits.announce)
+    return app
+
+
+def _hidden(container: HttpContainer, caller: str) -> str:
+    """What may be kept of a caller: an address is personal data."""
+    return container.cipher.keyed_hash(caller, purpose="http.caller").hex()[:32]
+
+
+def _cors(origins: Any) -> CORSConfig | None:
+    """From a list and without credentials: tokens travel in a header that no browser sends by itself."""
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=_SENDABLE,
+        expose_headers=_READABLE,
+        allow_credentials=False,
+        max_age=600,
+    )
+
+
+def _mounted(mount: Mount) -> Any:
+    """A plugin's application at its path, behind our edge."""
+
+    async def plugin(scope: Any, receive: Any, send: Any) -> None:
+        await mount.app(scope, receive, send)
+
+    return asgi(mount.path, is_mount=True, copy_scope=True)(plugin)

@@ -1,0 +1,163 @@
+"""What HTTP asks of the composed process: the part of the container that this edge touches."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+from madang.core.kernel.clock import Clock
+from madang.core.kernel.idempotency import IdempotencyStore
+from madang.core.kernel.paging import Page, PageRequest
+from madang.core.kernel.protection import PersonalDataCipher
+from madang.core.kernel.tokens import Tokens
+from madang.core.portraits.model import CareEntry, Portrait, StoredFile, Survey
+from madang.core.portraits.pictures import Crop
+from madang.core.portraits.repository import PortraitView
+from madang.core.portraits.service import OrderedPortrait, OrderPortrait, PortraitResult
+from madang.ports.storage import StoredObject
+from madang.ports.webhook import WebhookRequest
+
+
+class HttpSettings(Protocol):
+    """The settings of the deployment that the edge reads."""
+
+    @property
+    def environment(self) -> str: ...
+
+    @property
+    def base_url(self) -> str: ...
+
+    @property
+    def timezone(self) -> str: ...
+
+    @property
+    def cors_origins(self) -> Sequence[str]: ...
+
+    @property
+    def trusted_proxies(self) -> Sequence[str]: ...
+
+    @property
+    def products(self) -> Sequence[str]: ...
+
+    @property
+    def limits(self) -> Mapping[str, str]: ...
+
+
+class Portraits(Protocol):
+    """The buyer's use cases (`PortraitService`)."""
+
+    async def order(self, command: OrderPortrait) -> OrderedPortrait: ...
+
+    async def view(self, portrait_id: UUID) -> PortraitView: ...
+
+    async def set_phone(self, portrait_id: UUID, written: str) -> Portrait: ...
+
+    async def submit_photo(self, portrait_id: UUID, upload: bytes, crop: Crop | None) -> Portrait: ...
+
+    async def check_phone(self, portrait_id: UUID, written: str, address: str) -> Portrait: ...
+
+    async def check_payment(self, portrait_id: UUID) -> None: ...
+
+    async def result(self, portrait_id: UUID) -> PortraitResult: ...
+
+    async def download(self, portrait_id: UUID) -> Sequence[tuple[str, StoredFile]]: ...
+
+    async def open_file(self, key: str) -> StoredObject: ...
+
+    async def submit_survey(self, portrait_id: UUID, score: int, comment: str | None) -> Survey: ...
+
+
+class ImportProblem(Protocol):
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def message(self) -> str: ...
+
+
+class ImportOutcome(Protocol):
+    @property
+    def created(self) -> int: ...
+
+    @property
+    def updated(self) -> int: ...
+
+    @property
+    def problems(self) -> Sequence[ImportProblem]: ...
+
+
+class KnowledgeBase(Protocol):
+    """The care catalogue's use cases (`KnowledgeBaseService`)."""
+
+    async def page(self, request: PageRequest, category: str | None = None) -> Page[CareEntry]: ...
+
+    async def get(self, code: str) -> CareEntry: ...
+
+    async def create(self, entry: CareEntry) -> CareEntry: ...
+
+    async def replace(self, code: str, entry: CareEntry) -> CareEntry: ...
+
+    async def delete(self, code: str) -> None: ...
+
+    async def import_csv(self, text: str) -> ImportOutcome: ...
+
+
+class Billing(Protocol):
+    async def receive_webhook(self, provider: str, request: WebhookRequest) -> bool: ...
+
+
+class Mount(Protocol):
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def app(self) -> Callable[..., Awaitable[None]]: ...
+
+
+class Registry(Protocol):
+    def mounts(self) -> Sequence[Mount]: ...
+
+
+class HttpContainer(Protocol):
+    """Fulfilled by the process's container, and by an in-memory one in the fast tests."""
+
+    @property
+    def settings(self) -> HttpSettings: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def tokens(self) -> Tokens: ...
+
+    @property
+    def cipher(self) -> PersonalDataCipher: ...
+
+    @property
+    def idempotency(self) -> IdempotencyStore: ...
+
+    @property
+    def limiter(self) -> Any: ...
+
+    @property
+    def portraits(self) -> Portraits: ...
+
+    @property
+    def knowledge_base(self) -> KnowledgeBase: ...
+
+    @property
+    def billing(self) -> Billing: ...
+
+    @property
+    def registry(self) -> Registry: ...
+
+    @property
+    def database(self) -> Any: ...
+
+    @property
+    def redis(self) -> Any: ...
+
+    @property
+    def heartbeats(self) -> Any: ...
+
+    @property
+    def outbox(self) -> Any: ...

@@ -1,0 +1,43 @@
+"""`/docs`: Swagger UI from our own files, so that it works without the network and under a strict policy."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import litestar_offline_docs
+import msgspec
+from litestar import Router, get
+from litestar.static_files import create_static_files_router
+from litestar.types import ASGIApp, Scope
+
+from madang.entrypoints.http.answers import HTML, Answer
+from madang.entrypoints.http.exchange import exchange_of
+
+STATIC: Final = Path(str(files(__package__).joinpath("pages", "static")))
+_SWAGGER: Final = Path(litestar_offline_docs.__file__).parent / "static"
+_POLICY: Final = (
+    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    b"font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Swagger UI sets style attributes; scripts come from files only."""
+
+
+def docs_handlers(document: dict[str, Any]) -> list[Any]:
+    """The page, the document, and their files."""
+    written = msgspec.json.encode(document)
+    page = STATIC.joinpath("docs.html").read_bytes()
+
+    @get("/openapi.json", include_in_schema=False)
+    async def openapi_json() -> ASGIApp:
+        return Answer(200, written)
+
+    @get("/docs", include_in_schema=False)
+    async def docs(scope: Scope) -> ASGIApp:
+        exchange_of(scope).content_security_policy = _POLICY
+        return Answer(200, page, HTML)
+
+    return [openapi_json, docs, _files("/docs/files", _SWAGGER), _files("/assets", STATIC)]
+
+
+def _files(path: str, directory: Path) -> Router:
+    return create_static_files_router(path=path, directories=[directory], name=path, include_in_schema=False)

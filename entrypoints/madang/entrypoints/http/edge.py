@@ -1,0 +1,103 @@
+"""The outermost layer: request id, trace, security headers, metrics and the access log, for every answer and every plugin's."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+
+from madang.core.kernel.request_context import request_id as current_request_id
+from madang.entrypoints.http.exchange import SCOPE_KEY, Exchange, RawHeaders, begin
+from madang.entrypoints.http.metrics import Metrics
+
+logger = structlog.stdlib.get_logger("madang.http")
+
+_ALWAYS: Final[RawHeaders] = [
+    (b"strict-transport-security", b"max-age=63072000; includeSubDomains"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+]
+_POLICY: Final = b"default-src 'none'; frame-ancestors 'none'"
+_PAGE_POLICY: Final = (
+    b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; "
+    b"frame-ancestors 'none'"
+)
+"""For a plugin's page that brings no policy of its own."""
+_QUIET: Final = ("/health/", "/metrics")
+
+Fallback = Callable[[Scope, Receive, Send, Exception], Awaitable[None]]
+BeforeAnswer = Callable[[Scope, Exchange], Awaitable[None]]
+
+
+class Edge:
+    """Wraps the whole application. `fallback` answers for an exception that nothing inside has answered; `before_answer` may
+    add headers just before an answer starts."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, fallback: Fallback, before_answer: BeforeAnswer) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._fallback = fallback
+        self._before_answer = before_answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            await self._exchange(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _exchange(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        exchange = begin(scope["headers"])
+        scope["state"][SCOPE_KEY] = exchange
+        token = current_request_id.set(exchange.request_id)
+        status = 0
+        # A router below rewrites `path`; the log names what was asked for.
+        path, method = scope["path"], scope["method"]
+
+        async def send_with_headers(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                await self._before_answer(scope, exchange)
+                message["headers"] = _complete(list(message["headers"]), exchange)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:
+            logger.exception("request failed", method=method, path=path)
+            if status:
+                raise
+            await self._fallback(scope, receive, send_with_headers, error)
+        finally:
+            self._record(scope, method, path, status, time.perf_counter() - started, exchange.trace_id)
+            current_request_id.reset(token)
+
+    def _record(self, scope: Any, method: str, path: str, status: int, seconds: float, trace_id: str) -> None:
+        route = scope.get("path_template") or "unmatched"
+        self._metrics.observe(method, route, status or 499, seconds)
+        log = logger.debug if path.startswith(_QUIET) else logger.info
+        milliseconds = round(seconds * 1000, 2)
+        log("request", method=method, path=path, route=route, status=status, duration_ms=milliseconds, trace_id=trace_id)
+
+
+def _complete(headers: RawHeaders, exchange: Exchange) -> RawHeaders:
+    names = {name.lower() for name, _ in headers}
+    headers += exchange.extra_headers
+    headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
+    headers.append((b"traceparent", exchange.traceparent.encode("ascii")))
+    headers += [item for item in _ALWAYS if item[0] not in names]
+    if b"content-security-policy" not in names:
+        headers.append((b"content-security-policy", exchange.content_security_policy or _policy_for(headers)))
+    if b"cache-control" not in names:
+        headers.append((b"cache-control", b"no-store"))
+    return headers
+
+
+def _policy_for(headers: RawHeaders) -> bytes:
+    is_page = any(name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in headers)
+    return _PAGE_POLICY if is_page else _POLICY

@@ -1,0 +1,97 @@
+"""The one shape of every JSON answer: `{"success", "data" | "error", "meta"}`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Generic, Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from madang.core.kernel.paging import Page
+
+T = TypeVar("T")
+
+
+class Shape(Struct, rename="camel", frozen=True):
+    """Base of what goes over the wire: camelCase names."""
+
+
+class Pagination(Shape, frozen=True):
+    """Where this page stands in the whole list; `page` counts from 1."""
+
+    page: int
+    limit: int
+    total: int
+    total_pages: int
+    has_next: bool
+    has_prev: bool
+
+    @classmethod
+    def of(cls, page: Page[Any]) -> "Pagination":
+        pages = -(-page.total // page.limit)
+        return cls(page.page, page.limit, page.total, pages, page.page < pages, page.page > 1)
+
+
+class Meta(Shape, frozen=True, omit_defaults=True):
+    """`timestamp` is ISO 8601 with the configured zone's offset; `requestId` is what to quote when asking for help."""
+
+    timestamp: datetime
+    version: str
+    request_id: str
+    pagination: Pagination | UnsetType = UNSET
+
+
+class Success(Shape, Generic[T], frozen=True):
+    success: Literal[True]
+    data: T
+    meta: Meta
+
+
+class FieldProblem(Shape, frozen=True):
+    """`path` is dotted (`crop.width`), empty for the whole input."""
+
+    path: str
+    message: str
+
+
+class ErrorBody(Shape, frozen=True):
+    """`retryAfter` is in seconds. `details` of `VALIDATION_ERROR` is a list of `{path, message}`, else an object or null."""
+
+    code: str
+    message: str
+    retryable: bool
+    details: Sequence[FieldProblem] | Mapping[str, Any] | None = None
+    retry_after: int | UnsetType = UNSET
+
+
+class Failure(Shape, frozen=True):
+    success: Literal[False]
+    error: ErrorBody
+    meta: Meta
+
+
+@lru_cache(maxsize=1)
+def api_version() -> str:
+    try:
+        return version("madang")
+    except PackageNotFoundError:
+        return "0.0.0"
+
+
+@lru_cache(maxsize=8)
+def zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def meta(request_id: str, now: datetime, timezone: str, pagination: Pagination | UnsetType = UNSET) -> Meta:
+    return Meta(now.astimezone(zone(timezone)), api_version(), request_id, pagination)
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(shape: Struct) -> bytes:
+    return _encoder.encode(shape)

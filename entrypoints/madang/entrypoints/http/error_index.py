@@ -1,0 +1,60 @@
+"""Every error code by its status: for the document, and to prove that each has its sentences."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec import UNSET
+
+from madang.entrypoints.http.envelope import ErrorBody, FieldProblem
+from madang.entrypoints.http.language import sentence
+
+_BY_STATUS: Final[Mapping[int, str]] = {
+    400: "BAD_REQUEST DOMAIN_ERROR MALFORMED_CSV MALFORMED_JSON MALFORMED_MULTIPART VALIDATION_ERROR",
+    401: "SIGNATURE_INVALID UNAUTHORIZED",
+    403: "INSUFFICIENT_PERMISSIONS PHONE_DOES_NOT_MATCH",
+    404: "CARE_ENTRY_NOT_FOUND NOT_FOUND PORTRAIT_NOT_FOUND PROVIDER_NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    409: "ALREADY_EXISTS CARE_CODE_TAKEN CONFLICT IDEMPOTENCY_KEY_REUSED REQUEST_IN_PROGRESS SURVEY_ALREADY_SUBMITTED "
+    "WRONG_STATE",
+    410: "GONE PORTRAIT_EXPIRED",
+    412: "STALE_VERSION",
+    413: "PAYLOAD_TOO_LARGE PHOTO_TOO_LARGE PHOTO_TOO_MANY_PIXELS",
+    414: "URI_TOO_LONG",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    422: "FACE_NOT_FOUND PHOTO_TOO_SMALL PHOTO_TYPE_NOT_SUPPORTED PHOTO_UNREADABLE SEVERAL_FACES UNPROCESSABLE",
+    429: "RATE_LIMIT_EXCEEDED TOO_MANY_ATTEMPTS",
+    500: "INTERNAL_ERROR",
+    503: "DATABASE_ERROR PROVIDER_API_ERROR PROVIDER_NOT_CONFIGURED",
+}
+STATUS_OF: Final[Mapping[str, int]] = {code: status for status, codes in _BY_STATUS.items() for code in codes.split()}
+_RETRY_AFTER: Final[Mapping[str, int]] = {
+    "DATABASE_ERROR": 1,
+    "RATE_LIMIT_EXCEEDED": 42,
+    "REQUEST_IN_PROGRESS": 1,
+    "TOO_MANY_ATTEMPTS": 3600,
+}
+_DETAILS: Final[Mapping[str, Any]] = {
+    "ALREADY_EXISTS": {"id": "01997f2e-6c00-7a10-9c3e-0242ac120002"},
+    "INSUFFICIENT_PERMISSIONS": {"permission": "knowledge-base:write"},
+    "PROVIDER_API_ERROR": {"kind": "unavailable"},
+    "VALIDATION_ERROR": [FieldProblem("phone", "is not a phone number")],
+    "WRONG_STATE": {"state": "pending_payment", "expected": "pending_phone"},
+}
+
+
+def status_of(code: str) -> int:
+    """`<PROVIDER>_API_ERROR` stands under `PROVIDER_API_ERROR`."""
+    return STATUS_OF[code]
+
+
+def example_error(code: str) -> ErrorBody:
+    """How the error looks, in English."""
+    details = _DETAILS.get(code)
+    params = details if isinstance(details, dict) else {}
+    return ErrorBody(
+        "SANDBOX_API_ERROR" if code == "PROVIDER_API_ERROR" else code,
+        sentence("errors", code, "en", params, code),
+        code in _RETRY_AFTER or code == "PROVIDER_API_ERROR",
+        details,
+        _RETRY_AFTER.get(code, UNSET),
+    )

@@ -1,0 +1,79 @@
+"""One request and its answer: what is known of them from the first byte to the last log line."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from madang.core.kernel.ids import new_id
+
+SCOPE_KEY: Final = "madang.exchange"
+RawHeaders = list[tuple[bytes, bytes]]
+
+_REQUEST_ID_CHARACTERS: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+_HEX: Final = frozenset(b"0123456789abcdef")
+_MAX_REQUEST_ID: Final = 128
+
+
+@dataclass(slots=True)
+class Exchange:
+    """`trace_id` and `span_id` follow W3C Trace Context; `extra_headers` go out with whatever answer is made."""
+
+    request_id: str
+    trace_id: str
+    span_id: str
+    accept_language: str = ""
+    extra_headers: RawHeaders = field(default_factory=list)
+    content_security_policy: bytes | None = None
+    address: str | None = None
+
+    @property
+    def traceparent(self) -> str:
+        return f"00-{self.trace_id}-{self.span_id}-01"
+
+
+def begin(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
+    """Take over the caller's request id and trace where they are well-formed, else make new ones."""
+    request_id: str | None = None
+    trace_id: str | None = None
+    language = b""
+    for name, value in headers:
+        if name == b"x-request-id":
+            request_id = _valid_request_id(value)
+        elif name == b"traceparent":
+            trace_id = _trace_id_of(value)
+        elif name == b"accept-language":
+            language = value
+    made: UUID | None = None if request_id and trace_id else new_id()
+    return Exchange(
+        request_id or str(made),
+        trace_id or (made.hex if made else secrets.token_hex(16)),
+        secrets.token_hex(8),
+        language.decode("latin-1"),
+    )
+
+
+def exchange_of(scope: Any) -> Exchange:
+    """The exchange that the edge began for this request."""
+    found: Exchange = scope["state"][SCOPE_KEY]
+    return found
+
+
+def _valid_request_id(value: bytes) -> str | None:
+    """A caller's id goes into logs and headers: short, and of harmless characters, or not at all."""
+    if 0 < len(value) <= _MAX_REQUEST_ID and _REQUEST_ID_CHARACTERS.issuperset(value):
+        return value.decode("ascii")
+    return None
+
+
+def _trace_id_of(value: bytes) -> str | None:
+    """`version-traceid-parentid-flags`; later versions may append fields, version `ff` is forbidden."""
+    parts = value.strip().split(b"-")
+    if len(parts) < 4 or [len(part) for part in parts[:4]] != [2, 32, 16, 2]:
+        return None
+    if not _HEX.issuperset(b"".join(parts[:4])) or parts[0] == b"ff" or (parts[0] == b"00" and len(parts) > 4):
+        return None
+    if parts[1] == b"0" * 32 or parts[2] == b"0" * 16:
+        return None
+    return parts[1].decode("ascii")

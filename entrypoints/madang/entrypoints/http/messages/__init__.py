@@ -1,0 +1,1 @@
+"""Sentences that people read, by code, in Korean and English."""

@@ -1,0 +1,221 @@
+"""The OpenAPI document, made from the same table that the routes are bound from; no connection is needed for it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, get_args
+
+import msgspec
+
+from madang.entrypoints.http.envelope import Failure, Pagination, Success, api_version
+from madang.entrypoints.http.error_index import example_error, status_of
+from madang.entrypoints.http.idempotency import HEADER
+from madang.entrypoints.http.operation import FormBody, JsonBody, Operation, RawBody
+from madang.entrypoints.http.portrait_shapes import CropBody
+
+Json = dict[str, Any]
+REF: Final = "#/components/schemas/{name}"
+_PARAMETER: Final = re.compile(r"\{(\w+):(\w+)\}")
+_EVERYWHERE: Final = ("RATE_LIMIT_EXCEEDED", "BAD_REQUEST", "INTERNAL_ERROR", "DATABASE_ERROR")
+_META: Final = {
+    "timestamp": "2026-01-05T12:07:30+09:00",
+    "version": "0.1.0",
+    "requestId": "01997f30-9a10-7c01-b7a2-0242ac120002",
+}
+_TAGS: Final = {
+    "Portraits": "A paid picture job. No sign-up: the buyer holds the job's token.",
+    "Knowledge base": "The care catalogue that reports recommend from; for editors.",
+    "Webhooks": "What payment providers tell us.",
+    "Operations": "Whether the process lives and is ready, and its numbers.",
+}
+
+
+def document_of(operations: Sequence[Operation], *, base_url: str = "http://127.0.0.1:8000") -> Json:
+    """The whole document, OpenAPI 3.1."""
+    shapes = _shapes_of(operations)
+    _, components = msgspec.json.schema_components(shapes, ref_template=REF)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Madang",
+            "version": api_version(),
+            "description": _INTRODUCTION,
+        },
+        "servers": [{"url": base_url}],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "paths": _paths(operations),
+        "components": {
+            "schemas": _renamed(components),
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "headers": _HEADERS,
+        },
+    }
+
+
+def _paths(operations: Sequence[Operation]) -> Json:
+    paths: Json = {}
+    for operation in operations:
+        path = _PARAMETER.sub(lambda match: f"{{{_camel(match[1])}}}", operation.full_path)
+        paths.setdefault(path, {})[operation.method.lower()] = _operation(operation)
+    return paths
+
+
+def _operation(operation: Operation) -> Json:
+    described: Json = {
+        "operationId": operation.id,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": operation.description,
+        "parameters": list(_parameters(operation)),
+        "responses": {str(operation.status): _success(operation), **_failures(operation)},
+        "security": [{"bearer": []}] if operation.access else [],
+    }
+    if operation.body is not None:
+        described["requestBody"] = _request_body(operation.body)
+    return described
+
+
+def _parameters(operation: Operation) -> Iterator[Json]:
+    for name, kind in _PARAMETER.findall(operation.path):
+        schema = {"type": "string", "format": "uuid"} if kind == "uuid" else {"type": "string", "pattern": "^[^/\\u0000]+$"}
+        yield {"name": _camel(name), "in": "path", "required": True, "schema": schema}
+    if operation.query is not None:
+        _, components = msgspec.json.schema_components([operation.query], ref_template=REF)
+        for name, schema in components[operation.query.__name__]["properties"].items():
+            yield {"name": name, "in": "query", "required": False, "schema": _without_null(schema)}
+    if operation.idempotent:
+        yield {
+            "name": HEADER,
+            "in": "header",
+            "required": False,
+            "description": "The same key and body get the first answer again, for 24 hours.",
+            "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+            "example": "3f2c1a4e-0000-4000-8000-000000000000",
+        }
+    yield {
+        "name": "Accept-Language",
+        "in": "header",
+        "required": False,
+        "description": "The language of error messages: `ko` or `en`.",
+        "schema": {"type": "string"},
+        "example": "ko",
+    }
+
+
+def _request_body(body: JsonBody | RawBody | FormBody) -> Json:
+    if isinstance(body, JsonBody):
+        schema = {"$ref": REF.format(name=body.shape.__name__)}
+        media = {"schema": schema, "examples": {"example": {"value": body.example}}}
+        return {"required": not body.optional, "content": {"application/json": media}}
+    if isinstance(body, FormBody):
+        media = {"schema": body.schema, "encoding": body.encoding, "examples": {"example": {"value": body.example}}}
+        return {"required": True, "content": {"multipart/form-data": media}}
+    media = {"schema": {"type": "string"}, "examples": {"example": {"value": body.example}}}
+    types = body.media_types or ("application/json",)
+    return {"required": False, "description": body.description, "content": dict.fromkeys(types, media)}
+
+
+def _success(operation: Operation) -> Json:
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *_LIMIT_HEADERS)}
+    if operation.idempotent:
+        headers["Idempotency-Replayed"] = {"$ref": "#/components/headers/Idempotency-Replayed"}
+    if operation.answers is None:
+        content = {operation.media_type: {"schema": {"type": "string", "format": "binary"}, "example": "(the file)"}}
+        return {"description": operation.summary, "headers": headers, "content": content}
+    about = {**_META, "pagination": _PAGINATION} if operation.paginated else _META
+    example = {"success": True, "data": operation.example, "meta": about}
+    media = {"schema": {"$ref": REF.format(name=_success_name(operation))}, "examples": {"example": {"value": example}}}
+    return {"description": operation.summary, "headers": headers, "content": {"application/json": media}}
+
+
+def _failures(operation: Operation) -> Json:
+    by_status: dict[int, list[str]] = {}
+    for code in errors_of(operation):
+        by_status.setdefault(status_of(code), []).append(code)
+    if "PROVIDER_API_ERROR" in operation.errors:
+        by_status.setdefault(502, []).append("PROVIDER_API_ERROR")
+    return {str(status): _failure(codes) for status, codes in sorted(by_status.items())}
+
+
+def _failure(codes: Sequence[str]) -> Json:
+    examples = {
+        code: {"value": {"success": False, "error": msgspec.to_builtins(example_error(code)), "meta": _META}} for code in codes
+    }
+    media = {"schema": {"$ref": REF.format(name="Failure")}, "examples": examples}
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *_LIMIT_HEADERS)}
+    return {"description": ", ".join(f"`{code}`" for code in codes), "headers": headers, "content": {"application/json": media}}
+
+
+def errors_of(operation: Operation) -> Sequence[str]:
+    """Every code that the operation can answer: its own, and those that follow from what it is."""
+    codes = [*operation.errors]
+    if operation.access is not None:
+        codes.append("UNAUTHORIZED")
+        if operation.access.permission:
+            codes.append("INSUFFICIENT_PERMISSIONS")
+    codes += ["PORTRAIT_NOT_FOUND", "NOT_FOUND"] if "portrait_id" in operation.path else []
+    codes += ["NOT_FOUND"] if ":str" in operation.path else []
+    if operation.body is not None:
+        codes += ["VALIDATION_ERROR", "PAYLOAD_TOO_LARGE"] if not isinstance(operation.body, FormBody) else ["VALIDATION_ERROR"]
+        codes += ["MALFORMED_JSON", "UNSUPPORTED_MEDIA_TYPE"] if isinstance(operation.body, JsonBody) else []
+        codes += ["MALFORMED_CSV", "UNSUPPORTED_MEDIA_TYPE"] if getattr(operation.body, "media_types", ()) else []
+    codes += ["IDEMPOTENCY_KEY_REUSED", "REQUEST_IN_PROGRESS"] if operation.idempotent else []
+    return list(dict.fromkeys([*codes, *(_EVERYWHERE if operation.prefix else ("INTERNAL_ERROR",))]))
+
+
+def _shapes_of(operations: Sequence[Operation]) -> list[Any]:
+    shapes: list[Any] = [Failure, Pagination, CropBody]
+    shapes += [operation.body.shape for operation in operations if isinstance(operation.body, JsonBody)]
+    shapes += [Success[operation.answers] for operation in operations if operation.answers is not None]  # type: ignore[name-defined]
+    return list(dict.fromkeys(shapes))
+
+
+def _success_name(operation: Operation) -> str:
+    return _clean(f"Success_{_name_of(operation.answers)}_")
+
+
+def _name_of(shape: Any) -> str:
+    inner = get_args(shape)
+    return f"list_{_name_of(inner[0])}_" if inner else str(shape.__name__)
+
+
+def _clean(name: str) -> str:
+    """`Success_list_some.module.CareShape__` → `SuccessListCare`."""
+    words = [part.rpartition(".")[2].removesuffix("Shape") for part in re.split(r"[^A-Za-z0-9.]+", name)]
+    return "".join(word[:1].upper() + word[1:] for word in words)
+
+
+def _renamed(components: Mapping[str, Any]) -> Json:
+    """Readable names for the generic ones, also where they are referred to."""
+    names = {name: _clean(name) for name in components}
+    text = msgspec.json.encode(components).decode()
+    for old, new in sorted(names.items(), key=lambda item: -len(item[0])):
+        text = text.replace(f'"{REF.format(name=old)}"', f'"{REF.format(name=new)}"')
+    renamed: Json = msgspec.json.decode(text)
+    return {names[old]: {**schema, "title": names[old]} for old, schema in renamed.items()}
+
+
+def _without_null(schema: Json) -> Json:
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    return {**choices[0]} if choices else schema
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)
+
+
+_LIMIT_HEADERS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+_HEADERS: Final[Json] = {
+    "X-Request-Id": {"description": "The request's id: yours, or one that was made.", "schema": {"type": "string"}},
+    "RateLimit-Limit": {"description": "Calls allowed in the window.", "schema": {"type": "integer"}},
+    "RateLimit-Remaining": {"description": "Calls left in the window.", "schema": {"type": "integer"}},
+    "RateLimit-Reset": {"description": "Seconds until the window starts anew.", "schema": {"type": "integer"}},
+    "Idempotency-Replayed": {"description": "`true` when this is the first answer again.", "schema": {"type": "string"}},
+}
+_PAGINATION: Final = {"page": 1, "limit": 20, "total": 40, "totalPages": 2, "hasNext": True, "hasPrev": False}
+_INTRODUCTION: Final = (
+    "One backend for AI-powered products.\n\n"
+    "Every answer is an envelope: `{success, data, meta}`, or `{success, error, meta}`. Names are camelCase, ids UUIDs, times "
+    "ISO 8601 with an offset, money an integer in the currency's minor unit. Quote `meta.requestId` when you ask for help.\n\n"
+    "Send an `Idempotency-Key` with every POST that creates something, and the same one when you try again."
+)

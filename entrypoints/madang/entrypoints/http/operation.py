@@ -1,0 +1,120 @@
+"""An operation of the API as data: what is documented here is what is enforced."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from litestar import Request
+from litestar.types import ASGIApp
+from msgspec import UNSET, Struct, UnsetType
+
+from madang.core.kernel.ids import new_id
+from madang.core.kernel.tokens import Claims
+from madang.entrypoints.http.answers import Answer
+from madang.entrypoints.http.authentication import Access
+from madang.entrypoints.http.bodies import MAX_JSON
+from madang.entrypoints.http.composition import HttpContainer
+from madang.entrypoints.http.envelope import Pagination, Success, encode, meta
+from madang.entrypoints.http.exchange import exchange_of
+from madang.entrypoints.http.rate_limits import DEFAULT
+
+PREFIX: Final = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonBody:
+    """A JSON body of this shape. An `optional` one may be left out and is then `{}`."""
+
+    shape: type[Struct]
+    example: Mapping[str, Any]
+    optional: bool = False
+    limit: int = MAX_JSON
+
+
+@dataclass(frozen=True, slots=True)
+class RawBody:
+    """A body taken as it is. With no `media_types`, any."""
+
+    limit: int
+    media_types: tuple[str, ...]
+    description: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class FormBody:
+    """A multipart form that the handler reads by itself; `schema` and `example` are for the document."""
+
+    schema: Mapping[str, Any]
+    encoding: Mapping[str, Any]
+    example: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`path` is below `prefix`; `errors` are the codes beyond those that any operation can answer; `answers` is the type of
+    `data`, or None for an answer outside the envelope of type `media_type`. `limit_by_path` counts each path by itself."""
+
+    method: str
+    path: str
+    id: str
+    tag: str
+    summary: str
+    description: str
+    answers: type[Any] | None
+    example: Any
+    status: int = 200
+    access: Access | None = None
+    body: JsonBody | RawBody | FormBody | None = None
+    query: type[Struct] | None = None
+    paginated: bool = False
+    errors: Sequence[str] = ()
+    limit: str = DEFAULT
+    limit_by_path: bool = False
+    idempotent: bool = False
+    media_type: str = "application/json"
+    prefix: str = PREFIX
+
+    @property
+    def full_path(self) -> str:
+        return self.prefix + self.path
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of an operation, with everything about it checked already."""
+
+    request: Request[Any, Any, Any]
+    container: HttpContainer
+    operation: Operation
+    address: str
+    claims: Claims | None = None
+    body: Any = None
+    query: Any = None
+    subject_id: UUID = field(default_factory=new_id)
+
+    @property
+    def portrait_id(self) -> UUID:
+        found: UUID = self.request.path_params["portrait_id"]
+        return found
+
+    def succeed(self, data: Any, *, status: int | None = None, pagination: Pagination | UnsetType = UNSET) -> Answer:
+        """The envelope around `data`."""
+        container = self.container
+        about = meta(exchange_of(self.request.scope).request_id, container.clock.now(), container.settings.timezone, pagination)
+        return Answer(status or self.operation.status, encode(Success(True, data, about)))
+
+
+Handler = Callable[[Call], Awaitable[ASGIApp]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    operation: Operation
+    handler: Handler
+
+
+def route(operation: Operation) -> Callable[[Handler], Route]:
+    """Bind a handler to its operation."""
+    return lambda handler: Route(operation, handler)

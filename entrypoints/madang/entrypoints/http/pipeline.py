@@ -1,0 +1,103 @@
+"""What happens to every call of the API before its handler: limits, token, permission, body, idempotency key."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Request
+from litestar.enums import HttpMethod
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
+
+from madang.core.kernel.errors import Unauthenticated
+from madang.core.kernel.tokens import Claims
+from madang.entrypoints.http import idempotency
+from madang.entrypoints.http.addresses import Addresses
+from madang.entrypoints.http.answers import Answer
+from madang.entrypoints.http.authentication import Access, authenticate, bearer_of, require_own, require_permission
+from madang.entrypoints.http.bodies import convert_query, decode_json, read, require_type
+from madang.entrypoints.http.composition import HttpContainer
+from madang.entrypoints.http.operation import Call, JsonBody, Operation, RawBody, Route
+from madang.entrypoints.http.rate_limits import RateLimits
+
+
+class Pipeline:
+    """Built once per application. The order matters: a caller over the limit learns nothing else."""
+
+    def __init__(self, container: HttpContainer, addresses: Addresses, limits: RateLimits) -> None:
+        self._container = container
+        self._addresses = addresses
+        self._limits = limits
+
+    def bind(self, route: Route) -> HTTPRouteHandler:
+        """The operation as a Litestar handler."""
+
+        async def endpoint(request: Request[Any, Any, Any]) -> ASGIApp:
+            return await self._answer(route, request)
+
+        operation = route.operation
+        return HTTPRouteHandler(
+            operation.full_path, http_method=HttpMethod(operation.method), name=operation.id, include_in_schema=False
+        )(endpoint)
+
+    async def _answer(self, route: Route, request: Request[Any, Any, Any]) -> ASGIApp:
+        operation = route.operation
+        address = self._addresses.of(request.scope)
+        claims = await self._admit(operation, request, address)
+        call = Call(request, self._container, operation, address, claims)
+        if operation.query is not None:
+            call.query = convert_query(dict(request.query_params.items()), operation.query)
+        if operation.body is None or not isinstance(operation.body, JsonBody | RawBody):
+            return await route.handler(call)
+        raw = await _raw_body(request, operation.body)
+        key = idempotency.key_of(request) if operation.idempotent else None
+        call.body = decode_json(raw or b"{}", operation.body.shape) if isinstance(operation.body, JsonBody) else raw
+        return await (route.handler(call) if key is None else self._once(route, call, key, raw))
+
+    async def _admit(self, operation: Operation, request: Request[Any, Any, Any], address: str) -> Claims | None:
+        claims, refused = self._identify(operation.access, request)
+        caller = _caller(claims, address)
+        if operation.limit_by_path:
+            caller = f"{caller}:{request.scope['path']}"
+        await self._limits.spend(request.scope, operation.limit, caller)
+        if refused is not None:
+            raise refused
+        if operation.access is not None and claims is not None:
+            require_permission(operation.access, claims)
+            if "portrait_id" in request.path_params:
+                require_own(claims, request.path_params["portrait_id"])
+        return claims
+
+    def _identify(self, access: Access | None, request: Request[Any, Any, Any]) -> tuple[Claims | None, Unauthenticated | None]:
+        """A forged token is refused only after its sender was counted: guessing is not free."""
+        if access is None:
+            return None, None
+        try:
+            return authenticate(self._container.tokens, access, bearer_of(request)), None
+        except Unauthenticated as error:
+            return None, error
+
+    async def _once(self, route: Route, call: Call, key: str, raw: bytes) -> ASGIApp:
+        async def act(subject_id: UUID) -> Answer:
+            call.subject_id = subject_id
+            answer = await route.handler(call)
+            if not isinstance(answer, Answer):
+                raise TypeError(f"{route.operation.id}: what is streamed cannot be kept under a key")
+            return answer
+
+        scope = f"{route.operation.id}:{_caller(call.claims, self._addresses.hidden(call.address))}"
+        once = idempotency.Once(self._container.idempotency, self._container.clock, scope, key)
+        return await once.answer(idempotency.hash_of(call.request, raw), act)
+
+
+async def _raw_body(request: Request[Any, Any, Any], expected: JsonBody | RawBody) -> bytes:
+    raw = await read(request, expected.limit)
+    if isinstance(expected, RawBody):
+        if expected.media_types:
+            require_type(request, *expected.media_types)
+    elif raw or not expected.optional:
+        require_type(request, "application/json")
+    return raw
+
+
+def _caller(claims: Claims | None, address: str) -> str:
+    return f"{claims.audience}:{claims.subject}" if claims is not None else f"address:{address}"

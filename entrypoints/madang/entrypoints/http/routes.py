@@ -1,0 +1,22 @@
+"""Which routes a deployment has: those of the products that it runs, and what all of them need."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from madang.entrypoints.http import health, knowledge_base, portraits, webhooks
+from madang.entrypoints.http.openapi import document_of
+from madang.entrypoints.http.operation import Route
+
+PRODUCTS: Final = {"portraits": (*portraits.ROUTES, *knowledge_base.ROUTES)}
+SHARED: Final = webhooks.ROUTES
+
+
+def routes_for(products: Collection[str]) -> Sequence[Route]:
+    """A product that is not named has no route."""
+    return [*(route for name, routes in PRODUCTS.items() if name in products for route in routes), *SHARED]
+
+
+def openapi_document(products: Collection[str] = tuple(PRODUCTS), *, base_url: str = "http://127.0.0.1:8000") -> dict[str, Any]:
+    """What `/openapi.json` serves; needs neither a connection nor settings."""
+    operations = [*(route.operation for route in routes_for(products)), *health.OPERATIONS]
+    return document_of(operations, base_url=base_url)
