@@ -7,7 +7,7 @@ import click
 from madang.entrypoints.cli.deployment import load_settings
 from madang.entrypoints.cli.screen import print_json
 
-_ROLES = {"admin": ("*",), "developer": (), "pm": (), "client": ()}
+_ROLES = {"admin": ("knowledge-base:read", "knowledge-base:write"), "developer": (), "pm": (), "client": ()}
 
 
 @click.group()

@@ -44,6 +44,7 @@ class Deployment:
     database_url: str | None = None
     redis_url: str | None = None
     children: Sequence[str] = ("serve", "relay", "worker")
+    command: Sequence[str] = COMMAND
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
@@ -122,7 +123,7 @@ class Supervisor:
     async def _prepare(self, environment: Mapping[str, str]) -> None:
         """In a process of its own: what migrations need stays out of this one's memory."""
         process = await asyncio.create_subprocess_exec(
-            *COMMAND,
+            *self._deployment.command,
             "prepare",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -139,7 +140,7 @@ class Supervisor:
     async def _run_children(self, environment: Mapping[str, str]) -> None:
         self._tell("starting API, relay and worker")
         self._children = [
-            Child(ChildSpec(name, (*COMMAND, name), environment), self._output) for name in self._deployment.children
+            Child(ChildSpec(name, (*self._deployment.command, name), environment), self._output) for name in self._deployment.children
         ]
         tasks = [asyncio.create_task(child.run(), name=child.spec.name) for child in self._children]
         tasks += [asyncio.create_task(watched.watch(), name=watched.name) for watched in self._servers.watched]

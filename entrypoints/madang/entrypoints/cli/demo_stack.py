@@ -1,0 +1,86 @@
+"""A deployment for the length of one demonstration, in a folder that is thrown away."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from madang.entrypoints.cli.deployment import CliError
+from madang.entrypoints.supervisor.addresses import free_port
+from madang.entrypoints.supervisor.first_run import CONFIGURATION, SANDBOX_CONFIGURATION
+from madang.entrypoints.supervisor.lineage import for_child
+from madang.entrypoints.supervisor.readiness import ask
+from madang.entrypoints.supervisor.supervisor import COMMAND
+
+_READY_WITHIN = 90.0
+_STOPPED_WITHIN = 45.0
+
+
+@asynccontextmanager
+async def own_stack(log: Path, tell: Callable[[str], None]) -> AsyncIterator[str]:
+    """The address of a `madang up` that names the sandbox for everything and uses no setting of this folder or environment."""
+    folder = Path(tempfile.mkdtemp(prefix="madang-demo-"))
+    port = free_port()
+    base_url = f"http://127.0.0.1:{port}"
+    try:
+        (folder / CONFIGURATION).write_text(SANDBOX_CONFIGURATION, encoding="utf-8")
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *COMMAND,
+                "up",
+                cwd=folder,
+                env=for_child(_environment(port, base_url)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            await _until_ready(process, port, log, tell)
+            yield base_url
+        finally:
+            await _stop(process)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _environment(port: int, base_url: str) -> dict[str, str]:
+    """Nothing of the caller's deployment gets in: the demonstration must not order from a real payment provider."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MADANG_")}
+    return {**inherited, "MADANG_PORT": str(port), "MADANG_BASE_URL": base_url, "MADANG_LOG_FORMAT": "json"}
+
+
+async def _until_ready(process: asyncio.subprocess.Process, port: int, log: Path, tell: Callable[[str], None]) -> None:
+    deadline = time.monotonic() + _READY_WITHIN
+    answer = await ask("127.0.0.1", port)
+    while not answer.ready:
+        if process.returncode is not None:
+            raise CliError(f"the demonstration's own deployment did not start; its log: {log}")
+        if time.monotonic() > deadline:
+            raise CliError(f"the demonstration's own deployment is not ready: {json.dumps(answer.detail)}; its log: {log}")
+        tell(_last_step(log))
+        await asyncio.sleep(0.1)
+        answer = await ask("127.0.0.1", port)
+
+
+def _last_step(log: Path) -> str:
+    """What the supervisor said last, without the children's JSON lines."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.endswith("…")]
+    return lines[-1].rstrip(" …") if lines else "starting"
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), _STOPPED_WITHIN)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
