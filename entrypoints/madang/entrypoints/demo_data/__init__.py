@@ -1,0 +1,1 @@
+"""The photograph that `madang demo` works on; `ORIGIN.md` says where it is from."""
