@@ -8,15 +8,13 @@ from typing import Final
 from madang.adapters.sandbox import capabilities, predictions, webhooks
 from madang.adapters.sandbox.darkroom import MEDIA_TYPE, check_picture, develop, output_size
 from madang.adapters.sandbox.gate import NAME
-from madang.adapters.sandbox.provider import SandboxProvider
+from madang.adapters.sandbox.provider import FORBIDDEN, SandboxProvider
 from madang.ports.errors import Rejected, SignatureInvalid, Unavailable
 from madang.ports.image_model import ImageModelCapabilities, PictureRequest, Prediction, PredictionStatus, RemotePicture
 from madang.ports.text_model import Picture
 from madang.ports.webhook import WebhookRequest
 
 FILE: Final = re.compile(r".*/sandbox/files/(?P<id>prd_[0-9a-f]+)/(?P<index>[0-9]{1,2})\.jpg")
-FORBIDDEN: Final = re.compile(r"\[sandbox:(content_policy|invalid_request)\]")
-"""A prompt that carries one of these is refused for that reason, so that a product's refusal path can be walked."""
 
 
 class SandboxImageModel(SandboxProvider):

@@ -120,7 +120,7 @@ async def checkout(request: Visit, reference: str) -> Response[bytes]:
 
 @post("/checkout/{reference:str}/pay", status_code=200)
 async def pay(request: Visit, reference: str) -> Response[bytes]:
-    """The person's click, or as JSON: `action` pay, decline or cancel; `method`; `webhook` now, later, twice or lost; `stay`."""
+    """The person's click, or as JSON: `action` pay, decline, cancel; `method`; `webhook` now, later, twice, lost; `stay`."""
     wishes = await _wishes(request)
 
     def act(connection: sqlite3.Connection, now: SandboxSettings) -> RemotePayment:

@@ -1,12 +1,17 @@
 """What the sandbox's providers have in common."""
 
+import re
 import time
+from typing import Final
 
 from madang.adapters.sandbox.gate import NAME, Gate
 from madang.adapters.sandbox.settings import SandboxSettings
 from madang.ports.context import ProviderContext
 from madang.ports.errors import PortError, Unsupported
 from madang.ports.provider import ProviderHealth
+
+FORBIDDEN: Final = re.compile(r"\[sandbox:(content_policy|invalid_request)\]")
+"""A prompt that carries one of these is refused for that reason, so that a product's refusal path can be walked."""
 
 
 class SandboxProvider:
