@@ -1,0 +1,51 @@
+"""A process's sign of life, which `/health/ready` and `madang doctor` look at."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+import structlog
+
+from madang.core.kernel.ids import new_id
+from madang.entrypoints.worker.composition import Pulse
+
+log = structlog.get_logger(__name__)
+
+_BEAT_SECONDS: Final = 3.0
+_PATIENCE_SECONDS: Final = 10.0
+
+
+def host() -> str:
+    return socket.gethostname()
+
+
+def new_process_id() -> str:
+    """`<host>:<pid>:<random>`: unlike a pid alone it is never used again."""
+    return f"{host()}:{os.getpid()}:{new_id().hex[-8:]}"
+
+
+@asynccontextmanager
+async def beating(pulse: Pulse, process_id: str, kind: str, details: Callable[[], Mapping[str, Any]]) -> AsyncIterator[None]:
+    """Beats while the block runs, and says goodbye after it."""
+    task = asyncio.create_task(_beat(pulse, process_id, kind, details), name="pulse")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        with suppress(Exception):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await pulse.stop(process_id)
+
+
+async def _beat(pulse: Pulse, process_id: str, kind: str, details: Callable[[], Mapping[str, Any]]) -> None:
+    while True:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await pulse.beat(process_id, kind, host(), details())
+        except Exception as error:  # noqa: BLE001 - the pulse must outlive everything
+            log.warning("no heartbeat written", kind=kind, error=type(error).__name__)
+        await asyncio.sleep(_BEAT_SECONDS)
