@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from madang.entrypoints.cli.main import COMMANDS
+from madang.entrypoints.http.metrics import Metrics
+from madang.entrypoints.http.rate_limits import POLICIES
 from source_tree import ROOT, repository_files, shown
 
 PARTS_OF_A_DECISION = ["Context", "Decision", "Consequences", "Alternatives", "The check"]
@@ -120,3 +123,23 @@ def test_a_decision_is_half_a_page_with_all_its_parts(decision: Path) -> None:
     assert len(sections["Decision"].strip().splitlines()) == 1, "the decision is one line"
     assert OUR_PATH.search(sections["The check"]), "the check names the file that holds it"
     assert len(text.splitlines()) <= 45
+
+
+@pytest.mark.parametrize("document", documents(), ids=shown)
+def test_commands_that_a_document_names_exist(document: Path) -> None:
+    named = re.findall(r"(?:`|^)madang ([a-z][a-z-]+)", document.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(set(named) - set(COMMANDS)) == []
+
+
+def test_the_operators_guide_has_every_rate_limit_with_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+/\w+) \|", operators_guide(), re.MULTILINE)
+    assert dict(rows) == dict(POLICIES)
+
+
+def test_the_operators_guide_has_every_metric() -> None:
+    said = set(re.findall(r"^\| `(madang_\w+)` \|", operators_guide(), re.MULTILINE))
+    assert said == set(re.findall(r"^# HELP (madang_\w+)", Metrics().render().decode(), re.MULTILINE))
+
+
+def operators_guide() -> str:
+    return (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
