@@ -1,9 +1,9 @@
 """Real PostgreSQL and Valkey for the tests: started once a run; each test that asks has databases of its own."""
 
+import asyncio
 import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import redis.asyncio
 
 from madang.adapters.embedded.postgres_server import EmbeddedPostgres
 from madang.adapters.embedded.valkey_server import EmbeddedValkey
+from madang.adapters.postgres import migrations
 
 TEMPLATE = "migrated"
 SANDBOX_ROUTES: Mapping[str, list[str]] = {
@@ -51,13 +52,8 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedV
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: EmbeddedPostgres) -> str:
     """The name of a database at the newest migration, which nobody connects to: what each test's database is cloned from."""
-    import asyncio
-
     asyncio.run(_execute(postgres_server, f"CREATE DATABASE {TEMPLATE}"))
-    if find_spec("madang.adapters.postgres.migrations") is not None:
-        from madang.adapters.postgres import migrations
-
-        getattr(migrations, "upgrade", lambda url: None)(postgres_server.url(TEMPLATE))
+    migrations.upgrade(postgres_server.url(TEMPLATE))
     asyncio.run(_execute(postgres_server, f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false"))
     return TEMPLATE
 

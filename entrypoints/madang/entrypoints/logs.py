@@ -5,7 +5,6 @@ that could be secret or personal do not get through, whoever logs them.
 """
 
 import logging
-import logging.config
 import re
 import sys
 from collections.abc import Mapping
@@ -52,8 +51,15 @@ def configure_logs(
 
 
 def standard_logging_untouched() -> dict[str, Any]:
-    """A `logging.config` dictionary for servers that insist on configuring logging themselves: it changes nothing."""
-    return {"version": 1, "incremental": True, "disable_existing_loggers": False}
+    """A `logging.config` dictionary for a server that insists on configuring logging itself: it changes no handler."""
+    return {
+        "version": 1,
+        "incremental": True,
+        "disable_existing_loggers": False,
+        "formatters": {},
+        "handlers": {},
+        "loggers": {},
+    }
 
 
 def _shared_processors(process: str) -> list[Processor]:

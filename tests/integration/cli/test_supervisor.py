@@ -1,4 +1,4 @@
-"""The supervisor with stand-ins for API, relay and worker, on real PostgreSQL and Valkey: what it starts, revives, stops and refuses."""
+"""The supervisor with stand-ins for API, relay and worker, on real servers: what it starts, revives, stops and refuses."""
 
 import json
 import os
@@ -149,7 +149,7 @@ def test_it_starts_everything_and_stops_it_in_order_without_leaving_a_process(su
     assert set(pids) == {"PostgreSQL", "Valkey", "serve", "relay", "worker"}
     assert ["line", "worker", "worker says hello"] in supervised.said
     family = supervised.family()
-    assert {pid for pid in pids.values()} <= {process.pid for process in family}
+    assert set(pids.values()) <= {process.pid for process in family}
     assert supervised.end(signal.SIGINT) == 0
     assert _alive(family) == []
     assert supervised.noted(r"^(\w+) stopped") == ["serve", "relay", "worker"]
@@ -168,7 +168,7 @@ def test_what_dies_comes_back(supervise: Callable[..., Supervised]) -> None:
 
 def test_a_process_that_flaps_ends_everything_with_a_sentence(supervise: Callable[..., Supervised]) -> None:
     supervised = supervise(BROKEN="relay")
-    supervised.until(lambda: supervised.family())
+    supervised.until(supervised.family)
     family = supervised.family()
     assert supervised.ended() == 1
     error = supervised.heard("error")

@@ -1,8 +1,14 @@
 """`madang db`: migrations."""
 
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from madang.entrypoints.cli.deployment import load_settings, require_database
+
+if TYPE_CHECKING:
+    from madang.adapters.postgres.migrations import MigrationStep
 
 
 @click.group()
@@ -16,10 +22,8 @@ def upgrade() -> None:
     from madang.adapters.postgres import migrations
 
     url = require_database(load_settings())
-    before = migrations.current(url)
-    migrations.upgrade(url)
-    after = migrations.current(url)
-    click.echo(f"at {after} already" if before == after else f"from {before or 'nothing'} to {after}")
+    applied = with_progress("upgrading", lambda progress: migrations.upgrade(url, progress=progress))
+    _say(applied, url)
 
 
 @db.command()
@@ -40,5 +44,29 @@ def downgrade(revision: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"Going back to {revision} drops tables and what is in them. Go on?", abort=True)
     url = require_database(load_settings())
-    migrations.downgrade(url, revision)
-    click.echo(f"at {migrations.current(url) or 'nothing'}")
+    applied = with_progress("downgrading", lambda progress: migrations.downgrade(url, revision, progress=progress))
+    _say(applied, url)
+
+
+def with_progress(
+    what: str, migrate: "Callable[[Callable[[MigrationStep], None]], Sequence[MigrationStep]]"
+) -> "Sequence[MigrationStep]":
+    """Migrate under a progress bar that names each step."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+
+        def progress(step: "MigrationStep") -> None:
+            bar.update(task, total=step.total, completed=step.number, description=f"{what}: {step.summary}")
+
+        return migrate(progress)
+
+
+def _say(applied: "Sequence[MigrationStep]", url: str) -> None:
+    from madang.adapters.postgres import migrations
+
+    for step in applied:
+        click.echo(f"{step.revision}  {step.summary}")
+    click.echo(f"at {migrations.current(url) or 'nothing'}" + ("" if applied else " already"))

@@ -105,7 +105,9 @@ async def _keep(client: "httpx.AsyncClient", finished: "Finished", photo: Path, 
 
     local = {path: name for path, (name, _) in finished.pictures.items()}
     page = await self_contained(client, finished.page, local)
-    kept: list[tuple[str, str, bytes]] = [(f"photo{photo.suffix}", "the photo that was sent", await asyncio.to_thread(photo.read_bytes))]
+    kept: list[tuple[str, str, bytes]] = [
+        (f"photo{photo.suffix}", "the photo that was sent", await asyncio.to_thread(photo.read_bytes))
+    ]
     kept += [(name, "a picture that was made", content) for name, content in finished.pictures.values()]
     kept += [
         ("report.json", "the report, with the care entries it recommends", _as_json(finished.result)),

@@ -178,9 +178,7 @@ async def _written(storage: Any, name: str, key: str) -> Finding:
 
 async def _processes(container: "Container") -> Sequence[Finding]:
     """A worker and a relay that beat."""
-    beats = await container.heartbeats.all()
-    stale = {beat.process_id for beat in await container.heartbeats.stale()}
-    alive = Counter(str(beat.kind) for beat in beats if beat.process_id not in stale)
+    alive = Counter(beat.kind for beat in await container.heartbeats.alive())
     return [
         green(kind, f"{alive[kind]} running")
         if alive[kind]

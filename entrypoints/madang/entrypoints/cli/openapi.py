@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from madang.entrypoints.cli.deployment import load_settings
+
 
 @click.command()
 @click.option(
@@ -13,9 +15,11 @@ import click
 @click.option("--compact", is_flag=True, help="Without indentation.")
 def openapi(out: Path | None, compact: bool) -> None:
     """Print the OpenAPI document as JSON."""
-    from madang.entrypoints.http import openapi_document
+    from madang.entrypoints.http.routes import openapi_document
 
-    document = json.dumps(openapi_document(), ensure_ascii=False, indent=None if compact else 2)
+    settings = load_settings()
+    described = openapi_document(settings.products, base_url=settings.base_url)
+    document = json.dumps(described, ensure_ascii=False, indent=None if compact else 2)
     if out is None:
         click.echo(document)
     else:

@@ -55,7 +55,7 @@ async def _serve(settings: "Settings", stop: asyncio.Event) -> None:
     from granian.server.embed import Server
 
     from madang.entrypoints.container import open_container
-    from madang.entrypoints.http import create_app
+    from madang.entrypoints.http.app import create_app
     from madang.entrypoints.logs import standard_logging_untouched
 
     async with open_container(settings) as container:
@@ -72,7 +72,7 @@ async def _serve(settings: "Settings", stop: asyncio.Event) -> None:
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        server.stop()
+        server.stop()  # type: ignore[no-untyped-call]
         await serving
 
 

@@ -140,7 +140,8 @@ class Supervisor:
     async def _run_children(self, environment: Mapping[str, str]) -> None:
         self._tell("starting API, relay and worker")
         self._children = [
-            Child(ChildSpec(name, (*self._deployment.command, name), environment), self._output) for name in self._deployment.children
+            Child(ChildSpec(name, (*self._deployment.command, name), environment), self._output)
+            for name in self._deployment.children
         ]
         tasks = [asyncio.create_task(child.run(), name=child.spec.name) for child in self._children]
         tasks += [asyncio.create_task(watched.watch(), name=watched.name) for watched in self._servers.watched]
