@@ -1,4 +1,4 @@
-"""Real processes for the fault tests: start a worker or a relay of a given composition, kill it, start it again, wait for the end.
+"""Real processes for the fault tests: start a worker or a relay of a given composition, kill it, and wait for the end.
 
 A composition is named `module:function`. The function takes no arguments, reads the process's environment and returns an async
 context manager of a container (what `madang.entrypoints.worker.run_worker` takes). To kill at a boundary, it wraps its outbox
@@ -54,7 +54,9 @@ class Running:
         self._reader = asyncio.create_task(self._read())
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.kill()
         if self._reader is not None:
             await self._reader

@@ -30,9 +30,13 @@ TOPICS = {
 }
 
 
+LEASE = "FAULTS_LEASE"
+LEASE_SECONDS = 2.0
+
+
 @dataclass(frozen=True)
 class WorkerSettings:
-    lease_seconds: float = 2.0
+    lease_seconds: float = LEASE_SECONDS
     sweep_seconds: float = 0.5
     short_concurrency: int = 100
     long_concurrency: int = 8
@@ -84,7 +88,9 @@ async def compose() -> AsyncIterator[Container]:
     outbox = PostgresOutbox(database, topics=TOPICS, subscriptions=Subscriptions())
     watched = WatchedOutbox(outbox, Boundaries.of_environment())
     try:
-        yield Container(WorkerSettings(), watched, handlers(), redis, Heartbeats(database))
+        yield Container(
+            WorkerSettings(float(os.environ.get(LEASE, LEASE_SECONDS))), watched, handlers(), redis, Heartbeats(database)
+        )
     finally:
         await redis.aclose()
         await database.close()
@@ -105,7 +111,9 @@ async def send(database_url: str, topic: str, count: int) -> None:
     """Messages in one commit, as a use case sends them."""
     database = await Database.connect(database_url, pool_size=1)
     try:
-        async with PostgresUnitOfWork(database, topics=TOPICS, subscriptions=Subscriptions(), request_id="req-of-the-test") as uow:
+        async with PostgresUnitOfWork(
+            database, topics=TOPICS, subscriptions=Subscriptions(), request_id="req-of-the-test"
+        ) as uow:
             for number in range(count):
                 uow.send(NewMessage(topic, {"number": number}))
     finally:
