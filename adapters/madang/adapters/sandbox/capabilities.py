@@ -44,6 +44,8 @@ EMAIL: Final = EmailCapabilities(
 
 CHAT: Final = ChatCapabilities(channels=True, threads=True, fields=True, returns_id=True, idempotent=True, finds_by_key=True)
 
+POST_QUOTA: Final = (250, timedelta(days=1))
+
 SOCIAL: Final = SocialCapabilities(
     length=LengthRule(500),
     media=MediaRules(
@@ -57,6 +59,6 @@ SOCIAL: Final = SocialCapabilities(
     public_profiles=True,
     reads_quota=True,
     metrics=frozenset({"views", "likes", "replies", "reposts", "quotes", "link_clicks"}),
-    post_quota=(250, timedelta(days=1)),
+    post_quota=POST_QUOTA,
     cost_per_post=Cost(0),
 )

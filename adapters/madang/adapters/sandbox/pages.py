@@ -7,15 +7,17 @@ lifespan events on, else from its first request.
 import asyncio
 import dataclasses
 import json
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from litestar import Litestar, MediaType, Request, Response, get, post, put
 from litestar.datastructures import State
 from litestar.enums import RequestEncodingType
 
-from madang.adapters.sandbox import knobs, messages, payments, predictions
+from madang.adapters.sandbox import feed, knobs, messages, payments, predictions
 from madang.adapters.sandbox.darkroom import MEDIA_TYPE, develop
 from madang.adapters.sandbox.gate import Gate
 from madang.adapters.sandbox.payments import RemotePayment
@@ -58,18 +60,8 @@ class SandboxPages:
         self._courier = courier
         self._gate = gate
         handlers = [
-            index,
-            checkout,
-            pay,
-            room,
-            room_list,
-            payment_list,
-            delivery_list,
-            call_list,
-            read_knobs,
-            change_knobs,
-            file,
-            asset,
+            *(index, checkout, pay, authorize, agree, room, file, asset),
+            *(room_list, payment_list, delivery_list, call_list, read_knobs, change_knobs),
         ]
         self._app = Litestar(
             route_handlers=handlers,
@@ -132,6 +124,24 @@ async def pay(request: Visit, reference: str) -> Response[bytes]:
     if _is_json(request):
         return _json({"reference": reference, "paymentId": payment.payment_id, "status": payment.status, "redirectTo": target})
     return Response(b"", status_code=303, headers={"location": target})
+
+
+@get("/authorize")
+async def authorize(request: Visit) -> Response[bytes]:
+    """Where a person connects an account of the simulated network: whoever types a name has it."""
+    wanted = {name: request.query_params.get(name, "") for name in ("redirect_uri", "state", "code_challenge")}
+    return _page("authorize.html", _language(request), wanted=wanted)
+
+
+@post("/authorize", status_code=200)
+async def agree(request: Visit) -> Response[bytes]:
+    wishes = await _wishes(request)
+    handle = re.sub(r"[^a-z0-9_.]", "", str(wishes.get("handle", "")).lower())[:30] or "sandbox_member"
+    redirect_uri, challenge = str(wishes.get("redirect_uri", "")), str(wishes.get("code_challenge", ""))
+    code = await _acting(request, lambda c, _: feed.give_code(c, handle, challenge, redirect_uri))
+    query = urlencode({"code": code, "state": wishes.get("state", "")})
+    target = f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{query}"
+    return _json({"redirectTo": target}) if _is_json(request) else Response(b"", status_code=303, headers={"location": target})
 
 
 @get("/{name:str}")

@@ -32,7 +32,8 @@ _FREQUENT: Final = (
     "field following from given have into json language list make more most must none only other output "
     "over please property return same schema shall should some string such than that their them then "
     "there these they this those three through under user using very what when where which while will "
-    "with without would write your korean english 다음 그리고 또는 대한 통해 위해 각각 경우 모든 아래 언어 한국어 영어 답변 작성 형식 "
+    "with without would write your korean english "
+    "다음 그리고 또는 대한 통해 위해 각각 경우 모든 아래 언어 한국어 영어 답변 작성 형식 "
 )
 _COMMON: Final = frozenset(_FREQUENT.split())
 _LABEL_BREAK: Final = re.compile(r"[|:;\t(){}\[\]\"“”]|,\s| [-–—] ")

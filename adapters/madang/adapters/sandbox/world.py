@@ -52,6 +52,16 @@ CREATE TABLE IF NOT EXISTS messages (
     id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, recipient TEXT NOT NULL, subject TEXT,
     text TEXT NOT NULL, details TEXT NOT NULL, status TEXT NOT NULL, sent_at REAL NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS social_accounts (
+    id TEXT PRIMARY KEY, handle TEXT NOT NULL UNIQUE, generation INTEGER NOT NULL, revoked INTEGER NOT NULL DEFAULT 0,
+    expires_at REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS social_codes (
+    code TEXT PRIMARY KEY, challenge TEXT NOT NULL, redirect_uri TEXT NOT NULL, handle TEXT NOT NULL, expires_at REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS social_preparations (
+    reference TEXT PRIMARY KEY, account TEXT NOT NULL, post TEXT, expires_at REAL NOT NULL
+) STRICT;
 CREATE INDEX IF NOT EXISTS messages_by_channel ON messages (channel, sent_at);
 """
 

@@ -1,0 +1,49 @@
+"""What the contract tests share: a deployment of our own, and a small portrait to work on."""
+
+import io
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw, ImageFilter
+
+from madang.adapters.sandbox.settings import SandboxSettings
+from madang.ports.context import ProviderContext
+from madang.ports.secret import Secret
+
+BASE_URL = "http://127.0.0.1:8000"
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> ProviderContext:
+    return ProviderContext(BASE_URL, tmp_path, Secret("test-key-not-secret"), "test")
+
+
+@pytest.fixture
+async def sandbox(context: ProviderContext) -> AsyncIterator[Callable[..., Any]]:
+    """Builds a sandbox provider: `sandbox(SandboxSmsSender, faults="sms.send:unavailable")`; all of them share one world."""
+    built: list[Any] = []
+
+    def build(provider: Callable[[SandboxSettings, ProviderContext], Any], **settings: Any) -> Any:
+        built.append(provider(SandboxSettings(**settings), context))
+        return built[-1]
+
+    yield build
+    for provider in built:
+        await provider.close()
+
+
+@pytest.fixture(scope="session")
+def portrait() -> bytes:
+    """A JPEG of 384 × 512 with what a portrait has: a head of skin colour, hair, shoulders and a backdrop."""
+    photo = Image.new("RGB", (384, 512), (150, 160, 175))
+    draw = ImageDraw.Draw(photo)
+    draw.ellipse([60, 330, 324, 700], fill=(60, 80, 140))
+    draw.ellipse([120, 60, 264, 250], fill=(70, 45, 30))
+    draw.ellipse([135, 95, 249, 270], fill=(222, 178, 150))
+    for x in (165, 209):
+        draw.ellipse([x, 160, x + 14, 170], fill=(40, 30, 30))
+    out = io.BytesIO()
+    photo.filter(ImageFilter.GaussianBlur(1.5)).save(out, "JPEG", quality=92)
+    return out.getvalue()
