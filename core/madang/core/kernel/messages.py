@@ -19,6 +19,7 @@ from uuid import UUID
 from madang.ports.errors import Misconfigured, PortError, RateLimited, Rejected, SignatureInvalid, Unsupported
 
 U = TypeVar("U")
+U_co = TypeVar("U_co", covariant=True)
 U_contra = TypeVar("U_contra", contravariant=True)
 
 
@@ -116,17 +117,17 @@ class Failure:
         return cls("unexpected", f"{type(error).__module__}.{type(error).__qualname__}")
 
 
-class Delivery(Protocol[U]):
+class Delivery(Protocol[U_co]):
     """A leased message in the hands of a `run` handler."""
 
     @property
     def message(self) -> Message: ...
 
-    def step(self) -> AbstractAsyncContextManager[U]:
+    def step(self) -> AbstractAsyncContextManager[U_co]:
         """A unit of work whose commit is refused (`LeaseLost`) when the lease has passed to another worker."""
         ...
 
-    def finish(self) -> AbstractAsyncContextManager[U]:
+    def finish(self) -> AbstractAsyncContextManager[U_co]:
         """Like `step`, and the message is done in the same commit."""
         ...
 
