@@ -277,6 +277,24 @@ async def test_of_an_animation_the_first_picture_is_taken(lab: PhotoLab) -> None
     assert_scene(decoded(await lab.prepare_photo(upload, None)))
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+async def test_of_a_phones_multi_picture_file_the_first_picture_is_taken(lab: PhotoLab, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    first = scene().transpose(Transpose.ROTATE_90) if orientation == 6 else scene()
+    upload = encoded(first, "MPO", save_all=True, append_images=[Image.new("RGB", (300, 400), BLUE)], exif=exif, quality=95)
+    picture = decoded(await lab.prepare_photo(upload, None))
+    assert picture.size == (600, 800)
+    assert_scene(picture, tolerance=12)
+
+
+async def test_a_large_multi_picture_file_is_scaled_down_like_any_other(lab: PhotoLab) -> None:
+    upload = encoded(scene(6000, 8000), "MPO", save_all=True, append_images=[Image.new("RGB", (300, 400), BLUE)], quality=60)
+    picture = decoded(await lab.prepare_photo(upload, None))
+    assert picture.size == (1536, 2048)
+    assert_scene(picture, tolerance=12)
+
+
 # Bad photos
 
 

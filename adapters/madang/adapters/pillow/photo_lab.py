@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
-from threading import Lock
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from PIL import Image, ImageFile
@@ -28,7 +26,7 @@ from madang.core.portraits.pictures import MAX_PHOTO_BYTES, MAX_PIXELS, MIN_SIDE
 T = TypeVar("T")
 
 LARGE_PIXELS: Final = 16_000_000
-"""Decoded, 64 MB. Larger pictures go one after the other."""
+"""Decoded, 64 MB."""
 MAX_WEBP_SIDE: Final = 16_383
 
 _PLAIN_INFO: Final = frozenset(
@@ -41,58 +39,47 @@ _PLAIN_INFO: Final = frozenset(
 class PillowPhotoLab:
     """Works in a few threads of its own, so that any number of uploads at once keeps within the memory of `workers` pictures.
 
-    A cancelled request gives its thread back only when the work has really ended.
+    Large pictures go one after the other in a thread apart: they hold up no small one, and what they used is given back. A
+    cancelled request gives its thread back only when the work has really ended.
     """
 
     def __init__(self, *, workers: int = 2) -> None:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="photo-lab")
-        self._large = Lock()
+        self._large = ThreadPoolExecutor(1, thread_name_prefix="photo-lab-large")
 
     async def prepare_photo(self, upload: bytes, crop: Crop | None) -> EncodedPicture:
         """As `PhotoLab.prepare_photo` says."""
-        return await self._in_thread(self._prepare, upload, crop)
-
-    async def renditions(self, picture: bytes) -> Renditions:
-        """As `PhotoLab.renditions` says. A JPEG or PNG that needs no conversion stays byte for byte as it was made, marks of
-        provenance (C2PA) included; one with personal metadata, another colour space or an orientation is written anew; a WebP
-        becomes a JPEG."""
-        return await self._in_thread(self._renditions, picture)
-
-    def close(self) -> None:
-        """Let the threads end when their work is done."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
-
-    def _prepare(self, upload: bytes, crop: Crop | None) -> EncodedPicture:
         try:
-            photo = _open_photo(upload)
-            with self._one_at_a_time(photo.size):
-                stored = _cropped(photo, crop)
-                photo.close()
+            photo = await _in_thread(self._threads, _open_photo, upload)
+            return await _in_thread(self._threads_for(photo), _stored, photo, crop)
         except TooManyPixels:
             raise PayloadTooLarge(
                 f"the photo has more than {MAX_PIXELS:,} pixels", code="PHOTO_TOO_MANY_PIXELS", limit=MAX_PIXELS
             ) from None
         except Damaged:
             raise Unprocessable("the photo is truncated or damaged", code="PHOTO_UNREADABLE") from None
-        return encoding.jpeg(stored, encoding.STORED_QUALITY)
 
-    def _renditions(self, data: bytes) -> Renditions:
+    async def renditions(self, picture: bytes) -> Renditions:
+        """As `PhotoLab.renditions` says. A JPEG or PNG that needs no conversion stays byte for byte as it was made, marks of
+        provenance (C2PA) included; one with personal metadata, another colour space or an orientation is written anew; a WebP
+        becomes a JPEG."""
         try:
-            made = _open_made(data)
-            with self._one_at_a_time(made.size):
-                decode_small(made, made.size)
-                orientation = orientation_of(made)
-                plain = _finished(colours.continuous(made), made.info.get("icc_profile"), orientation)
-                full = _full(data, made, orientation, plain)
+            made = await _in_thread(self._threads, _open_made, picture)
+            return await _in_thread(self._threads_for(made), _in_three_forms, made, picture)
         except (Damaged, TooManyPixels):
             raise Unprocessable("the finished picture cannot be decoded", code="PICTURE_UNREADABLE") from None
-        return Renditions(full=full, webp=encoding.webp(plain), thumbnail=encoding.thumbnail(plain))
 
-    def _one_at_a_time(self, size: Size) -> AbstractContextManager[Any]:
-        return self._large if size[0] * size[1] > LARGE_PIXELS else nullcontext()
+    def close(self) -> None:
+        """Let the threads end when their work is done."""
+        for threads in (self._threads, self._large):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _threads_for(self, picture: Image.Image) -> Executor:
+        return self._large if picture.width * picture.height > LARGE_PIXELS else self._threads
+
+
+async def _in_thread(threads: Executor, work: Callable[..., T], *arguments: Any) -> T:
+    return await asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
 
 
 def _open_photo(upload: bytes) -> ImageFile.ImageFile:
@@ -112,6 +99,12 @@ def _open_photo(upload: bytes) -> ImageFile.ImageFile:
             minimum=MIN_SIDE,
         )
     return photo
+
+
+def _stored(photo: ImageFile.ImageFile, crop: Crop | None) -> EncodedPicture:
+    with photo:
+        part = _cropped(photo, crop)
+    return encoding.jpeg(part, encoding.STORED_QUALITY)
 
 
 def _cropped(photo: ImageFile.ImageFile, crop: Crop | None) -> Image.Image:
@@ -134,6 +127,15 @@ def _open_made(data: bytes) -> ImageFile.ImageFile:
     if max(made.size) > MAX_WEBP_SIDE:
         raise TooManyPixels(f"no WebP is more than {MAX_WEBP_SIDE} pixels wide or high")
     return made
+
+
+def _in_three_forms(made: ImageFile.ImageFile, data: bytes) -> Renditions:
+    with made:
+        decode_small(made, made.size)
+        orientation = orientation_of(made)
+        plain = _finished(colours.continuous(made), made.info.get("icc_profile"), orientation)
+        full = _full(data, made, orientation, plain)
+    return Renditions(full=full, webp=encoding.webp(plain), thumbnail=encoding.thumbnail(plain))
 
 
 def _scaled(box: Box, factor: float) -> Box:
