@@ -1,6 +1,5 @@
 """The root of the command line: light, complete, and clear when something is wrong."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from madang.entrypoints.cli.failures import told
 from madang.entrypoints.cli.lazy import LazyCommand, LazyGroup
 from madang.entrypoints.cli.main import COMMANDS, cli
 from madang.ports.errors import Misconfigured
+from operator_shell import run_command
 
 _HEAVY = {
     "alembic",
@@ -37,14 +37,6 @@ _HEAVY = {
 }
 
 
-def _run(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("MADANG_")}
-    command = [sys.executable, "-m", "madang.entrypoints.cli", *arguments]
-    return subprocess.run(
-        command, cwd=folder, env={**variables, **environment}, capture_output=True, text=True, check=False, timeout=120
-    )
-
-
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys; from madang.entrypoints.cli.main import main\ntry: main()\nfinally: print(*sys.modules, file=sys.stderr)"
@@ -55,7 +47,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
 
 
 def test_help_names_every_command_but_the_hidden_one(tmp_path: Path) -> None:
-    shown = _run("--help", folder=tmp_path).stdout
+    shown = run_command("--help", folder=tmp_path).stdout
     assert all(f"\n  {name} " in shown for name, command in COMMANDS.items() if not command.hidden)
     assert "prepare" not in shown
 
@@ -69,21 +61,21 @@ def test_every_named_command_is_there_and_says_what_it_does(name: str) -> None:
 
 
 def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
-    done = _run("upp", folder=tmp_path)
+    done = run_command("upp", folder=tmp_path)
     assert done.returncode == 2
     assert "No such command 'upp'" in done.stderr
 
 
 def test_a_failure_is_one_sentence_and_a_traceback_only_on_demand(tmp_path: Path) -> None:
-    done = _run("db", "current", folder=tmp_path)
+    done = run_command("db", "current", folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("madang: no database: `madang up` does not run in")
     assert "Traceback" not in done.stderr
-    assert "Traceback" in _run("db", "current", folder=tmp_path, MADANG_DEBUG="1").stderr
+    assert "Traceback" in run_command("db", "current", folder=tmp_path, MADANG_DEBUG="1").stderr
 
 
 def test_a_wrong_setting_is_told_by_its_key_and_variable(tmp_path: Path) -> None:
-    done = _run("db", "current", folder=tmp_path, MADANG_PORT="many")
+    done = run_command("db", "current", folder=tmp_path, MADANG_PORT="many")
     assert done.returncode == 2
     assert "port (MADANG_PORT)" in done.stderr
     assert "Traceback" not in done.stderr
@@ -91,14 +83,16 @@ def test_a_wrong_setting_is_told_by_its_key_and_variable(tmp_path: Path) -> None
 
 def test_a_broken_configuration_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "madang.toml").write_text("port = = 1\n")
-    done = _run("db", "current", folder=tmp_path)
+    done = run_command("db", "current", folder=tmp_path)
     assert done.returncode == 2
     assert "madang.toml" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_database_that_is_not_there_is_told_without_its_password(tmp_path: Path) -> None:
-    done = _run("db", "current", folder=tmp_path, MADANG_DATABASE_URL="postgresql://someone:fake-secret@127.0.0.1:1/none")
+    done = run_command(
+        "db", "current", folder=tmp_path, MADANG_DATABASE_URL="postgresql://someone:fake-secret@127.0.0.1:1/none"
+    )
     assert done.returncode != 0
     assert "fake-secret" not in done.stderr + done.stdout
     assert len(done.stderr.strip().splitlines()) == 1

@@ -52,6 +52,7 @@ def _run(name: str, main: "Callable[[Settings, asyncio.Event], Coroutine[Any, An
 
 async def _serve(settings: "Settings", stop: asyncio.Event) -> None:
     from granian.constants import Interfaces
+    from granian.log import LogLevels
     from granian.server.embed import Server
 
     from madang.entrypoints.container import open_container
@@ -66,6 +67,7 @@ async def _serve(settings: "Settings", stop: asyncio.Event) -> None:
             interface=Interfaces.ASGI,
             backlog=1024,
             websockets=False,
+            log_level=LogLevels.error,
             log_dictconfig=standard_logging_untouched(),
         )
         serving = asyncio.create_task(server.serve())

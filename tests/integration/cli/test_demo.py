@@ -1,0 +1,79 @@
+"""`madang demo`, once, from nothing to the files that it leaves."""
+
+import json
+import re
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+from zipfile import ZipFile
+
+import psutil
+import pytest
+from PIL import Image
+
+from operator_shell import clean_environment
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the demonstration left; also checks that it left nothing else."""
+    folder = tmp_path_factory.mktemp("demo")
+    before = {process.pid for process in psutil.process_iter()}
+    command = [sys.executable, "-m", "madang.entrypoints.cli", "demo", "--lang", "ko"]
+    done = subprocess.run(
+        command, cwd=folder, env=clean_environment(), capture_output=True, text=True, check=False, timeout=200
+    )
+    log = folder / "madang-demo" / "deployment.log"
+    assert done.returncode == 0, done.stdout + done.stderr + (log.read_text()[-3000:] if log.exists() else "")
+    assert "result.html" in done.stdout
+    assert _ours_since(before, folder) == []
+    assert [path.name for path in folder.iterdir()] == ["madang-demo"]
+    return folder / "madang-demo"
+
+
+def _ours_since(before: set[int], folder: Path) -> list[str]:
+    found = []
+    for process in psutil.process_iter(["pid", "cwd", "cmdline"]):
+        command = " ".join(process.info["cmdline"] or ())
+        if process.pid not in before and ("madang-demo-" in command or str(folder) in command):
+            found.append(command)
+    return found
+
+
+def test_three_different_pictures_of_the_same_shape(kept: Path) -> None:
+    pictures = sorted(kept.glob("picture-*"))
+    assert [path.stem for path in pictures] == ["picture-1", "picture-2", "picture-3"]
+    assert len({path.read_bytes() for path in pictures}) == 3
+    for path in pictures:
+        with Image.open(path) as picture:
+            picture.load()
+            assert picture.format in ("JPEG", "PNG")
+            assert picture.width * 4 == pytest.approx(picture.height * 3, abs=8)
+
+
+def test_the_report_has_its_shape_and_recommends_what_the_catalogue_knows(kept: Path) -> None:
+    kept_report = json.loads((kept / "report.json").read_text())
+    report, care = kept_report["report"], kept_report["care"]
+    assert set(report) == {"summary", "improvements", "timeline", "estimatedCost"}
+    assert report["improvements"]
+    recommended = {code for improvement in report["improvements"] for code in improvement["recommendations"]}
+    assert recommended
+    assert recommended <= set(care)
+    assert report["summary"] in (kept / "report.txt").read_text()
+
+
+def test_the_result_page_is_one_file_with_the_pictures_in_it(kept: Path) -> None:
+    page = (kept / "result.html").read_text()
+    assert len(re.findall(r'<img\b[^>]*src="data:image/', page)) >= 3
+    assert re.findall(r'<(?:img|script|link|source)\b[^>]*(?:src|href|srcset)="(?!data:)[^"]*"', page) == []
+    assert json.loads((kept / "report.json").read_text())["report"]["improvements"][0]["area"] in page
+
+
+def test_the_zip_and_the_sms_are_what_the_buyer_got(kept: Path) -> None:
+    with ZipFile(BytesIO((kept / "portrait.zip").read_bytes())) as archive:
+        assert archive.testzip() is None
+        assert len([name for name in archive.namelist() if name.endswith((".jpg", ".png"))]) == 3
+    sms = (kept / "sms.txt").read_text()
+    assert sms.startswith("[Find My Rizz]")
+    assert "/result/" in sms

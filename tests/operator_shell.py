@@ -1,0 +1,93 @@
+"""Running the `madang` program itself, in processes of its own, as an operator does."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from madang.entrypoints.supervisor.addresses import free_port
+
+COMMAND = (sys.executable, "-m", "madang.entrypoints.cli")
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+"""`run("doctor", "--json", folder=…, MADANG_…=…)`: one command, to its end."""
+
+
+def clean_environment(**changes: str) -> Mapping[str, str]:
+    """This process's environment without anybody's deployment in it."""
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("MADANG_")}, **changes}
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+class Up:
+    """A `madang up` in a folder, with what it wrote."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        self.environment = clean_environment(MADANG_PORT=str(self.port), MADANG_BASE_URL=self.base_url, **environment)
+        self._log = folder / "up.log"
+        with self._log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*COMMAND, "up"], cwd=folder, env=self.environment, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The JSON lines of its children."""
+        return [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
+
+    def until(self, happened: Callable[[], object], seconds: float = 90) -> None:
+        deadline = time.monotonic() + seconds
+        while not happened():
+            assert self.process.poll() is None, self.output[-3000:]
+            assert time.monotonic() < deadline, self.output[-3000:]
+            time.sleep(0.05)
+
+    def is_ready(self) -> bool:
+        return self.status("/health/ready") == 200
+
+    def status(self, path: str, **headers: str) -> int | None:
+        try:
+            return httpx.get(self.base_url + path, headers=headers, timeout=10, trust_env=False).status_code
+        except httpx.HTTPError:
+            return None
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def child(self, command: str) -> psutil.Process | None:
+        """The child that runs `madang <command>`."""
+        return next((process for process in alive(self.family()) if process.cmdline()[-1:] == [command]), None)
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(90)
+
+
+def run_command(*arguments: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """One command in that folder, to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=clean_environment(**environment),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
