@@ -105,14 +105,16 @@ async def index(request: Visit) -> Response[bytes]:
 
 
 @get("/checkout/{reference:str}")
-async def checkout(request: Visit, reference: str) -> Response[bytes]:
+async def checkout(request: Visit) -> Response[bytes]:
+    reference = _place(request, "reference")
     payment = await _acting(request, lambda c, now: payments.get(c, now, reference))
     return _checkout_page(payment)
 
 
 @post("/checkout/{reference:str}/pay", status_code=200)
-async def pay(request: Visit, reference: str) -> Response[bytes]:
+async def pay(request: Visit) -> Response[bytes]:
     """The person's click, or as JSON: `action` pay, decline, cancel; `method`; `webhook` now, later, twice, lost; `stay`."""
+    reference = _place(request, "reference")
     wishes = await _wishes(request)
 
     def act(connection: sqlite3.Connection, now: SandboxSettings) -> RemotePayment:
@@ -145,7 +147,8 @@ async def agree(request: Visit) -> Response[bytes]:
 
 
 @get("/{name:str}")
-async def room(request: Visit, name: str) -> Response[bytes]:
+async def room(request: Visit) -> Response[bytes]:
+    name = _place(request, "name")
     if name not in ROOMS:
         return _not_found(request)
     shown = await _gate(request).world.run(lambda c: [message_view(message) for message in messages.recent(c, ROOMS[name])])
@@ -154,8 +157,9 @@ async def room(request: Visit, name: str) -> Response[bytes]:
 
 
 @get("/api/{name:str}")
-async def room_list(request: Visit, name: str) -> Response[bytes]:
+async def room_list(request: Visit) -> Response[bytes]:
     """What arrived, the newest first, as JSON: `/sandbox/api/sms`, `emails`, `chat`, `social`; `?key=` and `?to=` narrow it."""
+    name = _place(request, "name")
     if name not in ROOMS:
         return _not_found(request)
     found = await _gate(request).world.run(
@@ -201,7 +205,9 @@ async def change_knobs(request: Visit) -> Response[bytes]:
 
 
 @get("/files/{prediction:str}/{name:str}")
-async def file(request: Visit, prediction: str, name: str) -> Response[bytes]:
+async def file(request: Visit) -> Response[bytes]:
+    prediction = _place(request, "prediction")
+    name = _place(request, "name")
     number = name.removesuffix(".jpg")
     if not (number.isdecimal() and len(number) < 3):
         return _not_found(request)
@@ -273,6 +279,10 @@ async def _wishes(request: Visit) -> dict[str, Any]:
 
 def _is_json(request: Visit) -> bool:
     return request.content_type[0] not in (RequestEncodingType.URL_ENCODED, RequestEncodingType.MULTI_PART)
+
+
+def _place(request: Visit, name: str) -> str:
+    return str(request.path_params[name])
 
 
 def _gate(request: Visit) -> Gate:
