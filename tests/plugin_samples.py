@@ -56,4 +56,4 @@ def _taking_register(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def giving(*declarations: object) -> Any:
     """A plugin that registers these providers."""
-    return plugin(register_providers=lambda register: [register(each) for each in declarations] and None)
+    return plugin(register_providers=lambda register: [register(each) for each in declarations])

@@ -35,5 +35,12 @@ class Secret:
     def __hash__(self) -> int:
         return hash((Secret, self._value))
 
+    def __copy__(self) -> "Secret":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Secret":
+        """Itself: it never changes, and `dataclasses.asdict` of settings must not fail."""
+        return self
+
     def __reduce__(self) -> str:
         raise TypeError("a Secret is not pickled: pass the setting's name instead")

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ import pytest
 from madang.plugins.manager import PluginManager
 from madang.plugins.registry import Deployment, PluginRegistry
 from madang.ports.secret import Secret
+
+
+def _itself(plugin: object) -> object:
+    return plugin
 
 
 @pytest.fixture
@@ -31,7 +36,7 @@ def registry_of(deployment: Deployment) -> Callable[..., PluginRegistry]:
     ) -> PluginRegistry:
         manager = PluginManager(strict=True)
         for name, each in plugins.items():
-            manager.load(name, "test", lambda each=each: each)
+            manager.load(name, "test", partial(_itself, each))
         return PluginRegistry(manager, settings or {}, deployment, variables or {})
 
     return make

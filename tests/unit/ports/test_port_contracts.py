@@ -29,7 +29,7 @@ CLASSES: list[type] = [
     for _, each in inspect.getmembers(module, inspect.isclass)
     if each.__module__ == module.__name__ and not each.__name__.startswith("_")
 ]
-PROTOCOLS = [each for each in CLASSES if typing.is_protocol(each)]  # type: ignore[attr-defined]  typing has it from 3.13
+PROTOCOLS = [each for each in CLASSES if getattr(each, "_is_protocol", False)]
 VALUES = [each for each in CLASSES if dataclasses.is_dataclass(each)]
 METHODS = [
     pytest.param(each, name, id=f"{each.__name__}.{name}")
