@@ -1,0 +1,71 @@
+"""Ours: messages committed to the outbox, announced through arq, each with an effect committed together with its "done".
+
+The clock starts when the first commit begins and stops at the last "done", both by the database. Nothing is prepared: writing the
+messages into PostgreSQL is part of the time.
+"""
+
+import asyncio
+from contextlib import ExitStack
+
+import asyncpg
+
+from bench.our_worker import TOPIC
+from bench.stack import Stack, process, python
+from madang.adapters.postgres.database import Database
+from madang.adapters.postgres.unit_of_work import unit_of_work_factory
+from madang.core.kernel.events import Subscriptions
+from madang.core.kernel.messages import NewMessage
+
+PER_COMMIT = 100
+PATIENCE = 60.0
+TOOK = "SELECT extract(epoch FROM max(done_at) - min(created_at))::float FROM messages WHERE topic = $1"
+
+
+def measure(stack: Stack, jobs: int) -> float:
+    """Jobs a second with one worker process and one relay process, both running and idle beforehand."""
+    with ExitStack() as processes:
+        for role in ("worker", "relay"):
+            command = python("-m", "bench.our_worker", role, stack.database_url, stack.redis_url)
+            processes.enter_context(process(command, {}, stack.folder / f"our_{role}.log"))
+        return asyncio.run(_measure(stack.database_url, jobs))
+
+
+async def _measure(database_url: str, jobs: int) -> float:
+    database = await Database.connect(database_url, pool_size=2)
+    try:
+        async with database.connection() as connection:
+            await connection.execute("CREATE TABLE IF NOT EXISTS bench_effects (message_id uuid PRIMARY KEY)")
+            await connection.execute("TRUNCATE bench_effects, messages")
+            await _processes_are_up(connection)
+        await _commit_messages(database, jobs)
+        async with database.connection() as connection:
+            await _until_done(connection, jobs)
+            took: float = await connection.fetchval(TOOK, TOPIC.name)
+    finally:
+        await database.close()
+    return jobs / took
+
+
+async def _commit_messages(database: Database, jobs: int) -> None:
+    units = unit_of_work_factory(database, Subscriptions(), lambda: "bench", {TOPIC.name: TOPIC})
+    for first in range(0, jobs, PER_COMMIT):
+        async with units() as uow:
+            for _ in range(first, min(first + PER_COMMIT, jobs)):
+                uow.send(NewMessage(TOPIC.name))
+
+
+async def _processes_are_up(connection: asyncpg.Connection) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while (
+            await connection.fetchval("SELECT count(DISTINCT kind) FROM heartbeats WHERE beat_at > now() - interval '5 s'") < 2
+        ):
+            await asyncio.sleep(0.1)
+
+
+async def _until_done(connection: asyncpg.Connection, jobs: int) -> None:
+    """Counting every effect is left to the end: looking at each would cost what it measures."""
+    async with asyncio.timeout(PATIENCE):
+        while await connection.fetchval("SELECT EXISTS (SELECT FROM messages WHERE state IN ('waiting', 'leased'))"):
+            await asyncio.sleep(0.05)
+    effects = await connection.fetchval("SELECT count(*) FROM bench_effects")
+    assert effects == jobs, f"{effects} effects of {jobs} messages"
