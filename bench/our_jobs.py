@@ -1,7 +1,7 @@
 """Ours: messages committed to the outbox, announced through arq, each with an effect committed together with its "done".
 
-The clock starts when the first commit begins and stops at the last "done", both by the database. Nothing is prepared: writing the
-messages into PostgreSQL is part of the time.
+The clock starts when the first commit begins and stops at the last "done", both by the database. Nothing is prepared: writing
+the messages into PostgreSQL is part of the time.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ from madang.core.kernel.messages import NewMessage
 
 PER_COMMIT = 100
 PATIENCE = 60.0
+PROCESSES_UP = "SELECT count(DISTINCT kind) = 2 FROM heartbeats WHERE beat_at > now() - interval '5 s'"
+ALL_DONE = "SELECT NOT EXISTS (SELECT FROM messages WHERE state IN ('waiting', 'leased'))"
 TOOK = "SELECT extract(epoch FROM max(done_at) - min(created_at))::float FROM messages WHERE topic = $1"
 
 
@@ -36,10 +38,12 @@ async def _measure(database_url: str, jobs: int) -> float:
         async with database.connection() as connection:
             await connection.execute("CREATE TABLE IF NOT EXISTS bench_effects (message_id uuid PRIMARY KEY)")
             await connection.execute("TRUNCATE bench_effects, messages")
-            await _processes_are_up(connection)
+            await _becomes_true(connection, PROCESSES_UP)
         await _commit_messages(database, jobs)
         async with database.connection() as connection:
-            await _until_done(connection, jobs)
+            await _becomes_true(connection, ALL_DONE)
+            effects = await connection.fetchval("SELECT count(*) FROM bench_effects")
+            assert effects == jobs, f"{effects} effects of {jobs} messages"
             took: float = await connection.fetchval(TOOK, TOPIC.name)
     finally:
         await database.close()
@@ -54,18 +58,7 @@ async def _commit_messages(database: Database, jobs: int) -> None:
                 uow.send(NewMessage(TOPIC.name))
 
 
-async def _processes_are_up(connection: asyncpg.Connection) -> None:
+async def _becomes_true(connection: asyncpg.Connection, question: str) -> None:
     async with asyncio.timeout(PATIENCE):
-        while (
-            await connection.fetchval("SELECT count(DISTINCT kind) FROM heartbeats WHERE beat_at > now() - interval '5 s'") < 2
-        ):
-            await asyncio.sleep(0.1)
-
-
-async def _until_done(connection: asyncpg.Connection, jobs: int) -> None:
-    """Counting every effect is left to the end: looking at each would cost what it measures."""
-    async with asyncio.timeout(PATIENCE):
-        while await connection.fetchval("SELECT EXISTS (SELECT FROM messages WHERE state IN ('waiting', 'leased'))"):
+        while not await connection.fetchval(question):
             await asyncio.sleep(0.05)
-    effects = await connection.fetchval("SELECT count(*) FROM bench_effects")
-    assert effects == jobs, f"{effects} effects of {jobs} messages"

@@ -18,6 +18,7 @@ from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.heartbeats import Heartbeats
 from madang.adapters.postgres.outbox import PostgresOutbox
 from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork
+from madang.adapters.redis.connection import connect
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.messages import Handler, Message, Topic
 from madang.entrypoints.worker import run_relay, run_worker
@@ -57,7 +58,7 @@ async def main(role: str, database_url: str, redis_url: str) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     settings = Defaults()
     database = await Database.connect(database_url, pool_size=settings.database_pool)
-    redis = Redis.from_url(redis_url)
+    redis = connect(redis_url)
     outbox = PostgresOutbox(database, topics={TOPIC.name: TOPIC}, subscriptions=Subscriptions())
     composed = Composed(settings, outbox, [Handler(TOPIC, handle=leave_a_mark)], redis, Heartbeats(database))
     try:
