@@ -278,7 +278,8 @@ class PluginRegistry:
         except PortError:
             raise
         except ModuleNotFoundError as error:
-            raise _sdk_missing(sdk, error.name or "") if sdk else _broken(name, error) from error
+            is_ours = (error.name or "").startswith("madang.")
+            raise _sdk_missing(sdk, error.name or "") if sdk and not is_ours else _broken(name, error) from error
         except Exception as error:
             raise _broken(name, error) from error
         if inspect.iscoroutine(made):

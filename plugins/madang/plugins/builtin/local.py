@@ -7,12 +7,13 @@ from madang.adapters.local.settings import LocalSettings
 from madang.plugins.declarations import AsgiApp, HttpMount, ProviderDeclaration
 from madang.plugins.hookspecs import hookimpl
 from madang.ports.context import ProviderContext
-from madang.ports.provider import Provider, ProviderKind
+from madang.ports.provider import ProviderKind
+from madang.ports.storage import Storage
 
 MADANG_CONTRACT = "1.0"
 
 
-def _storage(settings: LocalSettings, context: ProviderContext) -> Provider:
+def _storage(settings: LocalSettings, context: ProviderContext) -> Storage:
     from madang.adapters.local.storage import LocalStorage
 
     return LocalStorage(settings, context)

@@ -6,49 +6,56 @@ from madang.adapters.sandbox import capabilities
 from madang.adapters.sandbox.settings import SandboxSettings
 from madang.plugins.declarations import AsgiApp, HttpMount, ProviderDeclaration
 from madang.plugins.hookspecs import hookimpl
+from madang.ports.chat import ChatPoster
 from madang.ports.context import ProviderContext
-from madang.ports.provider import Provider, ProviderKind
+from madang.ports.email import EmailSender
+from madang.ports.image_model import ImageModel
+from madang.ports.payment import PaymentGateway
+from madang.ports.provider import ProviderKind
+from madang.ports.sms import SmsSender
+from madang.ports.social import SocialPlatform
+from madang.ports.text_model import TextModel
 
 MADANG_CONTRACT = "1.0"
 
 
-def _text_model(settings: SandboxSettings, context: ProviderContext) -> Provider:
+def _text_model(settings: SandboxSettings, context: ProviderContext) -> TextModel:
     from madang.adapters.sandbox.text_model import SandboxTextModel
 
     return SandboxTextModel(settings, context)
 
 
-def _image_model(settings: SandboxSettings, context: ProviderContext) -> Provider:
+def _image_model(settings: SandboxSettings, context: ProviderContext) -> ImageModel:
     from madang.adapters.sandbox.image_model import SandboxImageModel
 
     return SandboxImageModel(settings, context)
 
 
-def _payment(settings: SandboxSettings, context: ProviderContext) -> Provider:
+def _payment(settings: SandboxSettings, context: ProviderContext) -> PaymentGateway:
     from madang.adapters.sandbox.payment import SandboxPaymentGateway
 
     return SandboxPaymentGateway(settings, context)
 
 
-def _sms(settings: SandboxSettings, context: ProviderContext) -> Provider:
+def _sms(settings: SandboxSettings, context: ProviderContext) -> SmsSender:
     from madang.adapters.sandbox.sms import SandboxSmsSender
 
     return SandboxSmsSender(settings, context)
 
 
-def _email(settings: SandboxSettings, context: ProviderContext) -> Provider:
+def _email(settings: SandboxSettings, context: ProviderContext) -> EmailSender:
     from madang.adapters.sandbox.email import SandboxEmailSender
 
     return SandboxEmailSender(settings, context)
 
 
-def _chat(settings: SandboxSettings, context: ProviderContext) -> Provider:
+def _chat(settings: SandboxSettings, context: ProviderContext) -> ChatPoster:
     from madang.adapters.sandbox.chat import SandboxChat
 
     return SandboxChat(settings, context)
 
 
-def _social(settings: SandboxSettings, context: ProviderContext) -> Provider:
+def _social(settings: SandboxSettings, context: ProviderContext) -> SocialPlatform:
     from madang.adapters.sandbox.social import SandboxSocialPlatform
 
     return SandboxSocialPlatform(settings, context)
