@@ -23,7 +23,7 @@ def rate(name: str, *command: str) -> float:
 
 
 def compare(stack: Stack, *, rounds: int) -> None:
-    """Interleaved rounds; the median counts. A peer's queue is filled before its clock starts; ours runs from the first commit."""
+    """Interleaved rounds; the median counts. A peer's clock starts with its queue filled, ours with the first commit."""
     contenders = {
         ARQ: ("bench.peers.arq_noop", f"{stack.redis_url.partition('?')[0]}?db=10", str(ARQ_JOBS)),
         DRAMATIQ: ("bench.peers.dramatiq_noop", f"{stack.redis_url.partition('?')[0]}?db=11", str(DRAMATIQ_JOBS)),

@@ -12,6 +12,7 @@ from datetime import datetime
 from random import Random
 from uuid import UUID
 
+from bench import our_api
 from bench.report import Measured, Ratio, show
 from bench.stack import PEERS_KEY, Stack, fill_portraits, free_port, peer_token, process, python, wait_for_port
 
@@ -82,7 +83,7 @@ def compare(stack: Stack, *, rounds: int, seconds: float) -> None:
     read = Random(7).sample(list(ids), READERS)
     with ExitStack() as servers:
         contenders = [start_peer(name, stack, read, servers) for name in PEERS]
-        contenders += start_ours(stack, read, servers)
+        contenders.append(start_ours(stack, read, servers))
         answers = [fetched(one) for one in contenders if one.name != BARE]
         assert all(answer == answers[0] for answer in answers), f"the contenders do not answer the same: {answers}"
         runs: dict[str, list[dict[str, float]]] = {one.name: [] for one in contenders}
@@ -103,8 +104,6 @@ def median(name: str, results: Sequence[dict[str, float]]) -> Measured:
 
 
 def ratios(measured: dict[str, Measured]) -> list[Ratio]:
-    if OURS not in measured:
-        return []
     ours = measured[OURS].rate
     return [
         Ratio(BARE, ours / measured[BARE].rate, None),
@@ -113,5 +112,7 @@ def ratios(measured: dict[str, Measured]) -> list[Ratio]:
     ]
 
 
-def start_ours(stack: Stack, ids: Sequence[UUID], servers: ExitStack) -> list[Contender]:
-    return []
+def start_ours(stack: Stack, ids: Sequence[UUID], servers: ExitStack) -> Contender:
+    port, folder = servers.enter_context(our_api.serving(stack))
+    tokens = our_api.job_tokens(folder, ids)
+    return Contender(OURS, port, [request(port, one, token) for one, token in zip(ids, tokens, strict=True)])

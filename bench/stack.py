@@ -22,6 +22,7 @@ from madang.core.kernel.ids import new_id
 
 PEERS_KEY = "bench-key-not-secret-bench-key-not-secret"
 ROWS = 10_000
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def process(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def process(
+    command: Sequence[str], environment: Mapping[str, str], log: Path, folder: Path = ROOT
+) -> Iterator["subprocess.Popen[bytes]"]:
     """A child with its output in a file; ended, and if it does not listen killed, at the end."""
     with log.open("ab") as output:
-        child = subprocess.Popen(command, env={**os.environ, **environment}, stdout=output, stderr=output)
+        child = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment}, stdout=output, stderr=output)
     try:
         yield child
     finally:
