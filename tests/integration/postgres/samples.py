@@ -1,4 +1,4 @@
-"""Rows to store: plain ones with what a test cares about changed, and Hypothesis strategies for any row that the domain allows."""
+"""Rows to store: plain ones with what a test cares about changed, and strategies for any row that the domain allows."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -234,8 +234,18 @@ def surveys(portrait_id: UUID) -> SearchStrategy[Survey]:
 def care_entries(draw: st.DrawFn) -> CareEntry:
     weeks = sorted(draw(st.tuples(whole, whole)))
     costs = sorted(draw(st.tuples(whole, whole)))
-    texts = [draw(words) for _ in range(4)]
-    return CareEntry(str(new_id()), draw(words), *texts, *weeks, *costs)
+    return CareEntry(
+        code=str(new_id()),
+        category=draw(words),
+        title_ko=draw(words),
+        title_en=draw(words),
+        description_ko=draw(words),
+        description_en=draw(words),
+        weeks_min=weeks[0],
+        weeks_max=weeks[1],
+        cost_min=costs[0],
+        cost_max=costs[1],
+    )
 
 
 notifications = st.builds(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from integration.postgres import samples
 
+from integration.postgres import samples
 from madang.core.billing.model import Refund, RefundStatus
 from madang.core.kernel.actions import ActionState
 from madang.core.kernel.errors import AlreadyExists, Gone, NotFound
@@ -240,6 +240,7 @@ async def test_of_a_hundred_refunds_at_once_with_one_key_one_wins(units: Units) 
     payment = samples.a_payment()
     async with units() as uow:
         await uow.payments.add(payment)
+
     async def refund() -> bool:
         at = samples.now()
         async with units() as uow:
@@ -302,4 +303,3 @@ async def stored_portrait(units: Units, **changes: Any) -> Any:
 
 async def how_many_win(attempt: Callable[[], Awaitable[bool]]) -> int:
     return sum(await asyncio.gather(*(attempt() for _ in range(100))))
-

@@ -39,11 +39,19 @@ class CommitOutcomeUnknown(OutcomeUnknown):
 
 def is_connection_failure(error: BaseException) -> bool:
     """The connection is gone or could not be made; whether a statement was run is another question."""
-    if isinstance(error, asyncpg.ClientConfigurationError):
+    return is_already_gone(error) or isinstance(error, _AWAY)
+
+
+def is_already_gone(error: BaseException) -> bool:
+    """The connection was gone before the statement was sent: surely nothing was done by it.
+
+    asyncpg tells it by its words alone: "connection is closed", or "connection has been released back to the pool", which is
+    what a pool does with one that the server closed.
+    """
+    if not isinstance(error, asyncpg.InterfaceError):
         return False
-    if isinstance(error, asyncpg.InterfaceError):
-        return "connection" in str(error) and "closed" in str(error)
-    return isinstance(error, _AWAY)
+    words = str(error)
+    return "connection is closed" in words or "connection has been released" in words
 
 
 def could_not_connect(error: BaseException) -> bool:

@@ -10,7 +10,13 @@ import asyncpg
 
 from madang.adapters.postgres.actions import PostgresActions
 from madang.adapters.postgres.database import Connection, Database
-from madang.adapters.postgres.failures import CommitOutcomeUnknown, is_connection_failure, of_transaction
+from madang.adapters.postgres.failures import (
+    CommitOutcomeUnknown,
+    is_already_gone,
+    is_connection_failure,
+    of_transaction,
+    unavailable,
+)
 from madang.adapters.postgres.inbox import PostgresInbox
 from madang.adapters.postgres.knowledge_base import PostgresKnowledgeBase
 from madang.adapters.postgres.notifications import PostgresNotifications
@@ -162,7 +168,9 @@ async def _commit(connection: Connection) -> None:
     try:
         outcome = await connection.execute("COMMIT")
     except Exception as error:
-        if is_connection_failure(error):
+        if is_already_gone(error):
+            raise unavailable(error, "commit") from error
+        if is_connection_failure(error) or isinstance(error, TimeoutError):
             raise CommitOutcomeUnknown(
                 "the connection was lost during the commit", provider="postgresql", operation="commit"
             ) from error
