@@ -37,15 +37,13 @@ async def arq_is_back(deployment: Deployment) -> None:
     """Its worker writes this key when it starts."""
     redis = connect(deployment.redis_url)
     async with asyncio.timeout(30):
-        while not await redis.exists("madang:long:health-check"):  # noqa: ASYNC110 - another process writes it
+        while not await redis.exists("madang:long:health-check"):
             await asyncio.sleep(0.1)
     await redis.aclose()
 
 
 @pytest.mark.parametrize("topic", ["faults.long", "faults.short"])
-async def test_after_a_kill_all_jobs_are_done_within_the_lease_and_two_seconds(
-    deployment: Deployment, topic: str
-) -> None:
+async def test_after_a_kill_all_jobs_are_done_within_the_lease_and_two_seconds(deployment: Deployment, topic: str) -> None:
     async with deployment.relay() as relay, deployment.worker() as first:
         await relay.ready()
         await first.ready()
@@ -75,6 +73,16 @@ async def test_a_worker_killed_at_each_boundary_in_turn_does_the_job_once(deploy
                 await asyncio.sleep(0)
     assert len(await effects(deployment.database_url)) == 1
     assert any("before the commit" in name for name in reached(deployment.notes))
+
+
+async def test_a_worker_killed_around_a_commit_of_several_messages_does_each_once(deployment: Deployment) -> None:
+    for boundary in range(1, 5):
+        await send(deployment.database_url, "faults.together", JOBS // 4)
+        async with deployment.worker(die_at=boundary, **{LEASE: "0.6"}) as worker:
+            assert await worker.died() == -signal.SIGKILL
+    async with deployment.worker():
+        await deployment.until_empty()
+    await expect_each_effect_once(deployment)
 
 
 async def test_a_redis_emptied_in_mid_run_loses_nothing(deployment: Deployment) -> None:
@@ -118,9 +126,7 @@ async def test_a_redis_that_restarts_empty_is_used_again(deployment: Deployment,
     await expect_each_effect_once(deployment)
 
 
-async def test_a_database_restarted_in_mid_run_loses_nothing(
-    deployment: Deployment, postgres_server: EmbeddedPostgres
-) -> None:
+async def test_a_database_restarted_in_mid_run_loses_nothing(deployment: Deployment, postgres_server: EmbeddedPostgres) -> None:
     async with deployment.relay() as relay, deployment.worker() as worker:
         await relay.ready()
         await worker.ready()

@@ -21,6 +21,7 @@ _SCHEMES = frozenset({"redis", "rediss", "unix"})
 
 def connect(url: str, *, timeout: float = 5.0, connections: int = 50) -> Client:
     """A client for `redis://`, `rediss://` or `unix:///path/valkey.sock?db=0`. Nothing is sent yet: a server may come later.
+    `aclose` closes its connections, also those that others (arq, `limits`) use with it.
 
     Answers are bytes. Raises `Misconfigured` for an address of another kind, without repeating it: it may hold a password.
     """
@@ -34,4 +35,4 @@ def connect(url: str, *, timeout: float = 5.0, connections: int = 50) -> Client:
         retry=Retry(NoBackoff(), 1),
         retry_on_error=[RedisConnectionError],
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)
