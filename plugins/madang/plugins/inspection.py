@@ -52,7 +52,7 @@ HOOKS: Final[Mapping[str, type]] = {
 }
 """Each hook with what may be registered through it."""
 
-RESERVED_PATHS: Final = ("/api", "/docs", "/health", "/metrics", "/openapi", "/schema", "/static")
+RESERVED_PATHS: Final = ("/api", "/docs", "/health", "/metrics", "/openapi", "/portraits", "/result", "/schema", "/static")
 """Where the API process itself answers."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")

@@ -32,6 +32,10 @@ def _is_down(settings: Any, context: ProviderContext) -> Provider:
     raise Unavailable("down")
 
 
+def _lacks_a_module_of_ours(settings: Any, context: ProviderContext) -> Provider:
+    raise ModuleNotFoundError("No module named 'madang.adapters.acme'", name="madang.adapters.acme")
+
+
 class Half:
     name = "echo"
 
@@ -66,6 +70,7 @@ def test_nothing_is_built_before_it_is_asked_for(registry_of: Registries) -> Non
         (sms(factory=_needs_a_module, extra="acme"), MissingExtra, r'install it with: pip install "madang\[acme\]"'),
         (sms(factory=_needs_a_module), Misconfigured, "the module acme_sdk_that_is_not_there is not installed"),
         (sms(requires=("no_such_sdk",), extra="acme"), MissingExtra, r"madang\[acme\]"),
+        (sms(factory=_lacks_a_module_of_ours, extra="acme"), Misconfigured, "its factory failed with ModuleNotFoundError"),
         (sms(factory=_leaks), Misconfigured, "its factory failed with RuntimeError"),
         (sms(factory=_is_down), Unavailable, "down"),
         (
