@@ -3,16 +3,17 @@
 from functools import partial
 from typing import Any, Final
 
-from litestar import Litestar, asgi
+from litestar import Litestar
 from litestar.config.cors import CORSConfig
 
 from madang.entrypoints.http import payment_page, result_page
 from madang.entrypoints.http.addresses import Addresses
-from madang.entrypoints.http.composition import HttpContainer, Mount
+from madang.entrypoints.http.composition import HttpContainer
 from madang.entrypoints.http.docs_page import docs_handlers
 from madang.entrypoints.http.edge import Edge
 from madang.entrypoints.http.health import Health
 from madang.entrypoints.http.metrics import Metrics
+from madang.entrypoints.http.mounts import Mounts
 from madang.entrypoints.http.page_visits import Pages
 from madang.entrypoints.http.pipeline import Pipeline
 from madang.entrypoints.http.rate_limits import RateLimits
@@ -46,7 +47,6 @@ def create_app(container: HttpContainer) -> Litestar:
             *Health(container, metrics).handlers(),
             *docs_handlers(openapi_document(settings.products, base_url=settings.base_url)),
             *(Pages(container, addresses, limits).bind(PAGES) if "portraits" in settings.products else ()),
-            *(_mounted(mount) for mount in container.registry.mounts()),
         ],
         openapi_config=None,
         cors_config=_cors(settings.cors_origins),
@@ -55,7 +55,8 @@ def create_app(container: HttpContainer) -> Litestar:
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = Edge(app.asgi_handler, metrics, refusals.fallback, limits.announce)
+    mounts = Mounts(container.registry.mounts(), app.asgi_handler)
+    app.asgi_handler = Edge(mounts, metrics, refusals.fallback, limits.announce)
     return app
 
 
@@ -76,12 +77,3 @@ def _cors(origins: Any) -> CORSConfig | None:
         allow_credentials=False,
         max_age=600,
     )
-
-
-def _mounted(mount: Mount) -> Any:
-    """A plugin's application at its path, behind our edge."""
-
-    async def plugin(scope: Any, receive: Any, send: Any) -> None:
-        await mount.app(scope, receive, send)
-
-    return asgi(mount.path, is_mount=True, copy_scope=True)(plugin)

@@ -31,8 +31,6 @@ _TAGS: Final = {
 
 def document_of(operations: Sequence[Operation], *, base_url: str = "http://127.0.0.1:8000") -> Json:
     """The whole document, OpenAPI 3.1."""
-    shapes = _shapes_of(operations)
-    _, components = msgspec.json.schema_components(shapes, ref_template=REF)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -44,7 +42,7 @@ def document_of(operations: Sequence[Operation], *, base_url: str = "http://127.
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": _paths(operations),
         "components": {
-            "schemas": _renamed(components),
+            "schemas": _components(operations),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
             "headers": _HEADERS,
         },
@@ -162,36 +160,31 @@ def errors_of(operation: Operation) -> Sequence[str]:
     return list(dict.fromkeys([*codes, *(_EVERYWHERE if operation.prefix else ("INTERNAL_ERROR",))]))
 
 
-def _shapes_of(operations: Sequence[Operation]) -> list[Any]:
+def _components(operations: Sequence[Operation]) -> Json:
+    """The schemas by readable names: msgspec names a generic type by its whole module path."""
     shapes: list[Any] = [Failure, Pagination, CropBody]
     shapes += [operation.body.shape for operation in operations if isinstance(operation.body, JsonBody)]
-    shapes += [Success[operation.answers] for operation in operations if operation.answers is not None]  # type: ignore[name-defined]
-    return list(dict.fromkeys(shapes))
+    envelopes = {Success[operation.answers]: _success_name(operation) for operation in operations if operation.answers}  # type: ignore[name-defined]
+    references, components = msgspec.json.schema_components([*shapes, *envelopes], ref_template=REF)
+    names = {name: name.removesuffix("Shape") for name in components}
+    for reference, name in zip(references[len(shapes) :], envelopes.values(), strict=True):
+        names[reference["$ref"].rpartition("/")[2]] = name
+    return _renamed(components, names)
 
 
-def _success_name(operation: Operation) -> str:
-    return _clean(f"Success_{_name_of(operation.answers)}_")
-
-
-def _name_of(shape: Any) -> str:
-    inner = get_args(shape)
-    return f"list_{_name_of(inner[0])}_" if inner else str(shape.__name__)
-
-
-def _clean(name: str) -> str:
-    """`Success_list_some.module.CareShape__` → `SuccessListCare`."""
-    words = [part.rpartition(".")[2].removesuffix("Shape") for part in re.split(r"[^A-Za-z0-9.]+", name)]
-    return "".join(word[:1].upper() + word[1:] for word in words)
-
-
-def _renamed(components: Mapping[str, Any]) -> Json:
-    """Readable names for the generic ones, also where they are referred to."""
-    names = {name: _clean(name) for name in components}
+def _renamed(components: Mapping[str, Any], names: Mapping[str, str]) -> Json:
+    """Also where they are referred to."""
     text = msgspec.json.encode(components).decode()
-    for old, new in sorted(names.items(), key=lambda item: -len(item[0])):
+    for old, new in names.items():
         text = text.replace(f'"{REF.format(name=old)}"', f'"{REF.format(name=new)}"')
     renamed: Json = msgspec.json.decode(text)
     return {names[old]: {**schema, "title": names[old]} for old, schema in renamed.items()}
+
+
+def _success_name(operation: Operation) -> str:
+    inner = get_args(operation.answers)
+    shape: Any = inner[0] if inner else operation.answers
+    return f"Success{'List' if inner else ''}{shape.__name__.removesuffix('Shape')}"
 
 
 def _without_null(schema: Json) -> Json:

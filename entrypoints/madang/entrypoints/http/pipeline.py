@@ -36,7 +36,11 @@ class Pipeline:
 
         operation = route.operation
         return HTTPRouteHandler(
-            operation.full_path, http_method=HttpMethod(operation.method), name=operation.id, include_in_schema=False
+            operation.full_path,
+            http_method=HttpMethod(operation.method),
+            name=operation.id,
+            status_code=operation.status,
+            include_in_schema=False,
         )(endpoint)
 
     async def _answer(self, route: Route, request: Request[Any, Any, Any]) -> ASGIApp:
