@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
+from madang.adapters.sandbox.pages import create_app
 from madang.adapters.sandbox.settings import SandboxSettings
 from madang.ports.context import ProviderContext
 from madang.ports.secret import Secret
@@ -32,6 +34,30 @@ async def sandbox(context: ProviderContext) -> AsyncIterator[Callable[..., Any]]
     yield build
     for provider in built:
         await provider.close()
+
+
+@pytest.fixture
+async def visit(context: ProviderContext) -> AsyncIterator[Callable[..., httpx.AsyncClient]]:
+    """Opens a browser on the sandbox's pages: `visit()`, or with settings of its own; the pages are shut down afterwards."""
+    opened: list[tuple[Any, httpx.AsyncClient]] = []
+
+    def open_pages(settings: SandboxSettings | None = None) -> httpx.AsyncClient:
+        app = create_app(settings or SandboxSettings(), context)
+        opened.append((app, httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=context.base_url)))
+        return opened[-1][1]
+
+    yield open_pages
+    for app, client in opened:
+        await client.aclose()
+        await app({"type": "lifespan"}, _shutdown, _ignore)
+
+
+async def _shutdown() -> dict[str, str]:
+    return {"type": "lifespan.shutdown"}
+
+
+async def _ignore(_: Any) -> None:
+    """Nobody listens any more."""
 
 
 @pytest.fixture(scope="session")

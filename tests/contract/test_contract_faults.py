@@ -3,17 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 
 from madang.adapters.sandbox.image_model import SandboxImageModel
 from madang.adapters.sandbox.knobs import parse_faults
-from madang.adapters.sandbox.pages import create_app
 from madang.adapters.sandbox.payment import SandboxPaymentGateway
 from madang.adapters.sandbox.settings import SandboxSettings
 from madang.adapters.sandbox.sms import SandboxSmsSender
 from madang.adapters.sandbox.text_model import SandboxTextModel
-from madang.ports.context import ProviderContext
 from madang.ports.errors import Misconfigured, OutcomeUnknown, ProviderError, RateLimited, Rejected, Unavailable
 from madang.ports.image_model import PictureRequest
 from madang.ports.money import Money
@@ -98,34 +95,34 @@ async def test_an_unreadable_answer_of_an_effect_is_unknown_and_of_a_question_un
     assert await sender.find("k") is not None
 
 
-async def test_a_fault_without_end_goes_on_until_it_is_taken_away_over_http(sandbox: Build, context: ProviderContext) -> None:
+async def test_a_fault_without_end_goes_on_until_it_is_taken_away_over_http(sandbox: Build, visit: Build) -> None:
     settings = SandboxSettings(faults="*:unavailable@*")
     sender = sandbox(SandboxSmsSender, faults=settings.faults)
     for _ in range(3):
         with pytest.raises(Unavailable):
             await sender.send(sms())
-    async with pages(settings, context) as client:
-        changed = await client.put("/sandbox/knobs", json={"faults": "", "latency": 0.001})
-        assert changed.json()["faults"] == ""
-        assert await sender.send(sms())
-        back = await client.put("/sandbox/knobs", json={"latency": None})
-        assert back.json()["latency"] == 0.0
-        shown = (await client.get("/sandbox/knobs")).json()
-        assert shown["faults"] == ""
-        assert "webhook_secret" not in shown
-        journal = (await client.get("/sandbox/api/calls")).json()
-        assert [call["fault"] for call in journal] == [None, "unavailable", "unavailable", "unavailable"]
+    client = visit(settings)
+    changed = await client.put("/sandbox/knobs", json={"faults": "", "latency": 0.001})
+    assert changed.json()["faults"] == ""
+    assert await sender.send(sms())
+    back = await client.put("/sandbox/knobs", json={"latency": None})
+    assert back.json()["latency"] == 0.0
+    shown = (await client.get("/sandbox/knobs")).json()
+    assert shown["faults"] == ""
+    assert "webhook_secret" not in shown
+    journal = (await client.get("/sandbox/api/calls")).json()
+    assert [call["fault"] for call in journal] == [None, "unavailable", "unavailable", "unavailable"]
 
 
 @pytest.mark.parametrize(
     "body", [{"nope": 1}, {"latency": -1}, {"latency": "slow"}, {"faults": "sms.send"}, {"decline": 3}, {"seed": 4}, [1]]
 )
-async def test_a_wrong_knob_is_refused_and_changes_nothing(context: ProviderContext, body: Any) -> None:
-    async with pages(SandboxSettings(), context) as client:
-        before = (await client.get("/sandbox/knobs")).json()
-        refused = await client.put("/sandbox/knobs", json=body)
-        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "VALIDATION_ERROR")
-        assert (await client.get("/sandbox/knobs")).json() == before
+async def test_a_wrong_knob_is_refused_and_changes_nothing(visit: Build, body: Any) -> None:
+    client = visit()
+    before = (await client.get("/sandbox/knobs")).json()
+    refused = await client.put("/sandbox/knobs", json=body)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "VALIDATION_ERROR")
+    assert (await client.get("/sandbox/knobs")).json() == before
 
 
 @pytest.mark.parametrize(
@@ -152,8 +149,3 @@ async def test_a_check_reaches_the_world_and_says_that_it_is_a_simulation(sandbo
         assert provider.name == "sandbox"
         assert health.reachable
         assert "simulation" in health.detail
-
-
-def pages(settings: SandboxSettings, context: ProviderContext) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(create_app(settings, context))  # type: ignore[arg-type]
-    return httpx.AsyncClient(transport=transport, base_url=context.base_url)

@@ -60,6 +60,7 @@ class SandboxImageModel(SandboxProvider):
         if passage.fault and passage.fault.kind == "answer_lost":
             raise Unavailable("the connection broke in the middle of the file", provider=NAME, operation="image_model.download")
         identity, index = place["id"], int(place["index"])
+        await self._gate.world.run(predictions.forget_old)
         prediction, data = await self._gate.world.run(lambda c: predictions.negative(c, identity, index))
         return Picture(
             await asyncio.to_thread(develop, data, prediction.prompt, prediction.seed, prediction.size, index), MEDIA_TYPE

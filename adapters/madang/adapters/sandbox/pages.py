@@ -50,7 +50,7 @@ HEADERS: Final = {
 def create_app(settings: SandboxSettings, context: ProviderContext) -> AsgiApp:
     """The ASGI application to mount at `/sandbox`."""
     gate = Gate(settings, context)
-    return SandboxPages(gate, Courier(settings, context, gate))
+    return SandboxPages(gate, Courier(settings, context, gate, chore=predictions.forget_old))
 
 
 class SandboxPages:

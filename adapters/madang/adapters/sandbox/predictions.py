@@ -69,7 +69,6 @@ class RemotePrediction:
 
 def start(connection: sqlite3.Connection, knobs: SandboxSettings, request: PictureRequest) -> RemotePrediction:
     """Buy one, once for each key. Raises `Rejected(reason="invalid_request")` for a key that bought something else."""
-    forget_old(connection)
     data = request.picture.data if request.picture else None
     name = hashlib.sha256(data).hexdigest() if data else None
     fingerprint = digest(request.prompt, request.seed, request.count, request.width, request.height, name)
@@ -127,7 +126,6 @@ def cancel(connection: sqlite3.Connection, identity: str) -> RemotePrediction:
 
 def negative(connection: sqlite3.Connection, identity: str, index: int) -> tuple[RemotePrediction, bytes | None]:
     """What a file is developed from. Raises `Rejected(reason="not_found")` once it was thrown away."""
-    forget_old(connection)
     prediction = get(connection, identity, "download")
     data = None
     if prediction.input:

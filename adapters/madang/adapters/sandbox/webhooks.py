@@ -9,7 +9,7 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -33,6 +33,7 @@ LEASE_SECONDS: Final = 20.0
 ATTEMPTS: Final = 8
 BATCH: Final = 20
 POLL_SECONDS: Final = 0.25
+CHORE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,17 @@ class Courier:
     """Sends what is due, from whatever process serves the sandbox's pages; also what an earlier process left behind."""
 
     def __init__(
-        self, settings: SandboxSettings, context: ProviderContext, gate: Gate, client: httpx.AsyncClient | None = None
+        self,
+        settings: SandboxSettings,
+        context: ProviderContext,
+        gate: Gate,
+        chore: Callable[[sqlite3.Connection], None] | None = None,
     ) -> None:
         self._secret = signing_secret(settings, context)
         self._gate = gate
-        self._client = client
+        self._chore = chore
+        self._chore_at = 0.0
+        self._client: httpx.AsyncClient | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -150,11 +157,18 @@ class Courier:
             try:
                 if await self.deliver_due():
                     continue
+                await self._do_chore()
             except sqlite3.Error as error:
                 log.warning("the sandbox's world cannot be read: %s", error)
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+
+    async def _do_chore(self) -> None:
+        """What else the simulated providers do on their own, such as throwing old files away; now and then."""
+        if self._chore is not None and time.monotonic() >= self._chore_at:
+            self._chore_at = time.monotonic() + CHORE_SECONDS
+            await self._gate.world.run(self._chore)
 
     async def _deliver(self, delivery: Delivery) -> None:
         answer = await self._post(delivery)
