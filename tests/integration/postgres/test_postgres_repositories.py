@@ -179,6 +179,7 @@ async def test_the_catalogue_is_paged_by_code_within_a_category(units: Units) ->
         page = await uow.knowledge_base.page(PageRequest(page=2, limit=2), category="skin")
         assert ([entry.code for entry in page.items], page.total, page.page, page.limit) == (["c3"], 3, 2, 2)
         assert (await uow.knowledge_base.page(PageRequest())).total == 4
+        assert (await uow.knowledge_base.page(PageRequest(page=2**70))).items == []
 
 
 async def test_actions_in_a_state_come_the_longest_waiting_first(units: Units) -> None:

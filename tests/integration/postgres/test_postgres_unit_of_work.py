@@ -1,6 +1,7 @@
 """State and messages commit together or not at all, the last checks come last, and the relay hears of it."""
 
 import asyncio
+import secrets
 from datetime import timedelta
 from typing import Any
 
@@ -11,12 +12,13 @@ from integration.postgres import samples
 from integration.postgres.conftest import TOPICS
 from madang.adapters.postgres.database import Connection, Database
 from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork
-from madang.core.kernel.errors import LeaseLost
+from madang.core.kernel.errors import LeaseLost, ValidationFailed
 from madang.core.kernel.events import Event, Subscriptions
 from madang.core.kernel.messages import NewMessage
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.core.portraits.repository import PortraitsUnitOfWork
 from madang.ports.errors import Unavailable
+from madang.ports.money import Money
 
 Units = UnitOfWorkFactory[PortraitsUnitOfWork]
 LOOK_UP = "billing.look_up"
@@ -174,6 +176,18 @@ async def test_a_swallowed_database_error_does_not_pass_for_a_commit(database: D
         async with a_unit(database) as uow:
             with pytest.raises(asyncpg.DivisionByZeroError):
                 await uow.connection.execute("SELECT 1/0")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"client_reference": "nul \x00 inside"}, {"client_reference": secrets.token_hex(20_000)}, {"amount": Money(2**70, "KRW")}],
+)
+async def test_a_value_that_no_row_can_hold_is_the_senders_mistake(units: Units, changes: dict[str, Any]) -> None:
+    portrait = samples.a_portrait(**changes)
+    with pytest.raises(ValidationFailed):
+        async with units() as uow:
+            await uow.payments.add(samples.a_payment(id=portrait.payment_id))
+            await uow.portraits.add(portrait)
 
 
 async def test_a_portrait_without_its_payment_is_refused_at_the_commit(units: Units) -> None:

@@ -4,6 +4,7 @@ from typing import Final
 
 import asyncpg
 
+from madang.core.kernel.errors import Problem, ValidationFailed
 from madang.ports.errors import Misconfigured, OutcomeUnknown, Unavailable
 
 _AWAY: Final = (
@@ -19,6 +20,12 @@ _ROLLED_BACK: Final = (
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
+)
+_UNSTORABLE: Final = (
+    asyncpg.CharacterNotInRepertoireError,
+    asyncpg.UntranslatableCharacterError,
+    asyncpg.NumericValueOutOfRangeError,
+    asyncpg.ProgramLimitExceededError,
 )
 _WRONG_ADDRESS: Final = (
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -73,6 +80,17 @@ def wrong_address(error: BaseException) -> Misconfigured | None:
         provider="postgresql",
         operation="connect",
     )
+
+
+def unstorable(error: BaseException) -> ValidationFailed | None:
+    """The error as `ValidationFailed` when a value is one that no row can hold: a NUL character, a number or a key too large.
+
+    A safety net behind the checks of the edges, which say better where it is.
+    """
+    out_of_range = isinstance(error, asyncpg.DataError) and "out of" in str(error)
+    if out_of_range or isinstance(error, _UNSTORABLE):
+        return ValidationFailed(Problem("", "holds a character, a number or a length that cannot be stored"))
+    return None
 
 
 def of_transaction(error: BaseException) -> Unavailable | None:

@@ -26,6 +26,8 @@ _COLUMNS: Final = (
 _BY_CODE: Final = 'ORDER BY code COLLATE "C"'
 _ALL: Final = select("knowledge_base", _COLUMNS, f"true {_BY_CODE}")
 _PAGE: Final = select("knowledge_base", _COLUMNS, f"($1::text IS NULL OR category = $1) {_BY_CODE} LIMIT $2 OFFSET $3")
+_FARTHEST: Final = 2**63 - 1
+"""The largest offset that PostgreSQL knows; whoever asks for a page beyond it gets an empty one."""
 _COUNT: Final = "SELECT count(*) FROM knowledge_base WHERE $1::text IS NULL OR category = $1"
 _GET: Final = select("knowledge_base", _COLUMNS, "code = $1")
 _ADD: Final = insert("knowledge_base", _COLUMNS, on_conflict="ON CONFLICT (code) DO NOTHING")
@@ -44,7 +46,7 @@ class PostgresKnowledgeBase:
 
     async def page(self, request: PageRequest, *, category: str | None = None) -> Page[CareEntry]:
         total = await self._connection.fetchval(_COUNT, category)
-        rows = await self._connection.fetch(_PAGE, category, request.limit, request.offset)
+        rows = await self._connection.fetch(_PAGE, category, request.limit, min(request.offset, _FARTHEST))
         return Page([_entry(row) for row in rows], total, request.page, request.limit)
 
     async def get(self, code: str) -> CareEntry | None:

@@ -180,7 +180,7 @@ payments = Table(
     CheckConstraint("amount >= 0 AND refunded BETWEEN 0 AND amount", name="amount"),
     Index("uq_payments_reference", "provider", "reference", unique=True, postgresql_where=text("reference IS NOT NULL")),
     Index("ix_payments_subject", "subject"),
-    Index("ix_payments_open", "created_at", postgresql_where=text("status IN ('created', 'pending', 'authorised', 'failed')")),
+    Index("ix_payments_open", "expires_at", postgresql_where=text("status IN ('created', 'pending', 'authorised', 'failed')")),
     comment="Purchases; kept after the purge, without the person",
 )
 

@@ -16,6 +16,7 @@ from madang.adapters.postgres.failures import (
     is_connection_failure,
     of_transaction,
     unavailable,
+    unstorable,
 )
 from madang.adapters.postgres.inbox import PostgresInbox
 from madang.adapters.postgres.knowledge_base import PostgresKnowledgeBase
@@ -48,7 +49,8 @@ class PostgresUnitOfWork:
     `connection` is the open connection, for statements of the adapter's own.
 
     Raises, on leaving: `Unavailable` when the connection was lost, or the database chose to roll back (a deadlock), before the
-    commit; `CommitOutcomeUnknown` when it was lost during the commit. On entering: `Unavailable`.
+    commit; `CommitOutcomeUnknown` when it was lost during the commit; `ValidationFailed` for a value that no row can hold. On
+    entering: `Unavailable`.
     """
 
     def __init__(
@@ -186,6 +188,6 @@ async def _roll_back(connection: Connection) -> None:
 
 
 def _raise_translated(error: BaseException) -> None:
-    translated = of_transaction(error)
+    translated = of_transaction(error) or unstorable(error)
     if translated is not None:
         raise translated from error

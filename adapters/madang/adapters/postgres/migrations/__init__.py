@@ -1,7 +1,9 @@
 """The schema's history and what runs it: upgrade, downgrade, where we are. No alembic.ini.
 
 The functions are for callers without an event loop (the command line, a test's set-up); inside one, call them by
-`asyncio.to_thread`. A PostgreSQL advisory lock makes two processes that migrate at once take turns; the second finds
+`asyncio.to_thread`. A new migration is a file `versions/vNNNN_what.py`; a test compares where they lead with `tables`.
+
+A PostgreSQL advisory lock makes two processes that migrate at once take turns; the second finds
 nothing to do.
 """
 

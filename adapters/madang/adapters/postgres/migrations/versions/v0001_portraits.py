@@ -220,7 +220,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_payments_open",
         "payments",
-        ["created_at"],
+        ["expires_at"],
         postgresql_where=sa.text("status IN ('created', 'pending', 'authorised', 'failed')"),
     )
     op.create_index("ix_payments_subject", "payments", ["subject"])
