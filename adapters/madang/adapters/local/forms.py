@@ -1,8 +1,8 @@
 """A form upload read as it streams in: the signed fields first, then the file, never the whole body in memory."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
@@ -23,10 +23,10 @@ class FormUpload:
     file: AsyncIterator[bytes] = field(repr=False)
 
 
-Part = MultipartSegment | bytes | bytearray | None
+Part: TypeAlias = MultipartSegment | bytes | bytearray | None
 
 
-async def read(content_type: str, body: AsyncIterator[bytes]) -> AsyncIterator[Part]:
+async def read(content_type: str, body: AsyncIterator[bytes]) -> AsyncGenerator[Part, None]:
     """The parts as they come: a segment's head, its bytes, None at its end. Raises `FormRefused`."""
     kind, options = parse_options_header(content_type)
     if kind != "multipart/form-data" or not options.get("boundary"):

@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import parse_qsl, quote
 
 from madang.adapters.local import forms
 from madang.adapters.local.files import Description
 from madang.adapters.local.settings import LocalSettings
 from madang.adapters.local.signatures import Permission, PresignRefused, permission_of
-from madang.adapters.local.storage import MOUNT, LocalStorage
+from madang.adapters.local.storage import MOUNT, OBJECTS, LocalStorage
 from madang.ports.context import ProviderContext
 from madang.ports.errors import PortError, Rejected
 from madang.ports.storage import PutObject
@@ -154,11 +154,9 @@ async def body_of(receive: Receive) -> AsyncIterator[bytes]:
 
 def _key_of(scope: Scope) -> str:
     """The key out of the path, whether or not the server took the mount's prefix off."""
-    raw = scope.get("raw_path")
-    path = unquote(raw.decode("latin-1").partition("?")[0]) if raw else str(scope["path"])
-    if not raw or MOUNT + "/" not in path:
-        path = str(scope["path"])
-    return path.partition(MOUNT + "/")[2] if path.startswith(MOUNT + "/") else path.lstrip("/")
+    path = str(scope["path"])
+    local = path.removeprefix(MOUNT) if path.startswith(MOUNT + OBJECTS) else path
+    return local.removeprefix(OBJECTS).strip("/")
 
 
 def _require_type(permission: Permission, content_type: str) -> None:

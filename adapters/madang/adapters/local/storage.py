@@ -6,7 +6,7 @@ import dataclasses
 import heapq
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -36,6 +36,7 @@ NAME: Final = "local"
 CHUNK: Final = 256 * 1024
 BUFFER: Final = 1024 * 1024
 MOUNT: Final = "/local-storage"
+OBJECTS: Final = "/objects"
 
 
 class LocalStorage:
@@ -123,7 +124,7 @@ class LocalStorage:
     async def presign_post(self, request: PresignPut) -> PresignedRequest:
         permission = self._upload("POST", request)
         fields = {"key": request.key, **permission.parameters(self._context.signing_key)}
-        return PresignedRequest("POST", f"{self._context.base_url}{MOUNT}", _moment(permission.expires), fields=fields)
+        return PresignedRequest("POST", f"{self._context.base_url}{MOUNT}{OBJECTS}", _moment(permission.expires), fields=fields)
 
     async def describe(self, key: str) -> Description | None:
         """The object's description with the name of its body; None when it is not there."""
@@ -131,7 +132,7 @@ class LocalStorage:
         with _disk_errors("head"):
             return await asyncio.to_thread(files.read_description, self._root, key)
 
-    async def read_range(self, key: str, description: Description, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def read_range(self, key: str, description: Description, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` up to `stop` of the body that the description names."""
         try:
             file = await asyncio.to_thread(files.body_path(self._root, key, description).open, "rb")
@@ -191,7 +192,7 @@ class LocalStorage:
 
     def _presigned(self, permission: Permission) -> PresignedRequest:
         parameters: Mapping[str, str] = permission.parameters(self._context.signing_key)
-        url = f"{self._context.base_url}{MOUNT}/{quote(permission.key)}?{urlencode(parameters)}"
+        url = f"{self._context.base_url}{MOUNT}{OBJECTS}/{quote(permission.key)}?{urlencode(parameters)}"
         return PresignedRequest(permission.method, url, _moment(permission.expires))
 
     def _touch(self) -> None:
