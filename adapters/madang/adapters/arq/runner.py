@@ -129,7 +129,7 @@ class Runner(Generic[U]):
     async def _room(self, lane: Lane) -> int:
         """How many to claim, at least one: waits a moment for more free slots, so that claims are few and large."""
         whole = self._settings.short_concurrency if lane is Lane.SHORT else self._settings.long_concurrency
-        enough = max(1, min(whole, _CLAIM_AT_MOST) // 4)
+        enough = max(1, min(whole, _CLAIM_AT_MOST) // 2)
         while self._free[lane] < enough and not self._stopping:
             self._freed[lane].clear()
             try:
@@ -158,9 +158,8 @@ class Runner(Generic[U]):
         for held in claimed:
             if not self._tries.can_share(held.leased.message):
                 self._spawn_alone(held)
-        size = max(1, min(_TOGETHER_AT_MOST, -(-len(sharing) // self._settings.transactions)))
-        for start in range(0, len(sharing), size):
-            self._work(self._together(deque(sharing[start : start + size])))
+        for start in range(0, len(sharing), _TOGETHER_AT_MOST):
+            self._work(self._together(deque(sharing[start : start + _TOGETHER_AT_MOST])))
 
     def _spawn_alone(self, held: Held) -> "asyncio.Task[None]":
         task = self._work(self._tries.alone(held))

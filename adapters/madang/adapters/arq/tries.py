@@ -22,6 +22,8 @@ U = TypeVar("U")
 
 _TOGETHER_SECONDS = 0.05
 """A transaction of several messages is closed after this time: their rows are locked until then."""
+_WORTH_SHARING = 3
+"""Fewer messages than this in that time: each is slow enough to deserve a transaction, and a turn, of its own."""
 
 
 class Tries(Generic[U]):
@@ -73,7 +75,7 @@ class Tries(Generic[U]):
                         with on_behalf_of(message):
                             async with TimeLimit(handler.topic), transaction.finish(held.leased) as uow:
                                 await _change_state(handler, uow, message)
-            return time.monotonic() < until
+            return len(taken) >= _WORTH_SHARING or not waiting
 
     async def _try(self, handler: Handler[U], held: Held) -> None:
         if crashed_too_often(held.leased.message, handler):
