@@ -39,7 +39,7 @@ def test_the_doctor_tells_that_nothing_runs_in_the_background(folder: Path, serv
     assert found["migrations"]["health"] == "green"
     assert found["worker"]["health"] == "red"
     assert "`madang worker`" in found["worker"]["advice"]
-    assert found["storage: local writable"]["health"] == "green"
+    assert found["storage: local writable"]["health"] == "green", found["storage: local writable"]
 
 
 def test_the_doctor_tells_a_database_that_was_never_migrated(

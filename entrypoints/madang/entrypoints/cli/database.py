@@ -10,6 +10,9 @@ from madang.entrypoints.cli.deployment import load_settings, require_database
 if TYPE_CHECKING:
     from madang.adapters.postgres.migrations import MigrationStep
 
+_PATIENCE = 3.0
+"""Seconds to wait for a server that is just starting; `upgrade`, which deployments run first of all, waits longer."""
+
 
 @click.group()
 def db() -> None:
@@ -31,7 +34,7 @@ def current() -> None:
     """Print the migration that the database is at."""
     from madang.adapters.postgres import migrations
 
-    click.echo(migrations.current(require_database(load_settings())) or "none")
+    click.echo(migrations.current(require_database(load_settings()), patience=_PATIENCE) or "none")
 
 
 @db.command()
@@ -44,7 +47,7 @@ def downgrade(revision: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"Going back to {revision} drops tables and what is in them. Go on?", abort=True)
     url = require_database(load_settings())
-    applied = with_progress("downgrading", lambda progress: migrations.downgrade(url, revision, progress=progress))
+    applied = with_progress("downgrading", lambda progress: migrations.downgrade(url, revision, progress=progress, patience=_PATIENCE))
     _say(applied, url)
 
 

@@ -76,7 +76,7 @@ def _plain(url: str) -> str:
 def _migrations(url: str) -> Finding:
     from madang.adapters.postgres import migrations
 
-    at, wanted = migrations.current(url), migrations.latest()
+    at, wanted = migrations.current(url, patience=_SECONDS), migrations.latest()
     if at == wanted:
         return green("migrations", f"at {at}")
     return red("migrations", f"at {at or 'nothing'}, this version needs {wanted}", "run `madang db upgrade`")
@@ -170,7 +170,7 @@ async def _written(storage: Any, name: str, key: str) -> Finding:
     what = f"storage: {name} writable"
     try:
         await storage.put(PutObject(key=key, body=b"madang doctor", content_type="text/plain"))
-        await storage.delete([key])
+        await storage.delete_many([key])
     except Exception as error:  # noqa: BLE001 - whatever the storage raises is a finding
         return red(what, told(error).sentence, "give it the right to write and delete, and room to do so")
     return green(what, "written and removed")

@@ -31,5 +31,4 @@ async def _seed(container: "Container") -> int:
     async with container.units() as unit:
         for entry in entries:
             await unit.knowledge_base.add(entry)
-        await unit.commit()
     return len(entries)

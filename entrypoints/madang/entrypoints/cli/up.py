@@ -32,7 +32,7 @@ def up(quiet: bool) -> None:
     from madang.entrypoints.logs import configure_logs
     from madang.entrypoints.supervisor.first_run import is_unconfigured, write_sandbox_configuration
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     if is_unconfigured(Path.cwd(), os.environ):
         path = write_sandbox_configuration(Path.cwd())
         console.print(

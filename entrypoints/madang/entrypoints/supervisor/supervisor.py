@@ -132,10 +132,12 @@ class Supervisor:
             start_new_session=True,
         )
         said, _ = await process.communicate()
-        for line in said.decode(errors="replace").splitlines():
-            self._output("prepare", line)
+        lines = said.decode(errors="replace").strip().splitlines()
         if process.returncode != 0:
-            raise CannotStart(f"the database could not be prepared: {said.decode(errors='replace').strip()[-500:]}")
+            reason = lines[-1].removeprefix("madang: ") if lines else f"exit code {process.returncode}"
+            raise CannotStart(f"the database could not be prepared: {reason}")
+        for line in lines:
+            self._output("prepare", line)
 
     async def _run_children(self, environment: Mapping[str, str]) -> None:
         self._tell("starting API, relay and worker")
