@@ -133,6 +133,10 @@ class Database:
         """Like `fetch`, the first row or None."""
         return await patiently(lambda: self.pool.fetchrow(statement, *values), self._patience)
 
+    async def execute(self, statement: str, *values: Any) -> str:
+        """The command tag of one statement that does no harm when it runs twice: tried again when the connection was cut."""
+        return await patiently(lambda: self.pool.execute(statement, *values), self._patience)
+
 
 async def _open_pool(address: str, size: int, application_name: str) -> "asyncpg.Pool[asyncpg.Record]":
     pool: asyncpg.Pool[asyncpg.Record] = asyncpg.create_pool(

@@ -45,8 +45,7 @@ class Heartbeats:
 
     async def beat(self, process_id: str, kind: str, host: str, details: Mapping[str, Any] | None = None) -> None:
         """Say that this process lives. `details` are small facts for an operator (`{"running": 3}`)."""
-        async with self._database.connection() as connection:
-            await connection.execute(_BEAT, process_id, kind, host, details or {})
+        await self._database.execute(_BEAT, process_id, kind, host, details or {})
 
     async def all(self, kind: str | None = None) -> Sequence[Heartbeat]:
         """Every process known, also those that died and were not forgotten yet."""
@@ -62,13 +61,11 @@ class Heartbeats:
 
     async def stop(self, process_id: str) -> None:
         """Forget a process that ends on purpose."""
-        async with self._database.connection() as connection:
-            await connection.execute(_STOP, process_id)
+        await self._database.execute(_STOP, process_id)
 
     async def forget(self, *, older_than: float) -> int:
         """Forget processes not heard for so many seconds; how many."""
-        async with self._database.connection() as connection:
-            return affected(await connection.execute(_FORGET, timedelta(seconds=older_than)))
+        return affected(await self._database.execute(_FORGET, timedelta(seconds=older_than)))
 
     async def _listing(self, kind: str | None, age: timedelta) -> Sequence[Heartbeat]:
         return [_heartbeat(row) for row in await self._database.fetch(_LIST, kind, age)]

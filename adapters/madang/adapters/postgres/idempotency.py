@@ -7,6 +7,7 @@ from typing import Any, Final
 import asyncpg
 
 from madang.adapters.postgres.database import Database
+from madang.adapters.postgres.failures import could_not_connect
 from madang.adapters.postgres.statements import affected
 from madang.core.kernel.idempotency import Claim, ClaimOutcome, KeptAnswer
 from madang.core.kernel.ids import new_id
@@ -70,17 +71,20 @@ class PostgresIdempotencyStore:
     async def answer(self, scope: str, key: str, answer: KeptAnswer) -> None:
         text = base64.b64encode(answer.body).decode("ascii")
         sealed = self._cipher.encrypt(text, purpose=PURPOSE)
-        async with self._database.connection() as connection:
-            await connection.execute(_ANSWER, scope, key, answer.status, answer.media_type, sealed)
+        await self._database.execute(_ANSWER, scope, key, answer.status, answer.media_type, sealed)
 
     async def release(self, scope: str, key: str) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute(_RELEASE, scope, key)
+        """Tried once: a second try could forget the claim of whoever took the freed key meanwhile. One that is lost with its
+        connection is made good by the end of the lease."""
+        try:
+            await self._database.pool.execute(_RELEASE, scope, key)
+        except Exception as error:
+            if not could_not_connect(error):
+                raise
 
     async def purge_expired(self, now: datetime, *, limit: int = 1000) -> int:
         """Delete up to `limit` keys whose time is over; how many."""
-        async with self._database.connection() as connection:
-            return affected(await connection.execute(_PURGE, now, limit))
+        return affected(await self._database.execute(_PURGE, now, limit))
 
     def _held(self, row: asyncpg.Record, body_hash: bytes) -> Claim:
         if row["body_hash"] != body_hash:

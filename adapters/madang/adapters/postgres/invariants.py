@@ -134,8 +134,7 @@ class _Mends:
     refund_owed: RefundOwed | None
 
     async def wake_relays(self, violation: Violation) -> str:
-        async with self.database.connection() as connection:
-            await connection.execute("SELECT pg_notify($1, '')", CHANNEL)
+        await self.database.execute("SELECT pg_notify($1, '')", CHANNEL)
         return "woke the relays; when it comes back, no worker runs"
 
     async def handle_notice(self, violation: Violation) -> str:
