@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from source_tree import repository_files, shown
+from source_tree import repository_files, shown, source_modules
 
 SUFFIXES = {
     ".py", ".md", ".toml", ".cfg", ".ini", ".txt", ".csv", ".json", ".html", ".css", ".js", ".jinja", ".j2", ".mako", ".yml",
@@ -50,3 +50,14 @@ def test_texts_are_utf8_with_plain_line_ends_and_a_last_one() -> None:
         if (data := path.read_bytes()) and (b"\r" in data or not data.endswith(b"\n")) and path.suffix != ".csv"
     ]
     assert not odd
+
+
+def test_every_silenced_lint_rule_carries_its_reason() -> None:
+    with_reason = re.compile(r"# noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)* +(?:- )?\w+")
+    silent = [
+        f"{shown(path)}:{number}"
+        for path in source_modules()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if "# noqa" in line and not with_reason.search(line)
+    ]
+    assert not silent
