@@ -1,5 +1,6 @@
 """What the documents say can be done, and what they point at exists."""
 
+import json
 import re
 import subprocess
 import sys
@@ -143,3 +144,23 @@ def test_the_operators_guide_has_every_metric() -> None:
 
 def operators_guide() -> str:
     return (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
+
+
+def test_the_operators_guide_has_every_setting_with_its_default() -> None:
+    from madang.entrypoints.settings import Settings
+
+    said = dict(re.findall(r"^\| `([a-z_]+)` \| (.+?) \|", section(operators_guide(), "Settings"), re.MULTILINE))
+    fields = Settings.model_fields
+    assert set(said) - set(POLICIES) == set(fields)
+    plain = {name: default for name, default in said.items() if name in fields and default.startswith("`")}
+    real = {name: fields[name].get_default(call_default_factory=True) for name in plain}
+    assert plain == {name: f"`{as_written(value)}`" for name, value in real.items()}
+
+
+def as_written(value: object) -> str:
+    """As in `madang.toml`."""
+    return json.dumps(value, default=lambda other: list(other) if isinstance(other, tuple | frozenset) else str(other))
+
+
+def section(text: str, title: str) -> str:
+    return text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
