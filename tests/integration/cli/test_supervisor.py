@@ -20,6 +20,7 @@ from madang.entrypoints.supervisor.restarts import LONGEST_DELAY, Restarts
 _CHILD = """
 import http.server, os, pathlib, signal, sys, time
 from madang.entrypoints.supervisor.lineage import end_with_parent
+from madang.entrypoints.supervisor.gate import pass_gate
 end_with_parent()
 name, notes = sys.argv[1], pathlib.Path(os.environ["NOTES"])
 def note(what):
@@ -30,6 +31,8 @@ def stop(*_):
     time.sleep(float(os.environ.get("DRAIN", "0")) if name == "worker" else 0)
     note("stopped")
     os._exit(0)
+if name != "prepare":
+    pass_gate()
 signal.signal(signal.SIGTERM, stop)
 note("started")
 print(f"{name} says hello", flush=True)

@@ -47,7 +47,9 @@ def downgrade(revision: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"Going back to {revision} drops tables and what is in them. Go on?", abort=True)
     url = require_database(load_settings())
-    applied = with_progress("downgrading", lambda progress: migrations.downgrade(url, revision, progress=progress, patience=_PATIENCE))
+    applied = with_progress(
+        "downgrading", lambda progress: migrations.downgrade(url, revision, progress=progress, patience=_PATIENCE)
+    )
     _say(applied, url)
 
 

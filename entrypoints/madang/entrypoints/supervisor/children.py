@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from madang.entrypoints.supervisor.gate import Gate
 from madang.entrypoints.supervisor.lineage import for_child
 from madang.entrypoints.supervisor.restarts import Restarts
 
@@ -32,10 +33,11 @@ class Flapping(Exception):
 class Child:
     """`run` until `stop`; what it writes goes to `output(name, line)`."""
 
-    def __init__(self, spec: ChildSpec, output: Callable[[str, str], None], restarts: Restarts | None = None) -> None:
+    def __init__(self, spec: ChildSpec, gate: Gate, output: Callable[[str, str], None]) -> None:
         self.spec = spec
+        self._gate = gate
         self._output = output
-        self._restarts = restarts or Restarts()
+        self._restarts = Restarts()
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
 
@@ -84,7 +86,8 @@ class Child:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env=for_child(self.spec.environment),
+            env=for_child({**self.spec.environment, **self._gate.variables()}),
+            pass_fds=self._gate.descriptors(),
             start_new_session=True,
             limit=_LINE_LIMIT,
         )

@@ -1,6 +1,7 @@
 """The supervisor: servers, migrations, API, relay and worker, from nothing to ready, and back to nothing.
 
-Order of starting: PostgreSQL, Valkey, preparation (migrations, starting catalogue), then API, relay and worker at once.
+Order of starting: PostgreSQL, Valkey, preparation (migrations, starting catalogue), then API, relay and worker at once; these
+load their code meanwhile.
 Order of stopping: the API takes no more, the relay wakes nobody, the worker drains; then Valkey, then PostgreSQL.
 """
 
@@ -19,6 +20,7 @@ import structlog
 from madang.adapters.embedded.ownership import OwnerLock
 from madang.entrypoints.supervisor.addresses import is_taken
 from madang.entrypoints.supervisor.children import Child, ChildSpec
+from madang.entrypoints.supervisor.gate import Gate
 from madang.entrypoints.supervisor.lineage import for_child
 from madang.entrypoints.supervisor.readiness import ask
 from madang.entrypoints.supervisor.servers import Servers
@@ -114,14 +116,30 @@ class Supervisor:
             "MADANG_REDIS_URL": redis_url,
             "MADANG_DATA_DIR": str(self._deployment.data_dir.absolute()),
         }
-        if not self._stop.is_set():
-            self._tell("migrating the database")
-            await self._prepare(environment)
-        if not self._stop.is_set():
-            await self._run_children(environment)
+        gate = Gate()
+        try:
+            if not self._stop.is_set():
+                await self._run_children(environment, gate)
+        finally:
+            gate.open()
 
-    async def _prepare(self, environment: Mapping[str, str]) -> None:
-        """In a process of its own: what migrations need stays out of this one's memory."""
+    async def _run_children(self, environment: Mapping[str, str], gate: Gate) -> None:
+        command = self._deployment.command
+        specs = [ChildSpec(name, (*command, name), environment) for name in self._deployment.children]
+        self._children = [Child(spec, gate, self._output) for spec in specs]
+        tasks = [asyncio.create_task(self._prepare(environment, gate), name="prepare")]
+        tasks += [asyncio.create_task(child.run(), name=child.spec.name) for child in self._children]
+        tasks += [asyncio.create_task(watched.watch(), name=watched.name) for watched in self._servers.watched]
+        stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        try:
+            await _first_failure_or(stopping, tasks)
+        finally:
+            await self._stop_children()
+            await _cancel([*tasks, stopping])
+
+    async def _prepare(self, environment: Mapping[str, str], gate: Gate) -> None:
+        """Migrate in a process of its own (what that needs stays out of this one's memory), then let the children go on."""
+        self._tell("migrating the database")
         process = await asyncio.create_subprocess_exec(
             *self._deployment.command,
             "prepare",
@@ -131,31 +149,21 @@ class Supervisor:
             env=for_child(environment),
             start_new_session=True,
         )
-        said, _ = await process.communicate()
+        try:
+            said, _ = await process.communicate()
+        finally:
+            await _end(process)
         lines = said.decode(errors="replace").strip().splitlines()
         if process.returncode != 0:
             reason = lines[-1].removeprefix("madang: ") if lines else f"exit code {process.returncode}"
             raise CannotStart(f"the database could not be prepared: {reason}")
         for line in lines:
             self._output("prepare", line)
-
-    async def _run_children(self, environment: Mapping[str, str]) -> None:
-        self._tell("starting API, relay and worker")
-        self._children = [
-            Child(ChildSpec(name, (*self._deployment.command, name), environment), self._output)
-            for name in self._deployment.children
-        ]
-        tasks = [asyncio.create_task(child.run(), name=child.spec.name) for child in self._children]
-        tasks += [asyncio.create_task(watched.watch(), name=watched.name) for watched in self._servers.watched]
-        tasks.append(asyncio.create_task(self._say_when_ready(), name="ready"))
-        stopping = asyncio.create_task(self._stop.wait(), name="stop")
-        try:
-            await _first_failure_or(stopping, tasks)
-        finally:
-            await self._stop_children()
-            await _cancel([*tasks, stopping])
+        gate.open()
+        await self._say_when_ready()
 
     async def _say_when_ready(self) -> None:
+        self._tell("starting API, relay and worker")
         deadline = asyncio.get_running_loop().time() + _READY_WITHIN
         complained = False
         while not (answer := await ask(self._deployment.host, self._deployment.port)).ready:
@@ -190,6 +198,12 @@ async def _first_failure_or(stopping: asyncio.Task[Any], tasks: Sequence[asyncio
         for task in done:
             if task is not stopping and (error := task.exception()) is not None:
                 raise error
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+        await process.wait()
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
