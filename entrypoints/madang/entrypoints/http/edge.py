@@ -10,6 +10,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from madang.core.kernel.request_context import request_id as current_request_id
 from madang.entrypoints.http.exchange import SCOPE_KEY, Exchange, RawHeaders, begin
+from madang.entrypoints.http.lingering import awaited_body
 from madang.entrypoints.http.metrics import Metrics
 
 logger = structlog.stdlib.get_logger("madang.http")
@@ -57,17 +58,20 @@ class Edge:
         status = 0
         # A router below rewrites `path`; the log names what was asked for.
         path, method = scope["path"], scope["method"]
+        body = awaited_body(scope, receive)
 
         async def send_with_headers(message: Any) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if body is not None and status >= 400:
+                    await body.discard()
                 await self._before_answer(scope, exchange)
                 message["headers"] = _complete(list(message["headers"]), exchange)
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            await self._app(scope, receive if body is None else body.receive, send_with_headers)
         except Exception as error:
             logger.exception("request failed", method=method, path=path)
             if status:

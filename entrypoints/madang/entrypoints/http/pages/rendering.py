@@ -67,10 +67,12 @@ def notice(
 
 
 def clock_time(moment: datetime, timezone: str, *, now: datetime | None = None) -> str:
-    """`14:05 KST`, with the day in front unless it is today's."""
+    """`2026-01-05 14:05 KST`; for a reader who has `now`, `01-05 14:05 KST`, and today `14:05 KST`."""
     local = moment.astimezone(zone(timezone))
-    is_today = now is not None and now.astimezone(zone(timezone)).date() == local.date()
-    return f"{local:%H:%M} {local.tzname()}" if is_today else f"{local:%Y-%m-%d %H:%M} {local.tzname()}"
+    if now is None:
+        return f"{local:%Y-%m-%d %H:%M} {local.tzname()}"
+    is_today = now.astimezone(zone(timezone)).date() == local.date()
+    return f"{local:%H:%M} {local.tzname()}" if is_today else f"{local:%m-%d %H:%M} {local.tzname()}"
 
 
 def _policy(pictures_from: Collection[str]) -> str:

@@ -1,0 +1,87 @@
+"""The application under its real server: it drains on stop, and does not share a port."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from api.api_in_memory import InMemoryContainer, Settings
+from madang.entrypoints.http.serve import run_http
+from madang.ports.errors import Misconfigured
+
+
+@dataclass
+class SocketSettings(Settings):
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+class SocketContainer(InMemoryContainer):
+    settings: SocketSettings
+
+    def __init__(self) -> None:
+        super().__init__()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.settings = SocketSettings(port=probe.getsockname()[1])
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.settings.port}"
+
+
+@asynccontextmanager
+async def serving(container: SocketContainer) -> AsyncIterator[asyncio.Event]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(run_http(container, stop))
+    async with httpx.AsyncClient() as client:
+        while not task.done():
+            try:
+                await client.get(f"{container.address}/health/live")
+                break
+            except httpx.TransportError:
+                await asyncio.sleep(0.02)
+    yield stop
+    stop.set()
+    await asyncio.wait_for(task, 30)
+
+
+async def test_a_running_request_is_answered_before_the_server_ends() -> None:
+    container = SocketContainer()
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await go_on.wait()
+
+    container.portraits.interrupt = wait
+    async with serving(container) as stop, httpx.AsyncClient() as client:
+        order = asyncio.create_task(client.post(f"{container.address}/api/v1/portraits", json={}))
+        await begun.wait()
+        stop.set()
+        await asyncio.sleep(0.1)
+        go_on.set()
+        assert (await order).status_code == 201
+
+
+async def test_a_port_that_is_taken_is_refused_and_not_shared() -> None:
+    container = SocketContainer()
+    async with serving(container):
+        with pytest.raises(Misconfigured, match="in use by another process"):
+            await run_http(container, asyncio.Event())
+
+
+async def test_a_large_upload_over_a_socket_gets_its_clear_error() -> None:
+    container = SocketContainer()
+    async with serving(container), httpx.AsyncClient() as client:
+        data = (await client.post(f"{container.address}/api/v1/portraits", json={})).json()["data"]
+        answer = await client.put(
+            f"{container.address}/api/v1/portraits/{data['id']}/photo",
+            headers={"Authorization": f"Bearer {data['token']}"},
+            files={"photo": b"\xff" * (12 * 1024 * 1024)},
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "PHOTO_TOO_LARGE")
