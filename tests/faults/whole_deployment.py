@@ -1,4 +1,4 @@
-"""The real composition, with boundaries around every commit and every call of a provider. It does not know that it is watched."""
+"""The real composition with boundaries around every commit and every call of a provider, not knowing that it is watched."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager

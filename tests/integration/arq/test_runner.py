@@ -217,6 +217,35 @@ async def test_a_handler_whose_lease_was_taken_is_stopped_and_leaves_nothing(wor
     assert (row.state, row.failures) == (MessageState.LEASED, 0)
 
 
+async def test_a_message_that_comes_back_ends_the_earlier_try_of_it(workshop) -> None:
+    topic = Topic("t", Lane.LONG)
+    ended: list[int] = []
+    second = asyncio.Event()
+
+    async def run(delivery: Delivery[Any]) -> None:
+        if delivery.message.attempt == 2:
+            second.set()
+            async with delivery.finish() as uow:
+                await effect(uow, delivery.message)
+            return
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(delivery.message.attempt)
+
+    [message] = await workshop.send(topic)
+    runner = workshop.runner(Handler(topic, run=run), lease=60)
+    await runner.start()
+    await workshop.until(message, lambda row: row.state is MessageState.LEASED)
+    await workshop.execute("UPDATE messages SET lease_until = now() - interval '1 s'")
+    await workshop.until(message, is_done)
+    async with asyncio.timeout(30):
+        while not ended:
+            await asyncio.sleep(0.01)
+    assert ended == [1]
+    assert await effects(workshop) == ["handler"]
+
+
 async def test_a_step_after_the_lease_was_taken_raises_in_the_handler(workshop) -> None:
     topic = Topic("t", Lane.LONG)
     seen: list[str] = []

@@ -34,10 +34,10 @@ class Held:
 
     def begin(self) -> bool:
         """False for one that was lost or given back before its turn came: it is not ours to begin."""
-        if self.began:
-            return True
-        self.began = not self.lost and not self.given_back
-        return self.began
+        if self.lost or self.given_back:
+            return False
+        self.began = True
+        return True
 
     def lose(self, why: str) -> None:
         """Another worker may have it now: stop the handler. One that is already committing is stopped by the fence."""
@@ -64,6 +64,10 @@ class Leases:
         return iter(tuple(self._held.values()))
 
     def hold(self, leased: Leased, lane: Lane, asked_at: float) -> Held:
+        """A message that comes back to us while an earlier try of it still runs has ended that try."""
+        earlier = self._held.get(leased.message.id)
+        if earlier is not None:
+            earlier.lose("claimed again")
         held = Held(leased, lane, asked_at + self.seconds)
         self._held[held.id] = held
         return held

@@ -81,8 +81,7 @@ class Runner(Generic[U]):
             self.wake(lane)
             self._freed[lane].set()
         await self._give_back([held for held in self._leases if not held.began])
-        if self._working:
-            await asyncio.wait(self._working, timeout=self._settings.grace)
+        await self._wait_for_the_rest()
         await self._interrupt()
         for loop in self._loops:
             loop.cancel()
@@ -120,6 +119,8 @@ class Runner(Generic[U]):
         """Claim and start messages until none is due."""
         while not self._stopping:
             room = await self._room(lane)
+            if room == 0:
+                return
             claim = self._outbox.claim(lane, self._worker, limit=room, lease=self._settings.lease)
             claimed = await self._claim_into_slots(lane, room, claim)
             if not claimed:
@@ -127,7 +128,7 @@ class Runner(Generic[U]):
             self._spawn(claimed)
 
     async def _room(self, lane: Lane) -> int:
-        """How many to claim, at least one: waits a moment for more free slots, so that claims are few and large."""
+        """How many to claim, none when stopping: waits a moment for more free slots, so that claims are few and large."""
         whole = self._settings.short_concurrency if lane is Lane.SHORT else self._settings.long_concurrency
         enough = max(1, min(whole, _CLAIM_AT_MOST) // 2)
         while self._free[lane] < enough and not self._stopping:
@@ -136,7 +137,7 @@ class Runner(Generic[U]):
                 await asyncio.wait_for(self._freed[lane].wait(), _GATHER_SLOTS_SECONDS if self._free[lane] > 0 else None)
             except TimeoutError:
                 break
-        return max(1, min(self._free[lane], _CLAIM_AT_MOST))
+        return 0 if self._stopping else max(1, min(self._free[lane], _CLAIM_AT_MOST))
 
     async def _claim_into_slots(self, lane: Lane, room: int, claim: "Coroutine[Any, Any, Sequence[Leased]]") -> Sequence[Held]:
         """Slots are taken before the claim, so that two claims at once cannot take more than there are."""
@@ -192,6 +193,12 @@ class Runner(Generic[U]):
             log.info("messages will be tried one by one", count=len(taken), error=type(error).__name__)
         for held in (*taken, *waiting):
             self._spawn_alone(held)
+
+    async def _wait_for_the_rest(self) -> None:
+        """Also for what a running task leaves to another."""
+        deadline = time.monotonic() + self._settings.grace
+        while self._working and time.monotonic() < deadline:
+            await asyncio.wait(self._working, timeout=deadline - time.monotonic())
 
     async def _interrupt(self) -> None:
         left = [held for held in self._leases if not held.lost]

@@ -6,7 +6,7 @@ a dead worker.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -123,11 +123,15 @@ class PostgresOutbox:
     async def _listen_once(self, wake: Callable[[], None]) -> None:
         """On a connection of its own; asked now and then whether it is still there, since a dead network says nothing."""
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(self._database.url, timeout=10)
+        gone = asyncio.Event()
         try:
+            connection.add_termination_listener(lambda _: gone.set())
             await connection.add_listener(sql.CHANNEL, lambda *_: wake())
             wake()
-            while True:
-                await asyncio.sleep(_STILL_THERE_SECONDS)
+            while not gone.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(gone.wait(), _STILL_THERE_SECONDS)
+                    return
                 await connection.fetchval("SELECT 1", timeout=_STILL_THERE_SECONDS)
         finally:
             connection.terminate()
