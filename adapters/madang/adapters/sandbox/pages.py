@@ -82,14 +82,18 @@ class SandboxPages:
         inner = {**scope, "path": local or "/", "root_path": "", "state": {}, "app": self._app}
         await self._app(inner, receive, send)  # type: ignore[arg-type]
 
+    async def close(self) -> None:
+        """Stop sending and close the world's file; for servers that pass no lifespan events on."""
+        await self._courier.stop()
+        await self._gate.close()
+
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._courier.start()
             else:
-                await self._courier.stop()
-                await self._gate.close()
+                await self.close()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
-from madang.adapters.sandbox.reading import Light, Reading
+from madang.adapters.sandbox.reading import Light, Offer, Reading
 
 _AREAS: Final = {
     "ko": ("피부", "얼굴 윤곽", "눈매", "헤어", "표정", "자세", "스타일"),
@@ -55,14 +55,14 @@ def particle(word: str, kind: str) -> str:
 
 def area(reading: Reading, index: int) -> str:
     """What the item number `index` is about: a theme of the offers, else a word of the prompt."""
-    subjects = reading.themes() or reading.words or _AREAS[reading.language]
+    subjects = reading.subjects() or _AREAS[reading.language]
     return subjects[index % len(subjects)]
 
 
 def advice(reading: Reading, chance: Random, subject: str) -> str:
     """One sentence about the subject."""
     pattern = chance.choice(_ADVICE[reading.language])
-    other = next((word for word in _shuffled(reading.words, chance) if word != subject), reading.word(0))
+    other = next((word for word in _shuffled(reading.subjects(), chance) if word != subject), reading.word(0))
     return pattern.format(Word(subject), Word(other))
 
 
@@ -73,7 +73,7 @@ def description(reading: Reading, chance: Random, index: int) -> str:
     first = advice(reading, chance, theme)
     if not offers:
         return first
-    title = Word(offers[index % len(offers)].title or theme)
+    title = Word(offers[0].title or theme)
     if reading.language == "ko":
         return f"{first} {title:을} 먼저 시작해 보세요."
     return f"{first} A good first step is {title}."
@@ -86,7 +86,7 @@ def summary(reading: Reading, chance: Random) -> str:
         direction = f"{themes[0]:과} {themes[1]:을} 중심으로 자연스럽게 개선하는 방향을 제안합니다."
     else:
         direction = f"We suggest a natural improvement with the focus on {themes[0]} and {themes[1]}."
-    closing = advice(reading, chance, reading.word(chance.randrange(8)))
+    closing = advice(reading, chance, area(reading, chance.randrange(2, 8)))
     return " ".join(part for part in (light_sentence(reading), direction, closing) if part)
 
 
@@ -113,13 +113,23 @@ def _tone(light: Light, language: str) -> str:
 
 
 def timeline(reading: Reading, chance: Random) -> str:
-    start = chance.choice((4, 6, 8))
-    return f"{start}-{start + 4}주 예상" if reading.language == "ko" else f"{start}-{start + 4} weeks expected"
+    """Things go on side by side: the longest of what is offered first."""
+    spans = [offer.weeks for offer in _first_offers(reading) if offer.weeks]
+    usual = chance.choice((4, 6, 8))
+    start, end = (max(span[0] for span in spans), max(span[1] for span in spans)) if spans else (usual, usual + 4)
+    return f"{start}-{end}주 예상" if reading.language == "ko" else f"{start}-{end} weeks expected"
 
 
 def cost(reading: Reading, chance: Random) -> str:
-    low = chance.choice((200, 300, 400)) * 1000
-    return f"{low:,} - {low + 500_000:,}{'원' if reading.language == 'ko' else ' KRW'}"
+    """The sum of what is offered first."""
+    spans = [offer.cost for offer in _first_offers(reading) if offer.cost]
+    usual = chance.choice((200, 300, 400)) * 1000
+    low, high = (sum(span[0] for span in spans), sum(span[1] for span in spans)) if spans else (usual, usual + 500_000)
+    return f"{low:,} - {high:,}{'원' if reading.language == 'ko' else ' KRW'}"
+
+
+def _first_offers(reading: Reading) -> Sequence[Offer]:
+    return [offer for theme in reading.themes()[:2] for offer in reading.offers_of(theme)[:2]]
 
 
 def title(reading: Reading, chance: Random) -> str:

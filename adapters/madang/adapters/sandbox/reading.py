@@ -38,16 +38,36 @@ _FREQUENT: Final = (
 _COMMON: Final = frozenset(_FREQUENT.split())
 _LABEL_BREAK: Final = re.compile(r"[|:;\t(){}\[\]\"“”]|,\s| [-–—] ")
 _KEYS: Final = frozenset(("code", "category", "title", "description", "name", "label", "title_ko", "title_en", "weeks", "cost"))
+_WEEKS: Final = re.compile(r"(\d+)\s*[-–~]\s*(\d+)\s*(?:주|weeks)")
+_COST: Final = re.compile(r"(\d[\d,]{3,})\s*[-–~]\s*(\d[\d,]{3,})\s*(?:원|KRW)")
+_KOREAN_THEMES: Final = {
+    "skin": "피부",
+    "contour": "얼굴 윤곽",
+    "procedure": "전문 시술",
+    "hair": "헤어",
+    "brows_eyes": "눈썹과 눈매",
+    "grooming": "그루밍",
+    "dental": "치아와 미소",
+    "posture_body": "자세와 체형",
+    "makeup": "메이크업",
+    "expression": "표정",
+    "style": "스타일",
+}
 MAX_PIXELS: Final = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A code that the prompt offers, with what its line says: `theme` is shared by several codes, `title` is its own."""
+    """A code that the prompt offers, with what its line says: `theme` is shared by several codes, `title` is its own.
+
+    `weeks` and `cost` (whole won) are from least to most, where the line tells them.
+    """
 
     code: str
     theme: str
     title: str
+    weeks: tuple[int, int] | None = None
+    cost: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +93,10 @@ class Reading:
 
     def themes(self) -> Sequence[str]:
         return list(dict.fromkeys(offer.theme for offer in self.offers if offer.theme))
+
+    def subjects(self) -> Sequence[str]:
+        """What the answer is about: the themes of the offers, else the prompt's words."""
+        return self.themes() or self.words
 
     def offers_of(self, theme: str) -> Sequence[Offer]:
         return [offer for offer in self.offers if offer.theme == theme] or self.offers
@@ -114,29 +138,43 @@ def _bare(word: str, language: str) -> str:
 
 
 def _offers(text: str, language: str) -> Sequence[Offer]:
-    lines: dict[str, list[str]] = {}
+    lines: dict[str, str] = {}
     for line in text.splitlines():
         for place in CODE.finditer(line):
-            following = CODE.split(line[place.end() :], maxsplit=1)[0]
-            lines.setdefault(place[0], _chunks(following, language))
-    shared = Counter(chunk for chunks in lines.values() for chunk in dict.fromkeys(chunks))
-    return [_offer(code, chunks, shared) for code, chunks in lines.items()]
+            lines.setdefault(place[0], CODE.split(line[place.end() :], maxsplit=1)[0])
+    chunks = {code: _chunks(line) for code, line in lines.items()}
+    shared = Counter(chunk for each in chunks.values() for chunk in dict.fromkeys(each))
+    leads = sum(len(each) > 1 and shared[each[0]] > 1 for each in chunks.values())
+    themes_lead = 2 * leads > len(lines)
+    return [_offer(code, line, chunks[code], shared, language, themes_lead=themes_lead) for code, line in lines.items()]
 
 
-def _offer(code: str, chunks: Sequence[str], shared: Counter[str]) -> Offer:
-    theme = next((chunk for chunk in chunks if shared[chunk] > 1), "")
-    title = next((chunk for chunk in chunks if chunk != theme), theme)
-    return Offer(code, theme, title)
+def _offer(code: str, line: str, chunks: Sequence[str], shared: Counter[str], language: str, *, themes_lead: bool) -> Offer:
+    """In a list whose lines begin with the theme, the first chunk is it, also where no other line shares it."""
+    theme = chunks[0] if themes_lead and len(chunks) > 1 else next((chunk for chunk in chunks if shared[chunk] > 1), "")
+    titles = [chunk for chunk in chunks if chunk != theme] or [theme]
+    own = [title for title in titles if bool(_HANGUL.search(title)) == (language == "ko")]
+    return Offer(code, _theme_name(theme, language), (own or titles)[0], _span(_WEEKS, line), _span(_COST, line))
 
 
-def _chunks(line: str, language: str) -> list[str]:
+def _theme_name(theme: str, language: str) -> str:
+    """A category's key as people say it: `brows_eyes` is 눈썹·눈매."""
+    if language == "ko" and theme in _KOREAN_THEMES:
+        return _KOREAN_THEMES[theme]
+    return theme.replace("_", " and ") if theme.islower() else theme
+
+
+def _span(pattern: re.Pattern[str], line: str) -> tuple[int, int] | None:
+    found = pattern.search(line)
+    return (int(found[1].replace(",", "")), int(found[2].replace(",", ""))) if found else None
+
+
+def _chunks(line: str) -> list[str]:
     pieces = (piece.strip(" .,-–—*`") for piece in _LABEL_BREAK.split(line))
-    named = [piece for piece in pieces if 2 <= len(piece) <= 40 and _WORD_START.search(piece) and piece.lower() not in _KEYS]
-    own = [piece for piece in named if bool(_HANGUL.search(piece)) == (language == "ko")]
-    return own or named
+    return [piece for piece in pieces if 2 <= len(piece) <= 60 and _NAME.match(piece) and piece.lower() not in _KEYS]
 
 
-_WORD_START: Final = re.compile(r"[A-Za-z가-힣]{2}")
+_NAME: Final = re.compile(r"(?!\d)(?=.*[A-Za-z가-힣]{2})")
 
 
 def _light(picture: Picture) -> Light:

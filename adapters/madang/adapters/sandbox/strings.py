@@ -31,7 +31,7 @@ def _own_words(reading: Reading, chance: Random, name: str, index: int, variant:
     if CODES_FIELD.search(name) and reading.offers:
         themes = reading.themes()
         offers = reading.offers_of(themes[index % len(themes)]) if themes else reading.offers
-        return offers[(index + variant) % len(offers)].code
+        return offers[variant % len(offers)].code
     return prose.field_text(reading, chance, name, index)
 
 
@@ -55,12 +55,25 @@ def _matching(pattern: str, plain: Mapping[str, Any], candidates: Sequence[str],
         if least <= len(candidate) <= most and re.search(pattern, candidate):
             return candidate
     maker = rstr.Rstr(chance)
+    short = _with_few_repetitions(pattern)
     made = ""
-    for _ in range(50):
-        made = maker.xeger(pattern)
-        if least <= len(made) <= most:
+    for attempt in range(60):
+        made = maker.xeger(short if attempt < 40 else pattern)
+        if least <= len(made) <= most and re.search(pattern, made):
             return made
     return made
+
+
+def _with_few_repetitions(pattern: str) -> str:
+    """The pattern with `*` and `+` bounded, for strings as people would write them rather than of a hundred letters."""
+    out: list[str] = []
+    in_class = escaped = False
+    for character in pattern:
+        repeats = not escaped and not in_class and character in "*+"
+        out.append({"*": "{0,3}", "+": "{1,6}"}[character] if repeats else character)
+        in_class = (not escaped and (character == "[" or (in_class and character != "]"))) or (escaped and in_class)
+        escaped = not escaped and character == "\\"
+    return "".join(out)
 
 
 def _moment(chance: Random) -> datetime:
