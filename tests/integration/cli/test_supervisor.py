@@ -37,7 +37,7 @@ signal.signal(signal.SIGTERM, stop)
 note("started")
 print(f"{name} says hello", flush=True)
 if name == os.environ.get("BROKEN"):
-    sys.exit(3)
+    sys.exit(int(os.environ.get("CODE", "3")))
 if name == "prepare":
     assert os.environ["MADANG_DATABASE_URL"] and os.environ["MADANG_REDIS_URL"]
     sys.exit(0)
@@ -59,7 +59,7 @@ from madang.entrypoints.logs import configure_logs
 from madang.entrypoints.supervisor.supervisor import Deployment, Supervisor
 configure_logs(log_format="json", stream=open(os.devnull, "w"))
 folder, port = pathlib.Path(sys.argv[1]), int(sys.argv[2])
-deployment = Deployment(folder, "127.0.0.1", port, f"http://127.0.0.1:{port}", command=(sys.executable, sys.argv[3]))
+deployment = Deployment(folder, "127.0.0.1", port, f"http://127.0.0.1:{port}", command=(sys.executable, sys.argv[3]), most_deaths=3)
 def say(kind, *words):
     print(json.dumps([kind, *words]), flush=True)
 supervisor = Supervisor(deployment, tell=lambda what: say("tell", what), output=lambda *line: say("line", *line),
@@ -176,9 +176,16 @@ def test_a_process_that_flaps_ends_everything_with_a_sentence(supervise: Callabl
     assert supervised.ended() == 1
     error = supervised.heard("error")
     assert error is not None
-    assert error[1] == "Flapping"
-    assert "the relay died 6 times in a row, the last time with exit code 3" in str(error[2])
+    assert error[1] == "ChildFailed"
+    assert "`madang relay` died 3 times in a row, the last time with exit code 3" in str(error[2])
     assert _alive(family) == []
+
+
+def test_a_process_that_cannot_run_as_configured_is_not_tried_again(supervise: Callable[..., Supervised]) -> None:
+    supervised = supervise(BROKEN="serve", CODE="2")
+    assert supervised.ended() == 1
+    assert "`madang serve` cannot run as configured: serve says hello" in str(supervised.heard("error"))
+    assert len(supervised.noted(r"^serve started")) == 1
 
 
 def test_a_database_that_cannot_be_prepared_is_told_and_nothing_is_started(supervise: Callable[..., Supervised]) -> None:

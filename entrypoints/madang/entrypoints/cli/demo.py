@@ -104,6 +104,7 @@ async def _keep(client: "httpx.AsyncClient", finished: "Finished", photo: Path, 
     from madang.entrypoints.cli.keepsake import self_contained
 
     local = {path: name for path, (name, _) in finished.pictures.items()}
+    local[f"/result/{finished.portrait_id}/download"] = "portrait.zip"
     page = await self_contained(client, finished.page, local)
     kept: list[tuple[str, str, bytes]] = [
         (f"photo{photo.suffix}", "the photo that was sent", await asyncio.to_thread(photo.read_bytes))

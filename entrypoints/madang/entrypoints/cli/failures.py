@@ -41,7 +41,7 @@ def _by_family(error: BaseException) -> ToldFailure:
         return ToldFailure(_of_settings(error), WRONG_INPUT)
     if names & {"Misconfigured", "SettingsError", "TOMLDecodeError"}:
         return ToldFailure(f"{_short(error)} — look into madang.toml and the MADANG_… variables", WRONG_INPUT)
-    if names & {"EmbeddedServerError", "CannotStart", "Flapping", "DomainError", "ProviderError", "CliError"}:
+    if names & {"EmbeddedServerError", "CannotStart", "ChildFailed", "DomainError", "ProviderError", "CliError"}:
         return ToldFailure(_short(error))
     if names & {"ConnectionError", "ConnectionRefusedError", "gaierror", "OSError", "TimeoutError"}:
         return ToldFailure(

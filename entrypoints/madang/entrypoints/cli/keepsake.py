@@ -9,13 +9,17 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 _LOADING_TAG = re.compile(r"<(?:img|source|script|link|input)\b[^>]*>", re.IGNORECASE)
+_FORM = re.compile(r"<form\b", re.IGNORECASE)
 _LOADED = re.compile(r'(?P<name>\b(?:src|href|srcset))="(?P<address>[^"]+)"', re.IGNORECASE)
 _LINK = re.compile(r'(?P<before><a\b[^>]*\bhref=)"(?P<address>[^"]+)"', re.IGNORECASE)
 _IN_STYLES = re.compile(r"url\((?P<quote>['\"]?)(?P<address>[^'\")]+)(?P=quote)\)")
 
 
 async def self_contained(client: httpx.AsyncClient, page: httpx.Response, local: Mapping[str, str]) -> str:
-    """The page's HTML with everything that it loads inlined. `local` maps the path of an address to a file beside the page."""
+    """The page's HTML with everything that it loads inlined. `local` maps the path of an address to a file beside the page.
+
+    Forms stay visible and do nothing: there is nobody to send them to.
+    """
     html = page.text
     addresses = {match["address"] for tag in _LOADING_TAG.finditer(html) for match in _LOADED.finditer(tag[0])}
     inlined = {address: await _as_data(client, urljoin(str(page.url), unescape(address))) for address in addresses}
@@ -27,7 +31,7 @@ async def self_contained(client: httpx.AsyncClient, page: httpx.Response, local:
         absolute = urljoin(str(page.url), unescape(found["address"]))
         return f'{found["before"]}"{escape(local.get(urlsplit(absolute).path, found["address"]))}"'
 
-    return _LINK.sub(link, _LOADING_TAG.sub(inline, html))
+    return _FORM.sub("<form inert", _LINK.sub(link, _LOADING_TAG.sub(inline, html)))
 
 
 async def _as_data(client: httpx.AsyncClient, address: str) -> str:

@@ -13,6 +13,8 @@ from madang.entrypoints.supervisor.lineage import for_child
 from madang.entrypoints.supervisor.restarts import Restarts
 
 logger = structlog.stdlib.get_logger("madang.supervisor")
+CONFIGURED_WRONGLY = 2
+"""The exit code by which a command says that trying again cannot help."""
 _LINE_LIMIT = 1024 * 1024
 
 
@@ -24,10 +26,11 @@ class ChildSpec:
     command: Sequence[str]
     environment: Mapping[str, str]
     drain: float = 20.0
+    most_deaths: int = 6
 
 
-class Flapping(Exception):
-    """The process dies again and again: a person must look."""
+class ChildFailed(Exception):
+    """The process dies again and again, or says itself that it cannot run as configured: a person must look."""
 
 
 class Child:
@@ -37,26 +40,28 @@ class Child:
         self.spec = spec
         self._gate = gate
         self._output = output
-        self._restarts = Restarts()
+        self._restarts = Restarts(most=spec.most_deaths)
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
+        self._last_line = ""
 
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
     async def run(self) -> None:
-        """Raises `Flapping` when it cannot be kept alive."""
+        """Raises `ChildFailed` when it cannot be kept alive."""
         while not self._stopping.is_set():
             started = time.monotonic()
             code = await self._once()
             if self._stopping.is_set():
                 return
+            if code == CONFIGURED_WRONGLY:
+                raise ChildFailed(f"`madang {self.spec.name}` cannot run as configured: {self._last_line}")
             delay = self._restarts.delay_after(time.monotonic() - started)
             if delay is None:
-                raise Flapping(
-                    f"the {self.spec.name} died {self._restarts.deaths} times in a row, the last time with exit code {code}"
-                )
+                times = f"died {self._restarts.deaths} times in a row, the last time with exit code {code}"
+                raise ChildFailed(f"`madang {self.spec.name}` {times}: {self._last_line}")
             logger.warning("child died, starting it again", child=self.spec.name, exit_code=code, delay=delay)
             await self._pause(delay)
 
@@ -103,7 +108,9 @@ class Child:
                 continue  # a line beyond the limit is dropped, the next ones are not
             if not line:
                 return
-            self._output(self.spec.name, line.decode(errors="replace").rstrip("\n"))
+            text = line.decode(errors="replace").rstrip("\n")
+            self._last_line = text.removeprefix("madang: ")
+            self._output(self.spec.name, text)
 
     async def _pause(self, seconds: float) -> None:
         try:

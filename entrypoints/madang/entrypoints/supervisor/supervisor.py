@@ -37,7 +37,10 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What the supervisor must know of the settings. `children` are names of commands, in the order of stopping."""
+    """What the supervisor must know of the settings.
+
+    `children` are names of commands, in the order of stopping; one that dies `most_deaths` times in a row ends everything.
+    """
 
     data_dir: Path
     host: str
@@ -47,6 +50,7 @@ class Deployment:
     redis_url: str | None = None
     children: Sequence[str] = ("serve", "relay", "worker")
     command: Sequence[str] = COMMAND
+    most_deaths: int = 6
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
@@ -74,7 +78,7 @@ class Supervisor:
         self._hurry = asyncio.Event()
 
     async def run(self) -> None:
-        """Until SIGTERM, SIGINT or a failure that cannot be mended. Raises `CannotStart`, `Flapping`, `EmbeddedServerError`."""
+        """Until SIGTERM or SIGINT. Raises `CannotStart`, `ChildFailed` or `EmbeddedServerError`, with everything stopped."""
         lock = self._take_the_folder()
         self._listen_to_signals()
         try:
@@ -125,7 +129,10 @@ class Supervisor:
 
     async def _run_children(self, environment: Mapping[str, str], gate: Gate) -> None:
         command = self._deployment.command
-        specs = [ChildSpec(name, (*command, name), environment) for name in self._deployment.children]
+        specs = [
+            ChildSpec(name, (*command, name), environment, most_deaths=self._deployment.most_deaths)
+            for name in self._deployment.children
+        ]
         self._children = [Child(spec, gate, self._output) for spec in specs]
         tasks = [asyncio.create_task(self._prepare(environment, gate), name="prepare")]
         tasks += [asyncio.create_task(child.run(), name=child.spec.name) for child in self._children]
