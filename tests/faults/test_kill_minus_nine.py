@@ -167,6 +167,14 @@ async def test_a_worker_asked_to_end_finishes_what_it_began_and_gives_back_the_r
     await expect_each_effect_once(deployment)
 
 
+async def test_processes_show_that_they_live_and_say_goodbye(deployment: Deployment) -> None:
+    async with deployment.relay() as relay, deployment.worker() as worker:
+        await until(deployment.database_url, "SELECT array_agg(kind ORDER BY kind) = '{relay,worker}' FROM heartbeats")
+        assert await worker.stop() == 0
+        assert await relay.stop() == 0
+    await until(deployment.database_url, "SELECT count(*) = 0 FROM heartbeats", seconds=0)
+
+
 async def test_the_request_id_of_the_sender_reaches_the_effect(deployment: Deployment) -> None:
     await send(deployment.database_url, "faults.together", JOBS)
     async with deployment.worker() as worker:
