@@ -3,7 +3,10 @@
 import asyncio
 import itertools
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +36,43 @@ _FAST = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
 _numbers = itertools.count(1)
 
 
+@contextmanager
+def temporary_server_folder() -> Iterator[Path]:
+    """For a PostgreSQL of a test's own, instead of `tmp_path`.
+
+    As root it runs as another user, who must pass through the parents; every start of pytest closes those of `tmp_path`
+    again, also under the servers of another run.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="madang-test-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    with temporary_server_folder() as folder:
+        yield folder
+
+
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("stack"), options=_FAST)
+def stack_folder() -> Iterator[Path]:
+    with temporary_server_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server(stack_folder: Path) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(stack_folder, options=_FAST)
     server.start()
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
-    server = EmbeddedValkey(tmp_path_factory.mktemp("stack"))
+def redis_server(stack_folder: Path) -> Iterator[EmbeddedValkey]:
+    server = EmbeddedValkey(stack_folder)
     server.start()
     yield server
     server.stop()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from embedded_stack import temporary_server_folder
 from operator_shell import Run, Up, run_command
 
 
@@ -13,11 +14,12 @@ def run() -> Run:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def up() -> Iterator[Up]:
     """One deployment for the tests of a module, ready, from an empty folder."""
-    started = Up(tmp_path_factory.mktemp("deployment"))
-    try:
-        started.until(started.is_ready)
-        yield started
-    finally:
-        started.stop()
+    with temporary_server_folder() as folder:
+        started = Up(folder)
+        try:
+            started.until(started.is_ready)
+            yield started
+        finally:
+            started.stop()

@@ -59,7 +59,8 @@ from madang.entrypoints.logs import configure_logs
 from madang.entrypoints.supervisor.supervisor import Deployment, Supervisor
 configure_logs(log_format="json", stream=open(os.devnull, "w"))
 folder, port = pathlib.Path(sys.argv[1]), int(sys.argv[2])
-deployment = Deployment(folder, "127.0.0.1", port, f"http://127.0.0.1:{port}", command=(sys.executable, sys.argv[3]), most_deaths=3)
+deployment = Deployment(folder, "127.0.0.1", port, f"http://127.0.0.1:{port}", most_deaths=3,
+                        command=(sys.executable, sys.argv[3]))
 def say(kind, *words):
     print(json.dumps([kind, *words]), flush=True)
 supervisor = Supervisor(deployment, tell=lambda what: say("tell", what), output=lambda *line: say("line", *line),
@@ -128,10 +129,10 @@ class Supervised:
 
 
 @pytest.fixture
-def supervise(tmp_path: Path) -> Iterator[Callable[..., Supervised]]:
+def supervise(server_folder: Path) -> Iterator[Callable[..., Supervised]]:
     started: list[Supervised] = []
 
-    def start(folder: Path = tmp_path, **environment: str) -> Supervised:
+    def start(folder: Path = server_folder, **environment: str) -> Supervised:
         started.append(Supervised(folder, **environment))
         return started[-1]
 

@@ -21,16 +21,16 @@ _FAST = {"fsync": "off"}
 
 
 @pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(tmp_path, options=_FAST)
+def postgres(server_folder: Path) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(server_folder, options=_FAST)
     server.start()
     yield server
     server.stop()
 
 
 @pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[EmbeddedValkey]:
-    server = EmbeddedValkey(tmp_path)
+def valkey(server_folder: Path) -> Iterator[EmbeddedValkey]:
+    server = EmbeddedValkey(server_folder)
     server.start()
     yield server
     server.stop()
@@ -77,9 +77,9 @@ async def test_a_server_that_was_killed_comes_back_with_its_data(postgres: Embed
 
 
 def test_a_second_process_is_a_guest_and_stops_nothing(
-    postgres: EmbeddedPostgres, valkey: EmbeddedValkey, tmp_path: Path
+    postgres: EmbeddedPostgres, valkey: EmbeddedValkey, server_folder: Path
 ) -> None:
-    for owner, guest in ((postgres, EmbeddedPostgres(tmp_path)), (valkey, EmbeddedValkey(tmp_path))):
+    for owner, guest in ((postgres, EmbeddedPostgres(server_folder)), (valkey, EmbeddedValkey(server_folder))):
         guest.start()
         assert guest.pid == owner.pid
         assert not guest.is_owner
@@ -115,14 +115,14 @@ def _gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_servers_go_when_their_starter_is_killed(tmp_path: Path) -> None:
-    pids = _killed_starter(tmp_path, stop_with_parent=True)
+def test_servers_go_when_their_starter_is_killed(server_folder: Path) -> None:
+    pids = _killed_starter(server_folder, stop_with_parent=True)
     assert all(wait_until(lambda pid=pid: _gone(pid), seconds=20) for pid in pids)
 
 
-def test_servers_that_a_killed_starter_left_are_taken_over_and_then_stopped(tmp_path: Path) -> None:
-    postgres_pid, valkey_pid = _killed_starter(tmp_path, stop_with_parent=False)
-    postgres, valkey = EmbeddedPostgres(tmp_path), EmbeddedValkey(tmp_path)
+def test_servers_that_a_killed_starter_left_are_taken_over_and_then_stopped(server_folder: Path) -> None:
+    postgres_pid, valkey_pid = _killed_starter(server_folder, stop_with_parent=False)
+    postgres, valkey = EmbeddedPostgres(server_folder), EmbeddedValkey(server_folder)
     postgres.start()
     valkey.start()
     assert (postgres.pid, valkey.pid) == (postgres_pid, valkey_pid)
@@ -135,21 +135,21 @@ def test_servers_that_a_killed_starter_left_are_taken_over_and_then_stopped(tmp_
 
 
 def test_a_stale_pid_file_that_names_another_program_does_not_stop_the_start(
-    postgres: EmbeddedPostgres, tmp_path: Path
+    postgres: EmbeddedPostgres, server_folder: Path
 ) -> None:
     postgres.stop()
-    note = tmp_path / "postgres" / "cluster" / "postmaster.pid"
-    note.write_text(f"{os.getpid()}\n{note.parent}\n1\n5432\n{tmp_path}\n\n1 1\nready\n")
+    note = server_folder / "postgres" / "cluster" / "postmaster.pid"
+    note.write_text(f"{os.getpid()}\n{note.parent}\n1\n5432\n{server_folder}\n\n1 1\nready\n")
     postgres.start()
     assert postgres.is_running
     assert postgres.pid != os.getpid()
 
 
-def test_a_folder_that_initdb_left_half_made_is_made_anew(tmp_path: Path) -> None:
-    half_made = tmp_path / "postgres" / "cluster.new"
+def test_a_folder_that_initdb_left_half_made_is_made_anew(server_folder: Path) -> None:
+    half_made = server_folder / "postgres" / "cluster.new"
     half_made.mkdir(parents=True)
     (half_made / "PG_VERSION").write_text("18\n")
-    server = EmbeddedPostgres(tmp_path, options=_FAST)
+    server = EmbeddedPostgres(server_folder, options=_FAST)
     server.start()
     try:
         assert server.is_running
@@ -158,8 +158,8 @@ def test_a_folder_that_initdb_left_half_made_is_made_anew(tmp_path: Path) -> Non
         server.stop()
 
 
-async def test_long_paths_with_spaces_and_private_parents_work(tmp_path: Path) -> None:
-    private = tmp_path / "private"
+async def test_long_paths_with_spaces_and_private_parents_work(server_folder: Path) -> None:
+    private = server_folder / "private"
     folder = private / ("long" * 30) / "with space" / "한글"
     folder.mkdir(parents=True)
     private.chmod(0o700)
@@ -177,12 +177,12 @@ async def test_long_paths_with_spaces_and_private_parents_work(tmp_path: Path) -
     assert not postgres.socket_folder.exists() or postgres.socket_folder.is_relative_to(folder)
 
 
-def test_a_cluster_of_another_major_version_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    cluster = tmp_path / "postgres" / "cluster"
+def test_a_cluster_of_another_major_version_is_refused_with_a_sentence(server_folder: Path) -> None:
+    cluster = server_folder / "postgres" / "cluster"
     cluster.mkdir(parents=True)
     (cluster / "PG_VERSION").write_text("15\n")
     with pytest.raises(EmbeddedServerError, match="PostgreSQL 15, this is 18"):
-        EmbeddedPostgres(tmp_path).start()
+        EmbeddedPostgres(server_folder).start()
 
 
 def test_a_valkey_that_was_killed_comes_back_empty(valkey: EmbeddedValkey) -> None:
@@ -197,8 +197,8 @@ def test_a_valkey_that_was_killed_comes_back_empty(valkey: EmbeddedValkey) -> No
         assert client.get("kept") is None
 
 
-def test_an_option_that_the_server_does_not_know_is_told_with_its_log(tmp_path: Path) -> None:
+def test_an_option_that_the_server_does_not_know_is_told_with_its_log(server_folder: Path) -> None:
     with pytest.raises(EmbeddedServerError, match="no_such_option"):
-        EmbeddedPostgres(tmp_path, options={"no_such_option": "1"}).start()
+        EmbeddedPostgres(server_folder, options={"no_such_option": "1"}).start()
     with pytest.raises(EmbeddedServerError, match=r"server\.log"):
-        EmbeddedValkey(tmp_path, options={"no-such-option": "1"}).start()
+        EmbeddedValkey(server_folder, options={"no-such-option": "1"}).start()
