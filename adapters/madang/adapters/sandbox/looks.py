@@ -30,7 +30,7 @@ def warm_film(photo: Image.Image, chance: Random) -> Image.Image:
     """Late afternoon on film: amber light, faded blacks, fine grain, a soft vignette."""
     soft = smooth_skin(photo, 0.4)
     faded = curve(soft, [(0, 22), (56, 62), (128, 139), (200, 212), (255, 246)])
-    amber = tone(saturate(faded, 0.86), (1.07, 1.01, 0.87), 0.9)
+    amber = tone(saturate(faded, 0.86), (1.08, 0.985, 0.885), 0.9)
     lit = leak(amber, (255, 178, 96), (0.92 - 0.8 * chance.random(), 0.08), 0.26)
     return grain(vignette(lit, 0.42), 7, chance)
 
