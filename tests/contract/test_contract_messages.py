@@ -59,7 +59,7 @@ async def test_the_same_key_sends_once_also_after_a_lost_answer(
         ({"text": "가" * 1001}, "too_long"),
     ],
 )
-async def test_a_bad_sms_is_rejected_with_its_reason(sandbox: Build, change: dict[str, str], reason: str) -> None:
+async def test_a_bad_sms_is_rejected_with_its_reason(sandbox: Build, change: dict[str, Any], reason: str) -> None:
     sender = sandbox(SandboxSmsSender)
     with pytest.raises(Rejected) as rejected:
         await sender.send(replace(SMS, **change))

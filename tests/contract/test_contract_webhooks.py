@@ -202,7 +202,7 @@ async def test_the_pages_send_what_an_earlier_process_left(sandbox: Build, conte
     app = create_app(SandboxSettings(), context)
     events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     answers: asyncio.Queue[Any] = asyncio.Queue()
-    living = asyncio.create_task(app({"type": "lifespan"}, events.get, answers.put))
+    living = asyncio.ensure_future(app({"type": "lifespan"}, events.get, answers.put))
     await events.put({"type": "lifespan.startup"})
     assert (await answers.get())["type"] == "lifespan.startup.complete"
     for _ in range(400):
