@@ -5,6 +5,7 @@ import pwd
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,8 +50,11 @@ def launch(
 ) -> "subprocess.Popen[bytes]":
     """Start a server in a session of its own (Ctrl-C is for its owner, who stops it in order).
 
-    With `stop_with_parent` the kernel sends that signal when the calling *thread* ends: call it from the main thread.
+    With `stop_with_parent` the kernel sends that signal when the calling *thread* ends: it is asked for in the main
+    thread only.
     """
+    if threading.current_thread() is not threading.main_thread():
+        stop_with_parent = None
     _keep_small(log)
     command = [sys.executable, "-I", "-S", str(_TRAMPOLINE), str(user.uid), str(user.gid)]
     command += [str(int(stop_with_parent or 0)), str(os.getpid()), *program]

@@ -226,7 +226,9 @@ class Portrait:
     def to(self, status: PortraitStatus, now: datetime) -> "Portrait":
         """The portrait in its next state. Raises `WrongState` for a step that the table does not allow."""
         if status not in PORTRAIT_TRANSITIONS[self.status]:
-            raise WrongState(f"a portrait that is {self.status} cannot become {status}", state=self.status.value, expected=status.value)
+            raise WrongState(
+                f"a portrait that is {self.status} cannot become {status}", state=self.status.value, expected=status.value
+            )
         return replace(self, status=status, updated_at=now)
 
     @property

@@ -31,7 +31,8 @@ class EncodedPicture:
 
 @dataclass(frozen=True, slots=True)
 class Renditions:
-    """A result in its three forms: full size (PNG or JPEG as made), WebP of the same size, and a JPEG thumbnail 360 pixels wide."""
+    """A result in its three forms: full size (PNG or JPEG as made), WebP of the same size, and a JPEG thumbnail 360
+    pixels wide."""
 
     full: EncodedPicture
     webp: EncodedPicture
@@ -42,7 +43,8 @@ class PhotoLab(Protocol):
     """Works in a thread, so that the event loop goes on."""
 
     async def prepare_photo(self, upload: bytes, crop: Crop | None) -> EncodedPicture:
-        """Check the upload and make of it what is stored: a JPEG, upright, cropped 3:4, sRGB, without metadata, ≤ 2048 pixels high.
+        """Check the upload and make of it what is stored: a JPEG, upright, cropped 3:4, sRGB, without metadata, ≤ 2048
+        pixels high.
 
         Without a crop, the largest 3:4 rectangle in the middle. Raises
         `PayloadTooLarge` (`PHOTO_TOO_LARGE`: over 10 MB; `PHOTO_TOO_MANY_PIXELS`),
