@@ -58,7 +58,7 @@ class EmbeddedPostgres:
 
     `start` takes over what a killed process left running, and is a guest where a living process owns the server. `stop` stops
     only what this object started or took over. `options` overrides settings of PostgreSQL. With `stop_with_parent` (Linux) the
-    server goes when this process is killed; then call `start` from the main thread.
+    server goes when this process is killed, if `start` was called in the main thread.
     """
 
     def __init__(self, data_dir: Path, *, options: Mapping[str, str] | None = None, stop_with_parent: bool = True) -> None:
