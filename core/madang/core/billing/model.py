@@ -35,7 +35,7 @@ PAYMENT_TRANSITIONS: Final[Mapping[PaymentStatus, frozenset[PaymentStatus]]] = M
         _S.PAID: frozenset({_S.PARTLY_REFUNDED, _S.REFUNDED, _S.DISPUTED}),
         _S.PARTLY_REFUNDED: frozenset({_S.REFUNDED, _S.DISPUTED}),
         _S.DISPUTED: frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED}),
-        # A card that was declined may be tried again in the same checkout, and providers report late: money that arrived counts.
+        # A card that was declined may be tried again in the same checkout, and providers report late: money that came counts.
         _S.FAILED: frozenset({_S.PENDING, _S.AUTHORISED, _S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED, _S.CANCELLED, _S.EXPIRED}),
         _S.CANCELLED: frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED}),
         _S.EXPIRED: frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED}),

@@ -115,7 +115,6 @@ class PortraitReader(Protocol):
     async def view(self, portrait_id: UUID) -> PortraitView | None: ...
 
 
-
 class PortraitsUnitOfWork(BillingUnitOfWork, NotificationsUnitOfWork, Protocol):
     @property
     def portraits(self) -> PortraitRepository: ...
