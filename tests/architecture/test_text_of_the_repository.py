@@ -53,7 +53,7 @@ def test_texts_are_utf8_with_plain_line_ends_and_a_last_one() -> None:
 
 
 def test_every_silenced_lint_rule_carries_its_reason() -> None:
-    with_reason = re.compile(r"# noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)* +(?:- )?\w+")
+    with_reason = re.compile(r"# noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)* +(?:[-–] )?\w+")
     silent = [
         f"{shown(path)}:{number}"
         for path in source_modules()
