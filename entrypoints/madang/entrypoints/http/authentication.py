@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
-
-from litestar import Request
 
 from madang.core.kernel.errors import NotFound, PermissionDenied, Unauthenticated
 from madang.core.kernel.tokens import Claims, Tokens
@@ -29,12 +27,11 @@ class Access:
     permission: str | None = None
 
 
-def bearer_of(request: Request[Any, Any, Any]) -> str | None:
-    """The token of the `Authorization` header. Raises `Unauthenticated` for another scheme than `Bearer`."""
-    header = request.headers.get("authorization")
+def bearer_of(header: bytes | None) -> str | None:
+    """The token of an `Authorization` header. Raises `Unauthenticated` for another scheme than `Bearer`."""
     if header is None:
         return None
-    scheme, _, token = header.partition(" ")
+    scheme, _, token = header.decode("latin-1").partition(" ")
     if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN or not token.isascii():
         raise Unauthenticated("send the token as: Authorization: Bearer <token>")
     return token.strip()

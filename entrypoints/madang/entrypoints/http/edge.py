@@ -1,5 +1,6 @@
 """The outermost layer: request id, trace, security headers, metrics and the access log, for every answer and every plugin's."""
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -28,7 +29,10 @@ _PAGE_POLICY: Final = (
     b"frame-ancestors 'none'"
 )
 """For a plugin's page that brings no policy of its own."""
+_OURS: Final = frozenset({name for name, _ in _ALWAYS} | {b"content-security-policy", b"cache-control"})
+_USUAL: Final[RawHeaders] = [*_ALWAYS, (b"content-security-policy", _POLICY), (b"cache-control", b"no-store")]
 _QUIET: Final = ("/health/", "/metrics")
+_access_log: Final = logging.getLogger("madang.http")
 
 Fallback = Callable[[Scope, Receive, Send, Exception], Awaitable[None]]
 BeforeAnswer = Callable[[Scope, Exchange], Awaitable[None]]
@@ -66,7 +70,8 @@ class Edge:
                 status = message["status"]
                 if body is not None and status >= 400:
                     await body.discard()
-                await self._before_answer(scope, exchange)
+                if not exchange.extra_headers:
+                    await self._before_answer(scope, exchange)
                 message["headers"] = _complete(list(message["headers"]), exchange)
             await send(message)
 
@@ -84,16 +89,26 @@ class Edge:
     def _record(self, scope: Any, method: str, path: str, status: int, seconds: float, trace_id: str) -> None:
         route = scope.get("path_template") or "unmatched"
         self._metrics.observe(method, route, status or 499, seconds)
-        log = logger.debug if path.startswith(_QUIET) else logger.info
-        milliseconds = round(seconds * 1000, 2)
-        log("request", method=method, path=path, route=route, status=status, duration_ms=milliseconds, trace_id=trace_id)
+        level = logging.DEBUG if path.startswith(_QUIET) else logging.INFO
+        if _access_log.isEnabledFor(level):
+            took = round(seconds * 1000, 2)
+            logger.log(
+                level, "request", method=method, path=path, route=route, status=status, duration_ms=took, trace_id=trace_id
+            )
 
 
 def _complete(headers: RawHeaders, exchange: Exchange) -> RawHeaders:
-    names = {name.lower() for name, _ in headers}
+    names = {name for name, _ in headers}
     headers += exchange.extra_headers
     headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
     headers.append((b"traceparent", exchange.traceparent.encode("ascii")))
+    if (
+        names.isdisjoint(_OURS)
+        and exchange.content_security_policy is None
+        and (b"content-type", b"application/json") in headers
+    ):
+        headers += _USUAL
+        return headers
     headers += [item for item in _ALWAYS if item[0] not in names]
     if b"content-security-policy" not in names:
         headers.append((b"content-security-policy", exchange.content_security_policy or _policy_for(headers)))
@@ -103,5 +118,5 @@ def _complete(headers: RawHeaders, exchange: Exchange) -> RawHeaders:
 
 
 def _policy_for(headers: RawHeaders) -> bytes:
-    is_page = any(name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in headers)
+    is_page = any(name == b"content-type" and value.startswith(b"text/html") for name, value in headers)
     return _PAGE_POLICY if is_page else _POLICY

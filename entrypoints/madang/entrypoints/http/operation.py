@@ -1,7 +1,7 @@
 """An operation of the API as data: what is documented here is what is enforced."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -92,7 +92,12 @@ class Call:
     claims: Claims | None = None
     body: Any = None
     query: Any = None
-    subject_id: UUID = field(default_factory=new_id)
+    reserved_id: UUID | None = None
+
+    @property
+    def subject_id(self) -> UUID:
+        """The id of what this call creates: the idempotency key's own, so that another try creates nothing else."""
+        return self.reserved_id or new_id()
 
     @property
     def portrait_id(self) -> UUID:

@@ -16,6 +16,7 @@ from madang.entrypoints.http.answers import Answer
 from madang.entrypoints.http.authentication import Access, authenticate, bearer_of, require_own, require_permission
 from madang.entrypoints.http.bodies import convert_query, decode_json, read, require_type
 from madang.entrypoints.http.composition import HttpContainer
+from madang.entrypoints.http.exchange import exchange_of
 from madang.entrypoints.http.operation import Call, JsonBody, Operation, RawBody, Route
 from madang.entrypoints.http.rate_limits import RateLimits
 
@@ -76,13 +77,13 @@ class Pipeline:
         if access is None:
             return None, None
         try:
-            return authenticate(self._container.tokens, access, bearer_of(request)), None
+            return authenticate(self._container.tokens, access, bearer_of(exchange_of(request.scope).authorization)), None
         except Unauthenticated as error:
             return None, error
 
     async def _once(self, route: Route, call: Call, key: str, raw: bytes) -> ASGIApp:
         async def act(subject_id: UUID) -> Answer:
-            call.subject_id = subject_id
+            call.reserved_id = subject_id
             answer = await route.handler(call)
             if not isinstance(answer, Answer):
                 raise TypeError(f"{route.operation.id}: what is streamed cannot be kept under a key")
