@@ -36,7 +36,7 @@ class Up:
         self.folder = folder
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
-        self.environment = clean_environment(MADANG_PORT=str(self.port), MADANG_BASE_URL=self.base_url, **environment)
+        self.environment = clean_environment(MADANG_PORT=str(self.port), **environment)
         self._log = folder / "up.log"
         with self._log.open("wb") as output:
             self.process = subprocess.Popen(

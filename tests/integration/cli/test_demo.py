@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from html import unescape
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
@@ -67,7 +68,7 @@ def test_the_result_page_is_one_file_with_the_pictures_in_it(kept: Path) -> None
     page = (kept / "result.html").read_text()
     assert len(re.findall(r'<img\b[^>]*src="data:image/', page)) >= 3
     assert re.findall(r'<(?:img|script|link|source)\b[^>]*(?:src|href|srcset)="(?!data:)[^"]*"', page) == []
-    assert json.loads((kept / "report.json").read_text())["report"]["improvements"][0]["area"] in page
+    assert json.loads((kept / "report.json").read_text())["report"]["improvements"][0]["area"] in unescape(page)
 
 
 def test_the_zip_and_the_sms_are_what_the_buyer_got(kept: Path) -> None:

@@ -17,6 +17,8 @@ def test_an_empty_folder_gets_a_configuration_that_names_the_sandbox_and_says_so
     written = (up.folder / "madang.toml").read_text()
     assert 'payment = ["sandbox"]' in written
     assert 'storage = ["local"]' in written
+    assert (up.folder / ".madang" / ".gitignore").read_text() == "*\n"
+    assert (up.folder / ".madang").stat().st_mode & 0o066 == 0
     assert "wrote madang.toml, which names the sandbox for everything" in up.output.replace("\n", " ")
 
 

@@ -38,6 +38,8 @@ def demo(photo: Path | None, language: str, out: Path, url: str | None) -> None:
     """
     started = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
+    for left in out.glob("picture-*"):
+        left.unlink()
     written = asyncio.run(_demonstrate(photo or _shipped_photo(), language, out, url))
     print_table(f"\nDone in {time.monotonic() - started:.0f} s. What is where:", ("file", "what it is", "size"), _rows(written))
 

@@ -43,6 +43,8 @@ def _by_family(error: BaseException) -> ToldFailure:
         return ToldFailure(f"{_short(error)} — look into madang.toml and the MADANG_… variables", WRONG_INPUT)
     if names & {"EmbeddedServerError", "CannotStart", "ChildFailed", "DomainError", "ProviderError", "CliError"}:
         return ToldFailure(_short(error))
+    if names & {"PermissionError", "FileNotFoundError", "FileExistsError", "IsADirectoryError", "NotADirectoryError"}:
+        return ToldFailure(_short(error))
     if names & {"ConnectionError", "ConnectionRefusedError", "gaierror", "OSError", "TimeoutError"}:
         return ToldFailure(
             f"{_short(error) or type(error).__name__} — is it running and reachable? `madang doctor` looks closer"

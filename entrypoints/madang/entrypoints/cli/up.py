@@ -52,19 +52,34 @@ def _as_text(settings: "Settings", console: "Console") -> bool:
 async def _run(settings: "Settings", look: "_Look") -> None:
     from madang.entrypoints.supervisor.supervisor import Deployment, Supervisor
 
+    base_url = reachable_at(settings)
     deployment = Deployment(
         data_dir=settings.data_dir,
         host=settings.host,
         port=settings.port,
-        base_url=settings.base_url,
+        base_url=base_url,
         database_url=str(settings.database_url) if settings.database_url else None,
         redis_url=str(settings.redis_url) if settings.redis_url else None,
-        environment={**os.environ, "MADANG_LOG_FORMAT": "console" if look.as_text else "json"},
+        environment={
+            **os.environ,
+            "MADANG_BASE_URL": base_url,
+            "MADANG_LOG_FORMAT": "console" if look.as_text else "json",
+        },
     )
-    look.base_url = settings.base_url
+    look.base_url = base_url
     with look:
         await Supervisor(deployment, tell=look.tell, output=look.line, ready=look.ready).run()
     look.console.print("Stopped.")
+
+
+def reachable_at(settings: "Settings") -> str:
+    """The configured address, or where this very process listens: providers' webhooks must come back here."""
+    if "base_url" in settings.model_fields_set:
+        return settings.base_url
+    from madang.entrypoints.supervisor.addresses import connectable
+
+    host = connectable(settings.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 class _Look:

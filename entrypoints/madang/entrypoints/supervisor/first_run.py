@@ -37,6 +37,15 @@ storage = ["local"] # files in the data folder
 """
 
 
+def make_data_folder(folder: Path) -> None:
+    """Closed to other users, and to version control: the secret key and personal data are in there."""
+    if folder.exists():
+        return
+    folder.mkdir(parents=True)
+    folder.chmod(0o700)
+    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+
+
 def is_unconfigured(folder: Path, environment: Mapping[str, str]) -> bool:
     """Neither a file nor a variable says what this deployment is. A variable that does keeps the sandbox out."""
     if (folder / CONFIGURATION).exists():

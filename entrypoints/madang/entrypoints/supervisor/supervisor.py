@@ -20,6 +20,7 @@ import structlog
 from madang.adapters.embedded.ownership import OwnerLock
 from madang.entrypoints.supervisor.addresses import is_taken
 from madang.entrypoints.supervisor.children import Child, ChildSpec
+from madang.entrypoints.supervisor.first_run import make_data_folder
 from madang.entrypoints.supervisor.gate import Gate
 from madang.entrypoints.supervisor.lineage import for_child
 from madang.entrypoints.supervisor.readiness import ask
@@ -88,6 +89,7 @@ class Supervisor:
             lock.release()
 
     def _take_the_folder(self) -> OwnerLock:
+        make_data_folder(self._deployment.data_dir)
         lock = OwnerLock(self._deployment.data_dir / "supervisor.lock")
         if not lock.acquire():
             raise CannotStart(
@@ -104,7 +106,7 @@ class Supervisor:
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._asked_to_stop)
 
     def _asked_to_stop(self) -> None:
