@@ -396,7 +396,6 @@ class InMemoryContainer:
         self.registry = PluginMounts()
         self.surroundings = Surroundings(dict(QUIET_DEPTH), [Beat("worker", 1.0), Beat("relay", 1.0)])
         self.database = self.redis = self.heartbeats = self.surroundings
-        self.outbox = None
 
     def token(self, audience: str, subject: object, *, hours: float = 1.0, **extra: Any) -> str:
         """A token that our own process would issue."""

@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
+import madang.core
 from api.api_in_memory import QUIET_DEPTH, Beat, InMemoryContainer
 from api.conftest import Buyer
 from madang.entrypoints.http.error_index import STATUS_OF
@@ -172,6 +174,27 @@ def test_every_error_code_has_its_sentence_in_both_languages() -> None:
         assert codes <= set(catalogue("errors", language))
     assert set(catalogue("errors", "ko")) == set(catalogue("errors", "en"))
     assert set(catalogue("pages", "ko")) == set(catalogue("pages", "en"))
+
+
+def test_every_code_that_the_core_raises_has_its_sentence() -> None:
+    written = "".join(path.read_text(encoding="utf-8") for path in Path(madang.core.__path__[0]).rglob("*.py"))
+    raised = set(re.findall(r'code(?:: ClassVar\[str\])? ?= ?"([A-Z_]{4,})"', written))
+    assert len(raised) > 15
+    assert raised <= set(catalogue("errors", "en"))
+
+
+async def test_the_front_door_leads_to_the_reference(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/")).headers["Location"] == "/docs"
+
+
+@pytest.mark.parametrize("path", ["/assets/..%2fapp.py", "/assets/%2e%2e/rendering.py", "/docs/files/..%2f..%2fetc/passwd"])
+async def test_files_are_served_from_their_folder_only(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).status_code == 404
+
+
+async def test_files_may_be_kept_by_the_browser(client: httpx.AsyncClient) -> None:
+    assert "max-age=3600" in (await client.get("/assets/page.css")).headers["Cache-Control"]
+    assert (await client.get("/health/live")).headers["Cache-Control"] == "no-store"
 
 
 def test_sentences_take_the_same_values_in_both_languages() -> None:

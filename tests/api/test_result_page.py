@@ -188,6 +188,12 @@ async def test_a_survey_without_stars_asks_again(client: httpx.AsyncClient, open
     assert 'role="alert"' in answer.text
 
 
+async def test_a_forms_own_address_leads_back_to_the_page(client: httpx.AsyncClient, completed: Buyer) -> None:
+    for action in ("access", "survey"):
+        answer = await client.get(f"{page_of(completed)}/{action}?lang=en")
+        assert (answer.status_code, answer.headers["Location"]) == (303, f"{page_of(completed)}?lang=en")
+
+
 async def test_a_survey_without_the_phone_check_goes_back(client: httpx.AsyncClient, completed: Buyer) -> None:
     answer = await client.post(f"{page_of(completed)}/survey", data={"score": "5"})
     assert (answer.status_code, answer.headers["Location"]) == (303, page_of(completed))

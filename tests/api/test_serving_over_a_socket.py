@@ -85,3 +85,29 @@ async def test_a_large_upload_over_a_socket_gets_its_clear_error() -> None:
             files={"photo": b"\xff" * (12 * 1024 * 1024)},
         )
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "PHOTO_TOO_LARGE")
+
+
+async def spoken(container: SocketContainer, raw: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", container.settings.port)
+    writer.write(raw)
+    try:
+        return await asyncio.wait_for(reader.readline(), 10)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def test_what_is_no_http_ends_in_a_4xx_or_a_closed_connection() -> None:
+    container = SocketContainer()
+    async with serving(container):
+        many = b"".join(b"X-Header-%d: x\r\n" % number for number in range(500))
+        for raw in (
+            b"GET / HTTP/1.1\r\nHost: x\r\nX-Large: " + b"x" * 1_000_000 + b"\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: x\r\n" + many + b"\r\n",
+            b"not http at all\r\n\r\n",
+            b"POST /api/v1/portraits HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+            b"GET /health/live HTTP/1.1\r\nHost: <script>\r\n\r\n",
+        ):
+            status = await spoken(container, raw)
+            assert status == b"" or status.startswith(b"HTTP/1.1 4"), raw[:60]

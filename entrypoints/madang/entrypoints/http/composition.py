@@ -117,6 +117,50 @@ class Registry(Protocol):
     def mounts(self) -> Sequence[Mount]: ...
 
 
+class Allowance(Protocol):
+    """What is left to a caller; `reset_after` is in seconds."""
+
+    @property
+    def allowed(self) -> bool: ...
+
+    @property
+    def limit(self) -> int: ...
+
+    @property
+    def remaining(self) -> int: ...
+
+    @property
+    def reset_after(self) -> float: ...
+
+
+class Limiter(Protocol):
+    async def hit(self, policy: str, caller: str) -> Allowance:
+        """Count one call. Never raises for a carrier that is down: then each process counts for itself."""
+        ...
+
+
+class Database(Protocol):
+    """For the health checks only: everything else goes through use cases."""
+
+    async def fetchrow(self, statement: str) -> Any: ...
+
+
+class Redis(Protocol):
+    def ping(self) -> Any: ...
+
+
+class Heartbeat(Protocol):
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def age(self) -> float: ...
+
+
+class Heartbeats(Protocol):
+    async def all(self) -> Sequence[Heartbeat]: ...
+
+
 class HttpContainer(Protocol):
     """Fulfilled by the process's container, and by an in-memory one in the fast tests."""
 
@@ -136,7 +180,7 @@ class HttpContainer(Protocol):
     def idempotency(self) -> IdempotencyStore: ...
 
     @property
-    def limiter(self) -> Any: ...
+    def limiter(self) -> Limiter: ...
 
     @property
     def portraits(self) -> Portraits: ...
@@ -151,13 +195,10 @@ class HttpContainer(Protocol):
     def registry(self) -> Registry: ...
 
     @property
-    def database(self) -> Any: ...
+    def database(self) -> Database: ...
 
     @property
-    def redis(self) -> Any: ...
+    def redis(self) -> Redis: ...
 
     @property
-    def heartbeats(self) -> Any: ...
-
-    @property
-    def outbox(self) -> Any: ...
+    def heartbeats(self) -> Heartbeats: ...

@@ -7,10 +7,11 @@ from typing import Any, Final
 import litestar_offline_docs
 import msgspec
 from litestar import Router, get
+from litestar.datastructures import CacheControlHeader
 from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp, Scope
 
-from madang.entrypoints.http.answers import HTML, Answer
+from madang.entrypoints.http.answers import HTML, Answer, redirect
 from madang.entrypoints.http.exchange import exchange_of
 
 STATIC: Final = Path(str(files(__package__).joinpath("pages", "static")))
@@ -36,8 +37,15 @@ def docs_handlers(document: dict[str, Any]) -> list[Any]:
         exchange_of(scope).content_security_policy = _POLICY
         return Answer(200, page, HTML)
 
-    return [openapi_json, docs, _files("/docs/files", _SWAGGER), _files("/assets", STATIC)]
+    @get("/", include_in_schema=False)
+    async def front_door() -> ASGIApp:
+        return redirect("/docs")
+
+    return [front_door, openapi_json, docs, _files("/docs/files", _SWAGGER), _files("/assets", STATIC)]
 
 
 def _files(path: str, directory: Path) -> Router:
-    return create_static_files_router(path=path, directories=[directory], name=path, include_in_schema=False)
+    cache = CacheControlHeader(public=True, max_age=3600)
+    return create_static_files_router(
+        path=path, directories=[directory], name=path, cache_control=cache, include_in_schema=False
+    )

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final
 
 from litestar.types import Scope
 
 from madang.entrypoints.http.addresses import Addresses
+from madang.entrypoints.http.composition import Allowance, Limiter
 from madang.entrypoints.http.errors import RateLimitExceeded
 from madang.entrypoints.http.exchange import Exchange, exchange_of
 
@@ -20,28 +21,6 @@ POLICIES: Final[Mapping[str, str]] = {
 }
 """A deployment may set others by name in `limits`."""
 _HEADER: Final = b"ratelimit-limit"
-
-
-class Allowance(Protocol):
-    """What is left to a caller; `reset_after` is in seconds."""
-
-    @property
-    def allowed(self) -> bool: ...
-
-    @property
-    def limit(self) -> int: ...
-
-    @property
-    def remaining(self) -> int: ...
-
-    @property
-    def reset_after(self) -> float: ...
-
-
-class Limiter(Protocol):
-    async def hit(self, policy: str, caller: str) -> Allowance:
-        """Count one call. Never raises for a carrier that is down: then everything is allowed."""
-        ...
 
 
 class RateLimits:

@@ -80,6 +80,11 @@ async def answer_survey(visit: Visit) -> ASGIApp:
     return redirect(f"{visit.path}#survey")
 
 
+async def go_back(visit: Visit) -> ASGIApp:
+    """A form's own address has nothing to show: a reader who reloads or changes the language there goes to the page."""
+    return redirect(visit.path)
+
+
 async def download(visit: Visit) -> ASGIApp:
     return await zip_answer(visit.container, visit.portrait_id) if _holds_token(visit) else redirect(visit.path)
 
@@ -200,5 +205,7 @@ PAGES: Final = (
     PageRoute("GET", _ONE, show),
     PageRoute("POST", _ONE + "/access", open_with_phone, limit="phone_check"),
     PageRoute("POST", _ONE + "/survey", answer_survey),
+    PageRoute("GET", _ONE + "/access", go_back),
+    PageRoute("GET", _ONE + "/survey", go_back),
     PageRoute("GET", _ONE + "/download", download),
 )
