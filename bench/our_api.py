@@ -10,7 +10,7 @@ from uuid import UUID
 from bench.stack import Stack, free_port, process, python, wait_for_port
 
 CONFIGURATION = """
-environment = "bench"
+environment = "development"
 products = ["portraits"]
 base_url = "http://127.0.0.1:8000"
 port = {port}
