@@ -1,7 +1,7 @@
 """The container that the HTTP edge needs, in memory: the same rules as the use cases have, and no server."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -86,6 +86,8 @@ class Settings:
     cors_origins: Sequence[str] = ("https://app.example.com",)
     trusted_proxies: Sequence[str] = ()
     limits: Mapping[str, str] = field(default_factory=dict)
+    routes: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"payment": ["sandbox"]})
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -338,14 +340,15 @@ class InMemoryBilling:
 class MountedPlugin:
     path: str
     app: Callable[..., Any]
+    name: str = "sandbox"
 
 
 @dataclass
 class PluginMounts:
     mounted: list[MountedPlugin] = field(default_factory=list)
 
-    def mounts(self) -> Sequence[MountedPlugin]:
-        return self.mounted
+    def mounts(self, names: Collection[str] | None = None) -> Sequence[MountedPlugin]:
+        return [mount for mount in self.mounted if names is None or mount.name in names]
 
 
 @dataclass

@@ -310,6 +310,21 @@ async def test_a_plugin_is_mounted_behind_our_edge(container: InMemoryContainer)
         assert (await client.get("/acmeother")).status_code == 404
 
 
+async def test_a_plugin_that_the_deployment_does_not_use_is_not_mounted(container: InMemoryContainer) -> None:
+    async def plugin(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"here"})
+
+    container.settings.plugins = {"configured": {}}
+    for name in ("sandbox", "configured", "stranger"):
+        container.registry.mounted.append(MountedPlugin(f"/{name}", plugin, name))
+    transport = httpx.ASGITransport(app=create_app(container))  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://madang.test") as client:
+        assert (await client.get("/sandbox")).status_code == 200
+        assert (await client.get("/configured")).status_code == 200
+        assert (await client.get("/stranger")).status_code == 404
+
+
 async def test_a_product_that_is_not_named_has_no_route() -> None:
     container = InMemoryContainer()
     container.settings.products = []

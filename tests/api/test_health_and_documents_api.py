@@ -145,6 +145,10 @@ def test_every_operation_has_examples_and_its_errors() -> None:
             assert {"400", "429", "500", "503"} <= set(operation["responses"]), (method, path)
 
 
+def test_a_deployment_that_is_not_ready_is_documented_too() -> None:
+    assert {"200", "503"} <= set(openapi_document()["paths"]["/health/ready"]["get"]["responses"])
+
+
 def test_every_bound_route_is_in_the_document(container: InMemoryContainer) -> None:
     documented = {(method.upper(), path) for method, path, _ in described()}
     bound = {(r.operation.method, re.sub(r"\{portrait_id:uuid\}", "{portraitId}", r.operation.full_path)) for r in ROUTES}

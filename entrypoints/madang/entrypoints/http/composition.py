@@ -1,6 +1,6 @@
 """What HTTP asks of the composed process: the part of the container that this edge touches."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -40,6 +40,12 @@ class HttpSettings(Protocol):
 
     @property
     def limits(self) -> Mapping[str, str]: ...
+
+    @property
+    def routes(self) -> Mapping[str, Sequence[str]]: ...
+
+    @property
+    def plugins(self) -> Mapping[str, Mapping[str, Any]]: ...
 
 
 class Portraits(Protocol):
@@ -114,7 +120,7 @@ class Mount(Protocol):
 
 
 class Registry(Protocol):
-    def mounts(self) -> Sequence[Mount]: ...
+    def mounts(self, names: Collection[str] | None = None) -> Sequence[Mount]: ...
 
 
 class Allowance(Protocol):

@@ -74,7 +74,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "GET", "/health/ready", "getReadiness", TAG, "Can the deployment do its work?",
         "503 with the reasons when the database is away, when no worker or relay has been heard of, or when messages are "
         "overdue. Redis is reported and not required: losing it loses nothing.",
-        ReadyShape, _READY_EXAMPLE, prefix="",
+        ReadyShape, _READY_EXAMPLE, prefix="", also=(503,),
     ),
     Operation(
         "GET", "/metrics", "getMetrics", TAG, "The numbers, for Prometheus", "Text format 0.0.4.",

@@ -64,7 +64,7 @@ def _operation(operation: Operation) -> Json:
         "summary": operation.summary,
         "description": operation.description,
         "parameters": list(_parameters(operation)),
-        "responses": {str(operation.status): _success(operation), **_failures(operation)},
+        "responses": _responses(operation),
         "security": [{"bearer": []}] if operation.access else [],
     }
     if operation.body is not None:
@@ -110,6 +110,11 @@ def _request_body(body: JsonBody | RawBody | FormBody) -> Json:
     media = {"schema": {"type": "string"}, "examples": {"example": {"value": body.example}}}
     types = body.media_types or ("application/json",)
     return {"required": False, "description": body.description, "content": dict.fromkeys(types, media)}
+
+
+def _responses(operation: Operation) -> Json:
+    answered = {str(status): _success(operation) for status in (operation.status, *operation.also)}
+    return {**answered, **_failures(operation)}
 
 
 def _success(operation: Operation) -> Json:

@@ -54,7 +54,8 @@ class FormBody:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """`path` is below `prefix`; `errors` are the codes beyond those that any operation can answer; `answers` is the type of
-    `data`, or None for an answer outside the envelope of type `media_type`. `limit_by_path` counts each path by itself."""
+    `data`, or None for an answer outside the envelope of type `media_type`. `limit_by_path` counts each path by itself;
+    `also` are further statuses of the same answer."""
 
     method: str
     path: str
@@ -75,6 +76,7 @@ class Operation:
     idempotent: bool = False
     media_type: str = "application/json"
     prefix: str = PREFIX
+    also: Sequence[int] = ()
 
     @property
     def full_path(self) -> str:
