@@ -66,6 +66,7 @@ async def test_the_opened_page_shows_pictures_report_and_care(client: httpx.Asyn
     assert REPORT.summary in answer.text
     assert CARE.title_en in answer.text
     assert "4–8 weeks" in answer.text
+    assert f'lang="ko">{REPORT.summary}' in answer.text
     assert "₩30,000–80,000" in answer.text
     assert re.search(r"deleted at .*\d\d:\d\d KST", answer.text)
 

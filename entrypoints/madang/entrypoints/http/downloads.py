@@ -114,7 +114,7 @@ def _care_line(entry: CareEntry, locale: Locale) -> str:
 
 def weeks_of(entry: CareEntry, locale: Locale) -> str:
     span = f"{entry.weeks_min}" if entry.weeks_min == entry.weeks_max else f"{entry.weeks_min}–{entry.weeks_max}"
-    return catalogue("pages", locale)["weeks"].format(span=span)
+    return catalogue("pages", locale)["week" if span == "1" else "weeks"].format(span=span)
 
 
 def cost_of(entry: CareEntry, locale: Locale) -> str:

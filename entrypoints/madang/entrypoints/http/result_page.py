@@ -108,6 +108,7 @@ async def _result(visit: Visit, *, status: int = 200, problem: str | None = None
         gone_at=_time(visit, result.portrait),
         pictures=result.pictures,
         report=result.report,
+        report_language=result.portrait.locale,
         improvements=_improvements(result, visit.language),
         surveyed=result.surveyed,
         problem=problem,
