@@ -13,12 +13,12 @@ def main() -> None:
     parser.add_argument("--only", choices=("reads", "jobs"), help="one comparison instead of all")
     parser.add_argument("--quick", action="store_true", help="one short round: for trying the benchmark itself")
     options = parser.parse_args()
-    rounds, seconds = (1, 1.5) if options.quick else (3, 4.0)
+    rounds, seconds = (1, 1.5) if options.quick else (5, 3.0)
     with tempfile.TemporaryDirectory(prefix="madang-bench-") as folder, running_stack(Path(folder)) as stack:
         if options.only != "jobs":
             reads.compare(stack, rounds=rounds, seconds=seconds)
         if options.only != "reads":
-            jobs.compare(stack, rounds=rounds)
+            jobs.compare(stack, rounds=min(rounds, 3))
 
 
 if __name__ == "__main__":
