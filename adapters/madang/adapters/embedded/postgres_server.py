@@ -18,7 +18,7 @@ from madang.adapters.embedded.binaries import POSTGRES_MAJOR, postgres_program
 from madang.adapters.embedded.errors import EmbeddedServerError
 from madang.adapters.embedded.folders import let_through, private_folder, socket_folder
 from madang.adapters.embedded.ownership import OwnerLock
-from madang.adapters.embedded.process import RunAs, launch, runs, stop, tail, wait_until
+from madang.adapters.embedded.process import RunAs, launch, reap, runs, stop, tail, wait_until
 
 SMALL_MEMORY: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -199,6 +199,7 @@ class EmbeddedPostgres:
         command = [str(postgres_program("postgres")), "-D", str(self._cluster), "-k", str(sockets)]
         for name, value in self._options.items():
             command += ["-c", f"{name}={value}"]
+        reap(self._process)
         self._process = launch(command, log=self.log, user=user, directory=Path("/"), stop_with_parent=self._stop_with_parent)
         self._wait_until_ready(self._process, timeout)
 

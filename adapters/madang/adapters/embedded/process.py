@@ -118,6 +118,17 @@ def stop(
     raise EmbeddedServerError(f"{program} (process {pid}) does not stop")
 
 
+def reap(child: "subprocess.Popen[bytes] | None") -> None:
+    """Take note of the end of a server that is not serving any more, before another takes its place."""
+    if child is None:
+        return
+    try:
+        child.wait(5)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
 def tail(log: Path, lines: int = 8) -> str:
     """The last lines of a log, for an error message."""
     try:

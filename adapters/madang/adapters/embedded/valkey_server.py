@@ -17,7 +17,7 @@ from madang.adapters.embedded.binaries import valkey_program
 from madang.adapters.embedded.errors import EmbeddedServerError
 from madang.adapters.embedded.folders import private_folder, socket_folder
 from madang.adapters.embedded.ownership import OwnerLock
-from madang.adapters.embedded.process import RunAs, launch, runs, stop, tail, wait_until
+from madang.adapters.embedded.process import RunAs, launch, reap, runs, stop, tail, wait_until
 
 SMALL_MEMORY: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -123,6 +123,7 @@ class EmbeddedValkey:
         command += ["--pidfile", str(self._folder / "server.pid")]
         for name, value in self._options.items():
             command += [f"--{name}", value]
+        reap(self._process)
         process = launch(
             command, log=self.log, user=RunAs.me(), directory=self._folder, stop_with_parent=self._stop_with_parent
         )

@@ -109,7 +109,7 @@ def _routes_without_connections(settings: "Settings") -> Sequence[Finding]:
 
 
 def _routes(settings: "Settings") -> dict[str, Sequence[str]]:
-    return {kind: tuple(names or ()) for kind, names in settings.routes.model_dump().items()}
+    return {str(kind): tuple(names) for kind, names in settings.routes.items()}
 
 
 async def _inside(settings: "Settings") -> Sequence[Finding]:
