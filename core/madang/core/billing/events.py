@@ -1,0 +1,22 @@
+"""What billing announces."""
+
+from typing import Final
+
+from madang.core.billing.model import Payment
+from madang.core.kernel.events import Event
+
+PAYMENT_CHANGED: Final = "billing.payment_changed"
+"""A payment's status changed. Payload: `payment_id`, `purpose`, `subject`, `status`."""
+
+
+def payment_changed(payment: Payment) -> Event:
+    return Event(
+        PAYMENT_CHANGED,
+        payment.subject,
+        {
+            "payment_id": str(payment.id),
+            "purpose": payment.purpose,
+            "subject": payment.subject,
+            "status": payment.status.value,
+        },
+    )

@@ -1,0 +1,257 @@
+"""Use cases of billing: open a checkout, take in a webhook, ask the provider, give money back."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from madang.core.billing.events import payment_changed
+from madang.core.billing.model import (
+    OPEN,
+    SETTLED,
+    AmountMismatch,
+    InboxEntry,
+    Payment,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+)
+from madang.core.billing.repository import BillingUnitOfWork
+from madang.core.kernel.clock import Clock
+from madang.core.kernel.errors import NotFound
+from madang.core.kernel.ids import new_id
+from madang.core.kernel.messages import NewMessage
+from madang.core.kernel.providers import Providers
+from madang.core.kernel.unit_of_work import UnitOfWorkFactory
+from madang.ports.errors import Misconfigured
+from madang.ports.money import Money
+from madang.ports.payment import Checkout, CheckoutRequest, PaymentGateway, PaymentNotice, PaymentSnapshot
+from madang.ports.webhook import WebhookRequest
+
+logger = logging.getLogger(__name__)
+
+HANDLE_NOTICE: Final = "billing.handle_notice"
+LOOK_UP: Final = "billing.look_up"
+REFUND: Final = "billing.refund"
+
+
+@dataclass(frozen=True, slots=True)
+class NewPayment:
+    """What a selling context wants paid. `id` is chosen by it and stays the same for every try of one order."""
+
+    id: UUID
+    purpose: str
+    subject: str
+    amount: Money
+    description: str
+    success_url: str
+    cancel_url: str
+    expires_at: datetime
+    locale: str = "ko"
+
+
+def payment_subject(payment_id: UUID) -> str:
+    """How messages name a payment: its own subject, so that purging what was bought never cancels a refund."""
+    return f"payment:{payment_id}"
+
+
+class BillingService:
+    def __init__(
+        self, units: UnitOfWorkFactory[BillingUnitOfWork], providers: Providers, clock: Clock, *, base_url: str
+    ) -> None:
+        self._units = units
+        self._providers = providers
+        self._clock = clock
+        self._base_url = base_url.rstrip("/")
+
+    async def open_checkout(self, new: NewPayment) -> Payment:
+        """Open the provider's payment window and answer the payment, not yet stored: nobody can pay before the caller has
+        committed it and handed out the address, and the same id finds the same checkout again.
+
+        Raises what the gateway raises.
+        """
+        gateway = self._gateway_for(new.amount)
+        checkout = await gateway.open_checkout(
+            CheckoutRequest(
+                payment_id=str(new.id),
+                amount=new.amount,
+                description=new.description,
+                success_url=new.success_url,
+                cancel_url=new.cancel_url,
+                idempotency_key=f"checkout:{new.id}",
+                webhook_url=f"{self._base_url}/api/v1/webhooks/{gateway.name}",
+                locale=new.locale,
+                expires_at=new.expires_at,
+            )
+        )
+        return self._payment_of(new, gateway.name, checkout)
+
+    async def add(self, uow: BillingUnitOfWork, payment: Payment) -> None:
+        """Store an opened payment, and with it the first of the look-ups that settle it if no webhook ever comes."""
+        await uow.payments.add(payment)
+        uow.send(look_up_message(payment.id, 0, self._clock.now()))
+
+    async def receive_webhook(self, provider: str, request: WebhookRequest) -> bool:
+        """Verify a delivery and store each of its notices once; True when at least one was new.
+
+        Raises `NotFound` for a provider that is not configured, `SignatureInvalid` for a forged or stale delivery
+        (nothing is stored).
+        """
+        gateway = self._known_gateway(provider)
+        notices = gateway.read_webhook(request)
+        stored = False
+        async with self._units() as uow:
+            for notice in notices:
+                stored = await self._store(uow, provider, notice, request.received_at) or stored
+        return stored
+
+    async def check_soon(self, uow: BillingUnitOfWork, payment_id: UUID) -> None:
+        """Ask the provider now: the browser came back, which is a hint. Hints within two seconds are one."""
+        now = self._clock.now()
+        bucket = int(now.timestamp()) // 2
+        uow.send(
+            NewMessage(
+                LOOK_UP,
+                {"payment_id": str(payment_id), "round": None},
+                key=f"look-up:{payment_id}:hint:{bucket}",
+                subject=payment_subject(payment_id),
+            )
+        )
+
+    async def request_refund(self, uow: BillingUnitOfWork, payment_id: UUID, *, key: str, reason: str) -> Refund | None:
+        """Give back all that is left of a payment; None when nothing arrived or nothing is left. The same key never
+        refunds twice."""
+        payment = await uow.payments.get(payment_id, lock=True)
+        if payment is None or payment.status not in SETTLED:
+            return None
+        refunds = await uow.payments.refunds(payment_id)
+        promised = sum(refund.amount.amount for refund in refunds if refund.status is not RefundStatus.FAILED)
+        left = payment.amount.amount - max(promised, payment.refunded)
+        if left <= 0:
+            return None
+        now = self._clock.now()
+        refund = Refund(new_id(), payment_id, key, Money(left, payment.amount.currency), reason, RefundStatus.QUEUED, now, now)
+        if not await uow.payments.add_refund(refund):
+            return await uow.payments.refund_by_key(key)
+        uow.send(
+            NewMessage(REFUND, {"refund_id": str(refund.id)}, key=f"refund:{refund.id}", subject=payment_subject(payment_id))
+        )
+        return refund
+
+    async def ask(self, payment: Payment) -> PaymentSnapshot | None:
+        """The payment as the provider has it now; None when the provider has none yet, or cannot be asked without a
+        reference."""
+        gateway = self._providers.payment_gateway(payment.provider)
+        if gateway.capabilities.finds_by_payment_id:
+            return await gateway.find(str(payment.id))
+        if payment.reference is not None:
+            return await gateway.fetch(payment.reference)
+        return None
+
+    async def settle(self, uow: BillingUnitOfWork, payment_id: UUID, snapshot: PaymentSnapshot) -> Payment | None:
+        """Apply the provider's word under the row's lock, and announce a change. A wrong amount changes nothing and is
+        logged as an alert."""
+        payment = await uow.payments.get(payment_id, lock=True)
+        if payment is None:
+            return None
+        try:
+            settled = payment.settle(snapshot, self._clock.now())
+        except AmountMismatch as mismatch:
+            logger.error("payment amount mismatch, nothing believed: %s", mismatch)
+            raise
+        if settled is not payment:
+            await uow.payments.update(settled)
+            await self._settle_refunds(uow, settled)
+        if settled.status is not payment.status:
+            uow.announce(payment_changed(settled))
+        return settled
+
+    async def _settle_refunds(self, uow: BillingUnitOfWork, payment: Payment) -> None:
+        """Refunds that were under way are done once the provider's sum covers all that we asked for."""
+        refunds = [r for r in await uow.payments.refunds(payment.id) if r.status is not RefundStatus.FAILED]
+        if not refunds or sum(refund.amount.amount for refund in refunds) > payment.refunded:
+            return
+        for refund in refunds:
+            if refund.status is not RefundStatus.SUCCEEDED:
+                await uow.payments.update_refund(
+                    dataclasses.replace(refund, status=RefundStatus.SUCCEEDED, updated_at=self._clock.now())
+                )
+
+    async def _store(self, uow: BillingUnitOfWork, provider: str, notice: PaymentNotice, at: datetime) -> bool:
+        entry = InboxEntry(new_id(), provider, notice.event_id, notice.kind, notice_as_json(notice), at)
+        if not await uow.inbox.add(entry):
+            return False
+        uow.send(NewMessage(HANDLE_NOTICE, {"inbox_id": str(entry.id)}, key=f"notice:{entry.id}", subject=f"inbox:{entry.id}"))
+        return True
+
+    def _payment_of(self, new: NewPayment, provider: str, checkout: Checkout) -> Payment:
+        now = self._clock.now()
+        return Payment(
+            id=new.id,
+            purpose=new.purpose,
+            subject=new.subject,
+            amount=new.amount,
+            provider=provider,
+            status=PaymentStatus.PENDING,
+            created_at=now,
+            updated_at=now,
+            expires_at=new.expires_at,
+            reference=checkout.reference,
+            checkout_url=checkout.url,
+            client_params=dict(checkout.client_params) or None,
+        )
+
+    def _gateway_for(self, amount: Money) -> PaymentGateway:
+        for gateway in self._providers.payment_gateways():
+            currencies = gateway.capabilities.currencies
+            if not currencies or amount.currency in currencies:
+                return gateway
+        raise Misconfigured(f"no payment provider of the route takes {amount.currency}", operation="open_checkout")
+
+    def _known_gateway(self, provider: str) -> PaymentGateway:
+        if provider not in {gateway.name for gateway in self._providers.payment_gateways()}:
+            raise NotFound(f"no payment provider {provider!r} is configured here")
+        return self._providers.payment_gateway(provider)
+
+
+LOOK_UP_AFTER: Final = (20, 60, 180, 600, 1800, 3600)
+"""Seconds between look-ups of a payment that no webhook settled; the last one repeats until the payment has expired."""
+
+
+def look_up_message(payment_id: UUID, round_: int, now: datetime) -> NewMessage:
+    delay = LOOK_UP_AFTER[min(round_, len(LOOK_UP_AFTER) - 1)]
+    return NewMessage(
+        LOOK_UP,
+        {"payment_id": str(payment_id), "round": round_},
+        key=f"look-up:{payment_id}:{round_}",
+        subject=payment_subject(payment_id),
+        due_at=datetime.fromtimestamp(now.timestamp() + delay, tz=now.tzinfo),
+    )
+
+
+def is_open(payment: Payment) -> bool:
+    return payment.status in OPEN
+
+
+def notice_as_json(notice: PaymentNotice) -> Mapping[str, Any]:
+    """What is kept of a notice: identifiers and the reported state, no body."""
+    snapshot = notice.snapshot
+    return {
+        "kind": notice.kind,
+        "reference": notice.reference,
+        "payment_id": notice.payment_id,
+        "snapshot": None
+        if snapshot is None
+        else {
+            "reference": snapshot.reference,
+            "status": snapshot.status.value,
+            "amount": snapshot.amount.amount,
+            "refunded": snapshot.refunded.amount,
+            "currency": snapshot.amount.currency,
+            "paid_at": snapshot.paid_at.isoformat() if snapshot.paid_at else None,
+            "method": snapshot.method,
+        },
+    }
