@@ -1,0 +1,89 @@
+"""Use cases of the care catalogue's editors."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from madang.core.kernel.errors import AlreadyExists, NotFound, Problem
+from madang.core.kernel.paging import Page, PageRequest
+from madang.core.kernel.unit_of_work import UnitOfWorkFactory
+from madang.core.portraits.catalogue import read_catalogue
+from madang.core.portraits.model import CareEntry
+from madang.core.portraits.repository import KnowledgeBaseRepository, PortraitsUnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOutcome:
+    """How many entries were new and how many were replaced; `problems` name the lines that were left out."""
+
+    created: int
+    updated: int
+    problems: Sequence[Problem]
+
+
+class KnowledgeBaseService:
+    def __init__(self, units: UnitOfWorkFactory[PortraitsUnitOfWork]) -> None:
+        self._units = units
+
+    async def page(self, request: PageRequest, category: str | None = None) -> Page[CareEntry]:
+        """By code; of one category where it is named."""
+        async with self._units() as uow:
+            return await uow.knowledge_base.page(request, category=category)
+
+    async def get(self, code: str) -> CareEntry:
+        """Raises `NotFound` (`CARE_ENTRY_NOT_FOUND`)."""
+        async with self._units() as uow:
+            return await _existing(uow.knowledge_base, code)
+
+    async def create(self, entry: CareEntry) -> CareEntry:
+        """Raises `AlreadyExists` (`CARE_CODE_TAKEN`), also when another request is adding the same code right now."""
+        async with self._units() as uow:
+            if not await uow.knowledge_base.add(entry):
+                raise AlreadyExists("there is a care entry with this code", code="CARE_CODE_TAKEN", id=entry.code)
+        return entry
+
+    async def replace(self, code: str, entry: CareEntry) -> CareEntry:
+        """All fields but the code, which stays. Raises `NotFound` (`CARE_ENTRY_NOT_FOUND`)."""
+        replaced = dataclasses.replace(entry, code=code)
+        async with self._units() as uow:
+            await _existing(uow.knowledge_base, code)
+            await uow.knowledge_base.save(replaced)
+        return replaced
+
+    async def delete(self, code: str) -> None:
+        """Raises `NotFound` (`CARE_ENTRY_NOT_FOUND`)."""
+        async with self._units() as uow:
+            if not await uow.knowledge_base.delete(code):
+                raise _not_found()
+
+    async def import_csv(self, text: str) -> ImportOutcome:
+        """Add and replace the good entries of a file in one commit; what is wrong with the other lines is answered.
+
+        Entries that the file does not name stay. Written in the order of their codes, so that two imports at once wait for
+        each other and do not deadlock.
+        """
+        entries, problems = read_catalogue(text)
+        async with self._units() as uow:
+            created = 0
+            for entry in sorted(entries, key=lambda entry: entry.code):
+                created += await _put(uow.knowledge_base, entry)
+        return ImportOutcome(created, len(entries) - created, problems)
+
+
+async def _put(repository: KnowledgeBaseRepository, entry: CareEntry) -> bool:
+    """True when the entry is new."""
+    if await repository.add(entry):
+        return True
+    await repository.save(entry)
+    return False
+
+
+async def _existing(repository: KnowledgeBaseRepository, code: str) -> CareEntry:
+    entry = await repository.get(code)
+    if entry is None:
+        raise _not_found()
+    return entry
+
+
+def _not_found() -> NotFound:
+    return NotFound("there is no such care entry", code="CARE_ENTRY_NOT_FOUND")
