@@ -51,6 +51,8 @@ from madang.ports.payment import Checkout
 from madang.ports.storage import PresignedRequest, PresignGet, PutObject, StoredObject
 from madang.ports.text_model import Picture
 
+PURPOSE: Final = "portraits"
+"""How payments name us."""
 PHONE: Final = "portraits.phone"
 ADDRESS: Final = "portraits.address"
 ACCOUNT: Final = "portraits.account"
@@ -250,7 +252,7 @@ class PortraitService:
             self._require_report(portrait)
             pictures = await uow.portraits.pictures(portrait_id)
         return [
-            (f"portrait-{picture.index + 1}{_SUFFIXES.get(picture.full.content_type, '')}", picture.full)
+            (f"portrait-{picture.index + 1}{FILE_ENDINGS.get(picture.full.content_type, '')}", picture.full)
             for picture in pictures
             if picture.full is not None
         ]
@@ -301,7 +303,7 @@ class PortraitService:
         page = f"{self._base_url}/portraits/{portrait.id}"
         return NewPayment(
             id=portrait.payment_id,
-            purpose="portraits",
+            purpose=PURPOSE,
             subject=portrait.subject,
             amount=portrait.amount,
             description="Find My Rizz",
@@ -381,7 +383,7 @@ class PortraitService:
         )
 
 
-_SUFFIXES: Final = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
+FILE_ENDINGS: Final = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 
 
 def stored_file(key: str, picture: EncodedPicture) -> StoredFile:

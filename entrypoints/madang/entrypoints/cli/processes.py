@@ -21,7 +21,7 @@ Work: TypeAlias = "Callable[[Container, asyncio.Event], Awaitable[None]]"
 @click.command()
 def serve() -> None:
     """Run one API process. SIGTERM lets requests end and then stops."""
-    _run("api", _serve, "madang.entrypoints.http.app", "granian.server.embed")
+    _run("api", _serve, "madang.entrypoints.http.serve")
 
 
 @click.command()
@@ -62,34 +62,15 @@ async def _until_asked(settings: "Settings", work: Work) -> None:
 
 
 async def _serve(container: "Container", stop: asyncio.Event) -> None:
-    from granian.constants import Interfaces
-    from granian.log import LogLevels
-    from granian.server.embed import Server
+    from madang.entrypoints.http.serve import run_http
 
-    from madang.entrypoints.http.app import create_app
-    from madang.entrypoints.logs import standard_logging_untouched
-
-    server = Server(
-        create_app(container),
-        address=container.settings.host,
-        port=container.settings.port,
-        interface=Interfaces.ASGI,
-        backlog=1024,
-        websockets=False,
-        log_level=LogLevels.error,
-        log_dictconfig=standard_logging_untouched(),
-    )
-    serving = asyncio.create_task(server.serve())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    server.stop()  # type: ignore[no-untyped-call]
-    await serving
+    await run_http(container, stop)
 
 
 async def _work(container: "Container", stop: asyncio.Event) -> None:
     from madang.entrypoints.worker import run_worker
 
+    await container.plugin_work.schedule(container.units)
     await run_worker(container, stop)
 
 

@@ -8,7 +8,7 @@ from litestar.config.cors import CORSConfig
 
 from madang.entrypoints.http import payment_page, result_page
 from madang.entrypoints.http.addresses import Addresses
-from madang.entrypoints.http.composition import HttpContainer, HttpSettings
+from madang.entrypoints.http.composition import HttpContainer
 from madang.entrypoints.http.docs_page import docs_handlers
 from madang.entrypoints.http.edge import Edge
 from madang.entrypoints.http.health import Health
@@ -19,6 +19,7 @@ from madang.entrypoints.http.pipeline import Pipeline
 from madang.entrypoints.http.rate_limits import RateLimits
 from madang.entrypoints.http.refusals import Refusals
 from madang.entrypoints.http.routes import openapi_document, routes_for
+from madang.entrypoints.routing import plugins_in_use
 
 PAGES: Final = (*result_page.PAGES, *payment_page.PAGES)
 _READABLE: Final = [
@@ -55,15 +56,9 @@ def create_app(container: HttpContainer) -> Litestar:
         logging_config=None,
         debug=False,
     )
-    mounts = Mounts(container.registry.mounts(plugins_in_use(settings)), app.asgi_handler)
+    mounts = Mounts(container.registry.mounts(plugins_in_use(settings.routes, settings.plugins)), app.asgi_handler)
     app.asgi_handler = Edge(mounts, metrics, refusals.fallback, limits.announce)
     return app
-
-
-def plugins_in_use(settings: HttpSettings) -> frozenset[str]:
-    """The plugins that the deployment names, in a route or by a section of their own. Nobody else's pages are served: the
-    sandbox's checkout has no place in a deployment that does not use it."""
-    return frozenset(name for route in settings.routes.values() for name in route) | frozenset(settings.plugins)
 
 
 def _hidden(container: HttpContainer, caller: str) -> str:

@@ -1,0 +1,270 @@
+"""Making one of a job's pictures: bought at most once, resumed wherever a worker died (seed 003, 4.3)."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from madang.core.generation.prompts import load
+from madang.core.kernel.actions import Action, ActionState, ActionsUnitOfWork, Effect, perform
+from madang.core.kernel.clock import Clock
+from madang.core.kernel.messages import Delivery, Failure, Handler, Lane, Message, NewMessage, RetryPolicy, Topic
+from madang.core.kernel.providers import Providers
+from madang.core.portraits.compensation import Compensation
+from madang.core.portraits.model import (
+    FailureReason,
+    PictureStatus,
+    Portrait,
+    PortraitPicture,
+    PortraitStatus,
+    StoredFile,
+)
+from madang.core.portraits.pictures import EncodedPicture, PhotoLab, Renditions
+from madang.core.portraits.repository import PortraitsUnitOfWork
+from madang.core.portraits.service import FILE_ENDINGS, stored_file
+from madang.core.portraits.topics import MAKE_PICTURE, WRITE_REPORT
+from madang.ports.errors import Misconfigured, OutcomeUnknown, RateLimited, Rejected, Unavailable
+from madang.ports.image_model import ImageModel, PictureRequest, Prediction, PredictionStatus
+from madang.ports.storage import PutObject
+from madang.ports.text_model import Picture
+
+logger = logging.getLogger(__name__)
+
+RETRY: Final = RetryPolicy((5, 10, 20))
+"""Seed 003, 4.3: a picture that fails is tried three times more."""
+TIME_LIMIT: Final = 300.0
+_POLL: Final = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
+"""Seconds between looks at a prediction; the last one repeats."""
+_PREDICTION_FAILED: Final = "prediction_failed"
+_MAX_PURCHASES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    full: StoredFile
+    webp: StoredFile
+    thumbnail: StoredFile
+
+    @property
+    def keys(self) -> Sequence[str]:
+        return [self.full.key, self.webp.key, self.thumbnail.key]
+
+
+class PictureMaking:
+    def __init__(self, providers: Providers, photo_lab: PhotoLab, compensation: Compensation, clock: Clock) -> None:
+        self._providers = providers
+        self._photo_lab = photo_lab
+        self._compensation = compensation
+        self._clock = clock
+
+    def handler(self) -> Handler[PortraitsUnitOfWork]:
+        topic = Topic(MAKE_PICTURE, Lane.LONG, RETRY, time_limit=TIME_LIMIT)
+        return Handler(topic, run=self.run, give_up=self.give_up)
+
+    async def run(self, delivery: Delivery[PortraitsUnitOfWork]) -> None:
+        portrait, picture = await self._load(delivery)
+        if portrait is None or picture is None or portrait.photo is None:
+            return
+        stored = await self._providers.storage().get(portrait.photo.file.key)
+        photo = Picture(await stored.read(), portrait.photo.file.content_type)
+        provider, result = await self._buy(delivery, portrait, picture, photo)
+        renditions = await self._photo_lab.renditions(result.data)
+        made = await self._store(portrait, picture, renditions)
+        if not await self._keep(delivery, replace(picture, provider=provider), made):
+            await self._providers.storage().delete_many(made.keys)
+
+    async def give_up(self, uow: PortraitsUnitOfWork, message: Message, failure: Failure) -> None:
+        portrait_id, index = _ids(message)
+        portrait = await uow.portraits.get(portrait_id, lock=True)
+        if portrait is None or portrait.status is not PortraitStatus.PROCESSING:
+            return
+        for picture in await uow.portraits.pictures(portrait_id):
+            if picture.index == index and picture.status is PictureStatus.WAITING:
+                await uow.portraits.update_picture(replace(picture, status=PictureStatus.FAILED))
+        await self._compensation.fail(uow, portrait, FailureReason.PICTURES)
+
+    async def _load(self, delivery: Delivery[PortraitsUnitOfWork]) -> tuple[Portrait | None, PortraitPicture | None]:
+        """Nothing for a job that is over and for a picture that is made: an earlier try did it all."""
+        portrait_id, index = _ids(delivery.message)
+        async with delivery.step() as uow:
+            portrait = await uow.portraits.get(portrait_id)
+            if portrait is None or not self._goes_on(portrait):
+                return None, None
+            waiting = [
+                picture
+                for picture in await uow.portraits.pictures(portrait_id)
+                if picture.index == index and picture.status is not PictureStatus.MADE
+            ]
+        return portrait, next(iter(waiting), None)
+
+    def _goes_on(self, portrait: Portrait) -> bool:
+        return portrait.status is PortraitStatus.PROCESSING and self._clock.now() < portrait.expires_at
+
+    async def _buy(
+        self, delivery: Delivery[PortraitsUnitOfWork], portrait: Portrait, picture: PortraitPicture, photo: Picture
+    ) -> tuple[str, Picture]:
+        """The finished picture and who made it. The next provider is asked only when the one before surely did not start."""
+        purchases = _Purchases(f"portrait:{portrait.id}:picture:{picture.index}")
+        refused: Unavailable | RateLimited | None = None
+        for model in await self._in_order(delivery, purchases):
+            try:
+                prediction_id, key = await self._start(delivery, portrait, picture, photo, model, purchases)
+            except (Unavailable, RateLimited) as error:
+                logger.warning("image model %s did not start, trying the next: %s", model.name, error)
+                refused = error
+                continue
+            return model.name, await self._wait_for(delivery, model, prediction_id, key)
+        raise refused or Misconfigured("no image model is in the route", operation="start")
+
+    async def _in_order(self, delivery: Delivery[PortraitsUnitOfWork], purchases: "_Purchases") -> Sequence[ImageModel]:
+        """By the route, except that a provider which may have been paid already comes first."""
+        models = [model for model in self._providers.image_models() if model.capabilities.edits_pictures]
+        async with delivery.step() as uow:
+            paid = [model for model in models if await purchases.may_be_paid(uow, model.name)]
+        return [*paid, *(model for model in models if model not in paid)]
+
+    async def _start(
+        self,
+        delivery: Delivery[PortraitsUnitOfWork],
+        portrait: Portrait,
+        picture: PortraitPicture,
+        photo: Picture,
+        model: ImageModel,
+        purchases: "_Purchases",
+    ) -> tuple[str, str]:
+        async with delivery.step() as uow:
+            key, _ = await purchases.current(uow, model.name)
+        request = PictureRequest(load("portrait_picture").render(), key, picture.seed, photo)
+        result = await perform(delivery, _purchase(model, request, portrait.subject), self._clock)
+        return str(result["prediction_id"]), key
+
+    async def _wait_for(
+        self, delivery: Delivery[PortraitsUnitOfWork], model: ImageModel, prediction_id: str, key: str
+    ) -> Picture:
+        """The picture of a prediction that was bought. One that failed, or whose files are gone, is written off: the next try
+        buys another. Raises `Unavailable` then, or `Rejected` when the same input can never succeed."""
+        try:
+            prediction = await _until_it_ends(model, prediction_id)
+            if prediction.status is PredictionStatus.SUCCEEDED and prediction.pictures:
+                return await model.download(prediction.pictures[0])
+            why, retryable = prediction.error or f"the prediction {prediction.status.value}", prediction.retryable
+        except Rejected as error:
+            if error.reason != "not_found":
+                raise
+            why, retryable = "the finished picture is gone", True
+        await self._write_off(delivery, key, why)
+        if retryable:
+            raise Unavailable(why, provider=model.name, operation="fetch")
+        raise Rejected(why, reason="prediction_failed", provider=model.name, operation="fetch")
+
+    async def _write_off(self, delivery: Delivery[PortraitsUnitOfWork], key: str, why: str) -> None:
+        async with delivery.step() as uow:
+            action = await uow.actions.get(key)
+            if action is not None:
+                failure = Failure(_PREDICTION_FAILED, why, action.provider, action.kind)
+                written_off = replace(action, state=ActionState.FAILED, failure=failure, updated_at=self._clock.now())
+                await uow.actions.save(written_off)
+
+    async def _store(self, portrait: Portrait, picture: PortraitPicture, made: Renditions) -> _Made:
+        """Under keys that follow from the job, so that a resumed worker replaces what a dead one left."""
+        return _Made(
+            await self._put(portrait, f"picture:{picture.index}", made.full),
+            await self._put(portrait, f"webp:{picture.index}", made.webp),
+            await self._put(portrait, f"thumbnail:{picture.index}", made.thumbnail),
+        )
+
+    async def _put(self, portrait: Portrait, name: str, encoded: EncodedPicture) -> StoredFile:
+        ending = FILE_ENDINGS.get(encoded.content_type, "")
+        key = f"{portrait.storage_prefix}{uuid5(portrait.id, name)}{ending}"
+        await self._providers.storage().put(PutObject(key, encoded.data, encoded.content_type))
+        return stored_file(key, encoded)
+
+    async def _keep(self, delivery: Delivery[PortraitsUnitOfWork], picture: PortraitPicture, made: _Made) -> bool:
+        """Record the picture, and the report's turn with the last one; False when the job ended meanwhile and has no use for
+        the files."""
+        async with delivery.finish() as uow:
+            portrait = await uow.portraits.get(picture.portrait_id, lock=True)
+            pictures = {each.index: each for each in await uow.portraits.pictures(picture.portrait_id)}
+            if portrait is None or picture.index not in pictures or not self._goes_on(portrait):
+                return picture.index in pictures and pictures[picture.index].status is PictureStatus.MADE
+            done = replace(picture, status=PictureStatus.MADE, full=made.full, webp=made.webp, thumbnail=made.thumbnail)
+            await uow.portraits.update_picture(done)
+            if all(each.status is PictureStatus.MADE for each in (pictures | {done.index: done}).values()):
+                uow.send(report_message(portrait))
+        return True
+
+
+def report_message(portrait: Portrait) -> NewMessage:
+    return NewMessage(
+        WRITE_REPORT,
+        {"portrait_id": str(portrait.id)},
+        key=f"portrait:{portrait.id}:report",
+        subject=portrait.subject,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Purchases:
+    """The actions of one picture: `<prefix>:<provider>:<n>`, a new `n` for each prediction that was written off."""
+
+    prefix: str
+
+    async def current(self, uow: ActionsUnitOfWork, provider: str) -> tuple[str, Action | None]:
+        for number in range(_MAX_PURCHASES):
+            key = f"{self.prefix}:{provider}:{number}"
+            action = await uow.actions.get(key)
+            if action is None or not _is_written_off(action):
+                return key, action
+        raise Rejected("too many predictions failed", reason="prediction_failed", provider=provider, operation="start")
+
+    async def may_be_paid(self, uow: ActionsUnitOfWork, provider: str) -> bool:
+        _, action = await self.current(uow, provider)
+        return action is not None and action.state in (ActionState.RUNNING, ActionState.UNKNOWN, ActionState.SUCCEEDED)
+
+
+def _is_written_off(action: Action) -> bool:
+    return action.state is ActionState.FAILED and action.failure is not None and action.failure.kind == _PREDICTION_FAILED
+
+
+def _purchase(model: ImageModel, request: PictureRequest, subject: str) -> Effect:
+    async def call() -> Mapping[str, Any]:
+        return {"prediction_id": (await model.start(request)).id}
+
+    async def look_up() -> Mapping[str, Any] | None:
+        found = await model.find(request.idempotency_key)
+        return None if found is None else {"prediction_id": found.id}
+
+    return Effect(
+        key=request.idempotency_key,
+        kind="image_model.start",
+        provider=model.name,
+        call=call,
+        look_up=look_up if model.capabilities.finds_by_key else None,
+        repeatable=model.capabilities.idempotent,
+        subject=subject,
+        time_limit=request.timeout,
+    )
+
+
+async def _until_it_ends(model: ImageModel, prediction_id: str) -> Prediction:
+    """Looks again and again, also through a provider's bad moments: it was paid for. The topic's time limit ends it."""
+    looks = 0
+    while True:
+        try:
+            prediction = await model.fetch(prediction_id)
+            if prediction.status not in (PredictionStatus.PENDING, PredictionStatus.RUNNING):
+                return prediction
+            pause = _POLL[min(looks, len(_POLL) - 1)]
+        except (Unavailable, OutcomeUnknown) as error:
+            logger.warning("image model %s cannot be asked just now: %s", model.name, error)
+            pause = _POLL[-1]
+        except RateLimited as error:
+            pause = max(_POLL[-1], error.retry_after or 0.0)
+        looks += 1
+        await asyncio.sleep(pause)
+
+
+def _ids(message: Message) -> tuple[UUID, int]:
+    return UUID(message.payload["portrait_id"]), int(message.payload["index"])

@@ -1,0 +1,307 @@
+"""The composition root: every part of a process, made once, from its settings.
+
+`open_container` connects, wires and closes again. The wiring itself is a dependency-injector container; nothing outside of this
+module knows that library. What a process does not ask for is never made: a worker has no rate limiter.
+"""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+from dependency_injector import containers, providers
+
+from madang.adapters.cryptography.cipher import AesGcmCipher
+from madang.adapters.cryptography.keys import KeyRing
+from madang.adapters.joserfc.tokens import JoseTokens
+from madang.adapters.phonenumbers.phone_numbers import E164PhoneNumbers
+from madang.adapters.pillow.photo_lab import PillowPhotoLab
+from madang.adapters.postgres.database import Database
+from madang.adapters.postgres.heartbeats import Heartbeats
+from madang.adapters.postgres.idempotency import PostgresIdempotencyStore
+from madang.adapters.postgres.invariants import invariants
+from madang.adapters.postgres.outbox import PostgresOutbox
+from madang.adapters.postgres.reader import PostgresPortraitReader
+from madang.adapters.postgres.unit_of_work import unit_of_work_factory
+from madang.adapters.redis.connection import Client, connect
+from madang.adapters.redis.live import RedisLiveEvents
+from madang.core.billing.events import PAYMENT_CHANGED
+from madang.core.billing.handlers import BillingHandlers
+from madang.core.billing.service import BillingService
+from madang.core.kernel.clock import Clock, SystemClock
+from madang.core.kernel.events import Subscriptions
+from madang.core.kernel.invariants import Invariant
+from madang.core.kernel.live import LiveEvents
+from madang.core.kernel.messages import Handler, Topic
+from madang.core.kernel.protection import PersonalDataCipher, PhoneNumbers
+from madang.core.kernel.providers import Providers
+from madang.core.kernel.request_context import request_id
+from madang.core.kernel.tokens import Tokens
+from madang.core.kernel.unit_of_work import UnitOfWorkFactory
+from madang.core.notifications.service import NotificationService
+from madang.core.portraits.compensation import Compensation
+from madang.core.portraits.handlers import PortraitHandlers
+from madang.core.portraits.knowledge_base import KnowledgeBaseService
+from madang.core.portraits.picture_making import PictureMaking
+from madang.core.portraits.pictures import PhotoLab
+from madang.core.portraits.purging import Purging
+from madang.core.portraits.report_writing import ReportWriting
+from madang.core.portraits.repository import PortraitReader, PortraitsUnitOfWork
+from madang.core.portraits.service import PortraitService
+from madang.core.portraits.topics import PAYMENT_CHANGED as PORTRAITS_PAYMENT_CHANGED
+from madang.entrypoints.master_key import key_ring, master_key
+from madang.entrypoints.plugin_work import PluginWork
+from madang.entrypoints.routing import RoutedProviders, plugins_in_use
+from madang.entrypoints.settings import Settings
+from madang.plugins.registry import Deployment, PluginRegistry
+from madang.ports.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from madang.adapters.redis.limits import RedisRateLimiter
+
+log = structlog.stdlib.get_logger("madang.container")
+
+_PICTURE_THREADS = 2
+
+
+def _limiter(redis: Client, limits: Mapping[str, str]) -> "RedisRateLimiter":
+    """Only the API counts calls: a worker never loads what it takes."""
+    from madang.adapters.redis.limits import RedisRateLimiter
+    from madang.entrypoints.http.rate_limits import POLICIES
+
+    if unknown := sorted(set(limits) - set(POLICIES)):
+        known = ", ".join(POLICIES)
+        raise Misconfigured(f"limits.{unknown[0]}: there is no such limit, known are {known}", operation="limits")
+    return RedisRateLimiter(redis, {**POLICIES, **limits})
+
+
+class _Worked(Protocol):
+    def handlers(self) -> Sequence[Handler[Any]]: ...
+
+
+def _handlers(products: Mapping[str, _Worked], named: Collection[str], *always: _Worked) -> Sequence[Handler[Any]]:
+    """Of the products only those that the deployment runs."""
+    groups = [*always, *(product for name, product in products.items() if name in named)]
+    return tuple(handler for group in groups for handler in group.handlers())
+
+
+class Wiring(containers.DeclarativeContainer):
+    """What is made of what. The dependencies come from outside: they are opened before and closed after."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    keys = providers.Dependency(instance_of=KeyRing)
+    registry = providers.Dependency(instance_of=PluginRegistry)
+    plugin_work = providers.Dependency(instance_of=PluginWork)
+    database = providers.Dependency(instance_of=Database)
+    redis: "providers.Dependency[Client]" = providers.Dependency()
+    topics: "providers.Singleton[dict[str, Topic]]" = providers.Singleton(dict)
+    subscriptions = providers.Singleton(Subscriptions)
+    base_url = settings.provided.base_url
+
+    clock = providers.Singleton(SystemClock)
+    cipher = providers.Singleton(AesGcmCipher, keys)
+    phone_numbers = providers.Singleton(E164PhoneNumbers, "KR")
+    photo_lab = providers.Singleton(PillowPhotoLab, workers=_PICTURE_THREADS)
+    tokens = providers.Singleton(JoseTokens, keys.provided.derive_each.call("tokens"), clock)
+    routed = providers.Singleton(RoutedProviders, registry, settings.provided.routes)
+
+    units = providers.Singleton(unit_of_work_factory, database, subscriptions, request_id.get, topics)
+    outbox = providers.Singleton(PostgresOutbox, database, topics=topics, subscriptions=subscriptions)
+    idempotency = providers.Singleton(PostgresIdempotencyStore, database, cipher)
+    reader = providers.Singleton(PostgresPortraitReader, database)
+    heartbeats = providers.Singleton(Heartbeats, database)
+    limiter = providers.Singleton(_limiter, redis, settings.provided.limits)
+    live = providers.Singleton(RedisLiveEvents, redis)
+
+    billing = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
+    notifications = providers.Singleton(NotificationService, routed, cipher, clock)
+    knowledge_base = providers.Singleton(KnowledgeBaseService, units)
+    portraits = providers.Singleton(
+        PortraitService,
+        units=units,
+        reader=reader,
+        billing=billing,
+        providers=routed,
+        photo_lab=photo_lab,
+        cipher=cipher,
+        phone_numbers=phone_numbers,
+        clock=clock,
+        base_url=base_url,
+    )
+
+    compensation = providers.Singleton(Compensation, billing, notifications, cipher, clock)
+    picture_making = providers.Singleton(PictureMaking, routed, photo_lab, compensation, clock)
+    report_writing = providers.Singleton(ReportWriting, routed, notifications, compensation, cipher, clock, base_url=base_url)
+    purging = providers.Singleton(Purging, routed, compensation, clock)
+    billing_handlers = providers.Singleton(BillingHandlers, billing, routed, clock)
+    portrait_handlers = providers.Singleton(PortraitHandlers, picture_making, report_writing, purging, compensation, clock)
+    products = providers.Dict(portraits=portrait_handlers)
+    handlers = providers.Singleton(
+        _handlers, products, settings.provided.products, billing_handlers, notifications, plugin_work
+    )
+
+
+class Container:
+    """The parts of a process, as plain objects; each is made when it is first asked for."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+
+    @property
+    def settings(self) -> Settings:
+        return self._wiring.settings()
+
+    @property
+    def registry(self) -> PluginRegistry:
+        return self._wiring.registry()
+
+    @property
+    def database(self) -> Database:
+        return self._wiring.database()
+
+    @property
+    def redis(self) -> Client:
+        return self._wiring.redis()
+
+    @property
+    def clock(self) -> Clock:
+        return self._wiring.clock()
+
+    @property
+    def cipher(self) -> PersonalDataCipher:
+        return self._wiring.cipher()
+
+    @property
+    def phone_numbers(self) -> PhoneNumbers:
+        return self._wiring.phone_numbers()
+
+    @property
+    def photo_lab(self) -> PhotoLab:
+        return self._wiring.photo_lab()
+
+    @property
+    def tokens(self) -> Tokens:
+        return self._wiring.tokens()
+
+    @property
+    def providers(self) -> Providers:
+        return self._wiring.routed()
+
+    @property
+    def units(self) -> UnitOfWorkFactory[PortraitsUnitOfWork]:
+        return self._wiring.units()
+
+    @property
+    def outbox(self) -> PostgresOutbox:
+        return self._wiring.outbox()
+
+    @property
+    def idempotency(self) -> PostgresIdempotencyStore:
+        return self._wiring.idempotency()
+
+    @property
+    def reader(self) -> PortraitReader:
+        return self._wiring.reader()
+
+    @property
+    def heartbeats(self) -> Heartbeats:
+        return self._wiring.heartbeats()
+
+    @property
+    def limiter(self) -> "RedisRateLimiter":
+        return self._wiring.limiter()
+
+    @property
+    def live(self) -> LiveEvents:
+        return self._wiring.live()
+
+    @property
+    def billing(self) -> BillingService:
+        return self._wiring.billing()
+
+    @property
+    def notifications(self) -> NotificationService:
+        return self._wiring.notifications()
+
+    @property
+    def knowledge_base(self) -> KnowledgeBaseService:
+        return self._wiring.knowledge_base()
+
+    @property
+    def portraits(self) -> PortraitService:
+        return self._wiring.portraits()
+
+    @property
+    def plugin_work(self) -> PluginWork:
+        return self._wiring.plugin_work()
+
+    @property
+    def handlers(self) -> Sequence[Handler[Any]]:
+        return self._wiring.handlers()
+
+    @property
+    def topics(self) -> Mapping[str, Topic]:
+        return self._wiring.topics()
+
+    @property
+    def invariants(self) -> Sequence[Invariant]:
+        return invariants(
+            self.database, units=self.units, refund_owed=partial(self._wiring.compensation().refund_owed, self.units)
+        )
+
+
+@asynccontextmanager
+async def open_container(settings: Settings) -> AsyncIterator[Container]:
+    """Connected to the database that the settings name; everything that was opened is closed at the end.
+
+    Raises `Misconfigured` for settings that cannot work, `Unavailable` for a database that is away.
+    """
+    if settings.database_url is None or settings.redis_url is None:
+        raise Misconfigured(
+            "no database and no Redis are named: set MADANG_DATABASE_URL and MADANG_REDIS_URL", operation="open"
+        )
+    async with AsyncExitStack() as opened:
+        keys = key_ring(settings)
+        registry = load_plugins(settings)
+        opened.push_async_callback(registry.close)
+        redis = connect(settings.redis_url)
+        opened.push_async_callback(redis.aclose)
+        database = await Database.connect(settings.database_url, pool_size=settings.database_pool)
+        opened.push_async_callback(database.close)
+        clock = SystemClock()
+        used = plugins_in_use(settings.routes, settings.plugins)
+        work = PluginWork(registry.listeners(used), registry.jobs(used), clock)
+        wiring = Wiring(settings=settings, keys=keys, registry=registry, plugin_work=work, database=database, redis=redis)
+        opened.callback(lambda: wiring.photo_lab().close())
+        _connect_contexts(wiring)
+        yield Container(wiring)
+
+
+def _connect_contexts(wiring: Wiring) -> None:
+    """Who hears what, and which topics there are."""
+    subscriptions = wiring.subscriptions()
+    subscriptions.subscribe(PAYMENT_CHANGED, PORTRAITS_PAYMENT_CHANGED)
+    wiring.plugin_work().subscribe(subscriptions)
+    wiring.topics().update({handler.topic.name: handler.topic for handler in wiring.handlers()})
+
+
+def load_plugins(settings: Settings, reserved: Collection[str] = ()) -> PluginRegistry:
+    """The deployment's plugins, without any connection. What is wrong with their settings is logged, or raises `Misconfigured`
+    with `strict_plugins`."""
+    registry = PluginRegistry.load(
+        settings.plugins,
+        Deployment(settings.base_url, settings.data_dir, master_key(settings), settings.environment),
+        modules=settings.plugin_modules,
+        allowed=settings.plugins_allowed,
+        strict=settings.strict_plugins,
+        reserved=[*Settings.model_fields, *reserved],
+    )
+    for problem in registry.problems():
+        log.warning("a plugin's setting is wrong", problem=str(problem))
+    return registry
+
+
+def make_tokens(settings: Settings) -> Tokens:
+    """What signs this deployment's tokens, without any connection."""
+    return JoseTokens(key_ring(settings).derive_each("tokens"), SystemClock())

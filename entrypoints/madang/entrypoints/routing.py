@@ -1,0 +1,67 @@
+"""Which provider serves which kind: the deployment's routes over the registry's plugins."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, cast
+
+from madang.plugins.registry import PluginRegistry
+from madang.ports.errors import Misconfigured
+from madang.ports.faces import FaceDetector
+from madang.ports.image_model import ImageModel
+from madang.ports.payment import PaymentGateway
+from madang.ports.provider import ProviderKind
+from madang.ports.sms import SmsSender
+from madang.ports.storage import Storage
+from madang.ports.text_model import TextModel
+
+
+class RoutedProviders:
+    """Fulfils `Providers`. A provider is built when it is first asked for; every method raises `Misconfigured` for an empty
+    route and for a plugin that is not configured."""
+
+    def __init__(self, registry: PluginRegistry, routes: Mapping[str, Sequence[str]]) -> None:
+        self._registry = registry
+        self._routes = routes
+
+    def text_models(self) -> Sequence[TextModel]:
+        return cast(Sequence[TextModel], self._route(ProviderKind.TEXT_MODEL))
+
+    def image_models(self) -> Sequence[ImageModel]:
+        return cast(Sequence[ImageModel], self._route(ProviderKind.IMAGE_MODEL))
+
+    def image_model(self, name: str) -> ImageModel:
+        return cast(ImageModel, self._registry.build(ProviderKind.IMAGE_MODEL, name))
+
+    def payment_gateways(self) -> Sequence[PaymentGateway]:
+        return cast(Sequence[PaymentGateway], self._route(ProviderKind.PAYMENT))
+
+    def payment_gateway(self, name: str) -> PaymentGateway:
+        return cast(PaymentGateway, self._registry.build(ProviderKind.PAYMENT, name))
+
+    def sms_senders(self) -> Sequence[SmsSender]:
+        return cast(Sequence[SmsSender], self._route(ProviderKind.SMS))
+
+    def sms_sender(self, name: str) -> SmsSender:
+        return cast(SmsSender, self._registry.build(ProviderKind.SMS, name))
+
+    def storage(self) -> Storage:
+        """The first of the route: there is no fail-over for what was stored."""
+        return cast(Storage, self._route(ProviderKind.STORAGE)[0])
+
+    def face_detector(self) -> FaceDetector | None:
+        names = self._routes.get(ProviderKind.FACES, ())
+        return cast(FaceDetector, self._registry.build(ProviderKind.FACES, names[0])) if names else None
+
+    def _route(self, kind: ProviderKind) -> Sequence[Any]:
+        names = self._routes.get(kind, ())
+        if not names:
+            raise Misconfigured(
+                f"no provider is named for {kind}: set routes.{kind} in madang.toml or MADANG_ROUTES__{kind.upper()}",
+                operation="route",
+            )
+        return [self._registry.build(kind, name) for name in names]
+
+
+def plugins_in_use(routes: Mapping[str, Sequence[str]], sections: Collection[str]) -> frozenset[str]:
+    """The plugins that the deployment names, in a route or by a section of their own. Nobody else's pages are served and nobody
+    else's jobs run: the sandbox's checkout has no place in a deployment that does not use it."""
+    return frozenset(name for route in routes.values() for name in route) | frozenset(sections)

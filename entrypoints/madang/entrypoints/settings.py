@@ -1,0 +1,144 @@
+"""The deployment's settings: `madang.toml` in the working directory, and `MADANG_…` variables, which win.
+
+Wrong settings raise pydantic's `ValidationError`, with every wrong key at once; a file that is no TOML raises `Misconfigured`.
+"""
+
+import ipaddress
+import tomllib
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from madang.ports.errors import Misconfigured
+from madang.ports.provider import ProviderKind
+
+FILE: Final = "madang.toml"
+PRODUCTS: Final = ("portraits",)
+"""The products that this release has."""
+_MIN_KEY: Final = 32
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Count = Annotated[int, Field(ge=1, le=10_000)]
+Routes = dict[str, tuple[str, ...]]
+
+
+def _without_slash(address: str) -> str:
+    if not address.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://")
+    return address.rstrip("/")
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"{name!r} is no time zone: write it like Asia/Seoul") from None
+    return name
+
+
+class _TomlFile(TomlConfigSettingsSource):
+    def _read_file(self, path: Path | Traversable) -> dict[str, Any]:
+        try:
+            return super()._read_file(path)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise Misconfigured(f"{path.name} is not TOML: {error}", operation="settings") from None
+
+
+class Settings(BaseSettings):
+    """Every setting is explained, with its default, in the guide for operators (`docs/operators.md`)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MADANG_",
+        env_nested_delimiter="__",
+        toml_file=FILE,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    environment: str = "development"
+    products: tuple[str, ...] = ("portraits",)
+    base_url: Annotated[str, AfterValidator(_without_slash)] = "http://127.0.0.1:8000"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    database_url: str | None = Field(default=None, repr=False)
+    redis_url: str | None = Field(default=None, repr=False)
+    data_dir: Path = Path(".madang")
+    secret_key: SecretStr | None = None
+    older_secret_keys: tuple[SecretStr, ...] = ()
+    timezone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Seoul"
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = "auto"
+    lease_seconds: Seconds = 15.0
+    sweep_seconds: Seconds = 1.0
+    short_concurrency: Count = 100
+    long_concurrency: Count = 8
+    database_pool: Annotated[int, Field(ge=2, le=1000)] = 10
+    routes: Routes = Field(default_factory=dict, validate_default=True)
+    plugins_allowed: tuple[str, ...] | None = None
+    plugin_modules: tuple[str, ...] = ()
+    strict_plugins: bool = False
+    limits: dict[str, str] = Field(default_factory=dict)
+    plugins: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _TomlFile(settings_cls)
+
+    @field_validator("products")
+    @classmethod
+    def _only_known_products(cls, products: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(products) - set(PRODUCTS)):
+            raise ValueError(f"there is no product {', '.join(unknown)}: known are {', '.join(PRODUCTS)}")
+        return products
+
+    @field_validator("routes")
+    @classmethod
+    def _a_route_for_each_kind(cls, routes: Routes) -> Routes:
+        """Every kind has a route: storage is the machine's own disk unless another is named, all others are empty. The sandbox
+        is never chosen by itself."""
+        kinds = [kind.value for kind in ProviderKind]
+        if unknown := sorted(set(routes) - set(kinds)):
+            raise ValueError(f"there is no kind of provider {', '.join(unknown)}: known are {', '.join(kinds)}")
+        if twice := [kind for kind, names in routes.items() if len(set(names)) < len(names)]:
+            raise ValueError(f"a provider is named twice for {', '.join(twice)}")
+        return {kind: routes.get(kind, ("local",) if kind == ProviderKind.STORAGE else ()) for kind in kinds}
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _named_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not origin.startswith(("http://", "https://")) or "*" in origin:
+                raise ValueError(f"{origin!r}: name each origin with its scheme, like https://shop.example.com; never *")
+        return origins
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses_or_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            try:
+                ipaddress.ip_network(proxy, strict=False)
+            except ValueError:
+                raise ValueError(f"{proxy!r} is neither an address nor a network like 10.0.0.0/8") from None
+        return proxies
+
+    @field_validator("secret_key", "older_secret_keys")
+    @classmethod
+    def _long_keys(cls, keys: Any) -> Any:
+        for key in keys if isinstance(keys, tuple) else (keys,):
+            if key is not None and len(key.get_secret_value()) < _MIN_KEY:
+                raise ValueError(f"needs at least {_MIN_KEY} random characters")
+        return keys
