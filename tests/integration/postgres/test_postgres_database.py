@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from embedded_stack import temporary_server_folder
 from integration.postgres import samples
 from integration.postgres.conftest import TOPICS
 from madang.adapters.embedded.postgres_server import EmbeddedPostgres
@@ -20,13 +21,14 @@ from madang.ports.errors import Misconfigured, OutcomeUnknown, Unavailable
 
 
 @pytest.fixture(scope="module")
-def mortal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def mortal_server() -> Iterator[EmbeddedPostgres]:
     """A server of this module's own, to be stopped and started."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("mortal"), options={"fsync": "off"})
-    server.start()
-    migrations.upgrade(server.url())
-    yield server
-    server.stop()
+    with temporary_server_folder() as folder:
+        server = EmbeddedPostgres(folder, options={"fsync": "off"})
+        server.start()
+        migrations.upgrade(server.url())
+        yield server
+        server.stop()
 
 
 @pytest.mark.parametrize(
