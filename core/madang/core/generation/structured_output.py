@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from madang.core.generation.prompts import fenced, load
-from madang.ports.errors import Misconfigured, ProviderError, Unavailable
+from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, ProviderError, RateLimited, Unavailable, Unsupported
 from madang.ports.text_model import PromptMessage, Role, TextModel, TextRequest
 
 logger = logging.getLogger(__name__)
@@ -34,20 +34,27 @@ async def ask_for(models: Sequence[TextModel], request: TextRequest, parse: Call
     """The first valid document in the order of the route.
 
     `parse` turns decoded JSON into the document or raises `InvalidOutput`. A provider that fails, or that answers
-    wrongly twice, passes the request on. Raises the last provider's error, or `Unavailable` when all answered and none validly.
+    wrongly twice, passes the request on. Raises the last provider's error – one that may pass where there was any, so that
+    the caller tries again – or `Unavailable` when all answered and none validly.
     """
-    last: ProviderError | Misconfigured | None = None
+    errors: list[PortError] = []
     for model in models:
         try:
             structured = await _ask_one(model, request, parse)
-        except (ProviderError, Misconfigured) as error:
+        except (ProviderError, Misconfigured, Unsupported) as error:
             logger.warning("text model %s failed, trying the next: %s", model.name, error)
-            last = error
+            errors.append(error)
             continue
         if structured is not None:
             return structured
-        last = Unavailable("answered twice without a valid document", provider=model.name, operation="generate")
-    raise last or Misconfigured("no text model is in the route", operation="generate")
+        errors.append(Unavailable("answered twice without a valid document", provider=model.name, operation="generate"))
+    raise _most_hopeful(errors)
+
+
+def _most_hopeful(errors: Sequence[PortError]) -> PortError:
+    """The last one that may pass, else the last."""
+    passing = [error for error in errors if isinstance(error, Unavailable | RateLimited | OutcomeUnknown)]
+    return [Misconfigured("no text model is in the route", operation="generate"), *errors, *passing][-1]
 
 
 async def _ask_one(model: TextModel, request: TextRequest, parse: Callable[[object], T]) -> Structured[T] | None:
@@ -70,6 +77,8 @@ def _parsed(text: str, parse: Callable[[object], T]) -> T:
         decoded = json.loads(text)
     except ValueError as error:
         raise InvalidOutput(f"not JSON: {error}") from error
+    except RecursionError as error:
+        raise InvalidOutput("nested too deeply") from error
     return parse(decoded)
 
 

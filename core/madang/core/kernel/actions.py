@@ -18,7 +18,7 @@ from uuid import UUID
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.messages import Delivery, Failure
-from madang.ports.errors import Misconfigured, OutcomeUnknown, RateLimited, Rejected, Unavailable, Unsupported
+from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable, Unsupported
 
 
 class ActionState(StrEnum):
@@ -110,8 +110,17 @@ async def _declare(delivery: Delivery[Any], effect: Effect, clock: Clock) -> Act
 
 
 async def _resolve(effect: Effect) -> Mapping[str, Any] | None:
+    """What an earlier try did, None when calling is safe. A look-up that fails says nothing of the effect."""
     if effect.look_up is not None:
-        return await effect.look_up()
+        try:
+            return await effect.look_up()
+        except PortError as error:
+            raise OutcomeUnknown(
+                f"an earlier try may have been done, and it could not be looked up: {error.kind}",
+                provider=effect.provider,
+                operation=effect.kind,
+                code=error.code,
+            ) from error
     if effect.repeatable:
         return None
     raise OutcomeUnknown(

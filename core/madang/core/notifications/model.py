@@ -20,7 +20,7 @@ class NotificationStatus(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Notification:
     """`key` is unique: one reason to write, one message. Recipient and text are encrypted, and emptied when the
-    subject is purged."""
+    subject is purged. `provider` is who has been asked to send it."""
 
     id: UUID
     key: str
