@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
+from madang.entrypoints.provider_calls import logged
 from madang.plugins.registry import PluginRegistry
 from madang.ports.errors import Misconfigured
 from madang.ports.faces import FaceDetector
@@ -21,6 +22,7 @@ class RoutedProviders:
     def __init__(self, registry: PluginRegistry, routes: Mapping[str, Sequence[str]]) -> None:
         self._registry = registry
         self._routes = routes
+        self._logged: dict[tuple[ProviderKind, str], Any] = {}
 
     def text_models(self) -> Sequence[TextModel]:
         return cast(Sequence[TextModel], self._route(ProviderKind.TEXT_MODEL))
@@ -29,19 +31,19 @@ class RoutedProviders:
         return cast(Sequence[ImageModel], self._route(ProviderKind.IMAGE_MODEL))
 
     def image_model(self, name: str) -> ImageModel:
-        return cast(ImageModel, self._registry.build(ProviderKind.IMAGE_MODEL, name))
+        return cast(ImageModel, self._provider(ProviderKind.IMAGE_MODEL, name))
 
     def payment_gateways(self) -> Sequence[PaymentGateway]:
         return cast(Sequence[PaymentGateway], self._route(ProviderKind.PAYMENT))
 
     def payment_gateway(self, name: str) -> PaymentGateway:
-        return cast(PaymentGateway, self._registry.build(ProviderKind.PAYMENT, name))
+        return cast(PaymentGateway, self._provider(ProviderKind.PAYMENT, name))
 
     def sms_senders(self) -> Sequence[SmsSender]:
         return cast(Sequence[SmsSender], self._route(ProviderKind.SMS))
 
     def sms_sender(self, name: str) -> SmsSender:
-        return cast(SmsSender, self._registry.build(ProviderKind.SMS, name))
+        return cast(SmsSender, self._provider(ProviderKind.SMS, name))
 
     def storage(self) -> Storage:
         """The first of the route: there is no fail-over for what was stored."""
@@ -49,7 +51,7 @@ class RoutedProviders:
 
     def face_detector(self) -> FaceDetector | None:
         names = self._routes.get(ProviderKind.FACES, ())
-        return cast(FaceDetector, self._registry.build(ProviderKind.FACES, names[0])) if names else None
+        return cast(FaceDetector, self._provider(ProviderKind.FACES, names[0])) if names else None
 
     def _route(self, kind: ProviderKind) -> Sequence[Any]:
         names = self._routes.get(kind, ())
@@ -58,7 +60,12 @@ class RoutedProviders:
                 f"no provider is named for {kind}: set routes.{kind} in madang.toml or MADANG_ROUTES__{kind.upper()}",
                 operation="route",
             )
-        return [self._registry.build(kind, name) for name in names]
+        return [self._provider(kind, name) for name in names]
+
+    def _provider(self, kind: ProviderKind, name: str) -> Any:
+        if (kind, name) not in self._logged:
+            self._logged[kind, name] = logged(self._registry.build(kind, name), kind)
+        return self._logged[kind, name]
 
 
 def plugins_in_use(routes: Mapping[str, Sequence[str]], sections: Collection[str]) -> frozenset[str]:
