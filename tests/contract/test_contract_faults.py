@@ -1,6 +1,7 @@
 """Every fault knob gives its error of the taxonomy, as often as it was asked to, and changes while the sandbox runs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from madang.adapters.sandbox.text_model import SandboxTextModel
 from madang.ports.errors import Misconfigured, OutcomeUnknown, ProviderError, RateLimited, Rejected, Unavailable
 from madang.ports.image_model import PictureRequest
 from madang.ports.money import Money
-from madang.ports.payment import CheckoutRequest
+from madang.ports.payment import CheckoutRequest, RefundRequest
 from madang.ports.sms import SmsRequest
 from madang.ports.text_model import PromptMessage, Role, TextRequest
 
@@ -112,6 +113,23 @@ async def test_a_fault_without_end_goes_on_until_it_is_taken_away_over_http(sand
     assert "webhook_secret" not in shown
     journal = (await client.get("/sandbox/api/calls")).json()
     assert [call["fault"] for call in journal] == [None, "unavailable", "unavailable", "unavailable"]
+
+
+async def test_faults_that_were_set_while_it_runs_wait_for_their_call_also_when_webhooks_leave(
+    sandbox: Build, visit: Build
+) -> None:
+    gateway, sender, client = sandbox(SandboxPaymentGateway), sandbox(SandboxSmsSender), visit()
+    await client.put("/sandbox/knobs", json={"faults": "sms.send:unavailable@2", "webhook_lose_next": 2})
+    checkout = await gateway.open_checkout(replace(CHECKOUT, webhook_url="http://127.0.0.1:9/webhooks"))
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await sender.send(sms())
+        await client.post(f"/sandbox/checkout/{checkout.reference}/pay", json={"action": "pay"})
+    await gateway.refund(RefundRequest(checkout.reference, CHECKOUT.amount, "failed", "refund-1"))
+    assert await sender.send(sms())
+    shown = (await client.get("/sandbox/knobs")).json()
+    assert (shown["faults"], shown["webhook_lose_next"]) == ("", 0)
+    assert {delivery["state"] for delivery in (await client.get("/sandbox/api/deliveries")).json()} == {"lost"}
 
 
 @pytest.mark.parametrize(

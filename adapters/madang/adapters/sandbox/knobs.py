@@ -106,8 +106,9 @@ def take_fault(connection: sqlite3.Connection, faults: str, operation: str) -> F
 
 
 def take_lost_webhook(connection: sqlite3.Connection, knobs: SandboxSettings) -> bool:
-    """Whether the next webhook is one of those that are surely lost."""
-    left = current(connection, knobs).webhook_lose_next
+    """Whether the next webhook is one of those that are surely lost. `knobs` are those in force, and no longer the settings."""
+    row = connection.execute("SELECT value FROM knobs WHERE name = 'webhook_lose_next'").fetchone()
+    left: int = json.loads(row["value"]) if row else knobs.webhook_lose_next
     if left <= 0:
         return False
     write(connection, {"webhook_lose_next": left - 1})
