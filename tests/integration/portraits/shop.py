@@ -101,6 +101,11 @@ class Shop:
     async def pictures(self, job: UUID) -> Sequence[PortraitPicture]:
         return (await self.portraits.view(job)).pictures
 
+    async def photo_key(self, job: UUID) -> str:
+        kept = (await self.view(job)).photo
+        assert kept is not None
+        return kept.file.key
+
     # The companies outside
 
     async def pay(self, job: UUID) -> None:

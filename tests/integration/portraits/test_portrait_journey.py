@@ -102,9 +102,7 @@ async def test_the_three_pictures_come_from_one_prompt_one_photo_and_three_seeds
 
 async def test_what_is_stored_of_the_photo_is_what_the_models_see(shop: Shop) -> None:
     job = await shop.with_photo()
-    kept = (await shop.view(job)).photo
-    assert kept is not None
-    stored = await (await shop.portraits.open_file(kept.file.key)).read()
+    stored = await (await shop.portraits.open_file(await shop.photo_key(job))).read()
     await shop.work()
     [sent] = await shop.remote("SELECT data FROM inputs")
     assert bytes(sent["data"]) == stored
