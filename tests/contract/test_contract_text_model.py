@@ -81,6 +81,22 @@ async def test_the_report_validates_and_recommends_what_the_prompt_offers(sandbo
     assert re.fullmatch(r"[\d,]+ - [\d,]+원", report["estimated_cost"])
 
 
+async def test_cost_and_time_add_up_what_is_recommended(sandbox: Build) -> None:
+    offers = {f"SC00{n}": (n, 2 * n, 10_000 * n, 30_000 * n) for n in range(1, 9)}
+    lines = "\n".join(
+        f"{code} | skin | {'gentle ' * n}care | {a}-{b} weeks | {c:,}-{d:,} KRW"
+        for n, (code, (a, b, c, d)) in enumerate(offers.items())
+    )
+    for key in range(5):
+        request = asked(f"Write the care report. Recommend codes of this list only.\n{lines}", REPORT, seed=key)
+        report = document(await sandbox(SandboxTextModel).generate(request))
+        named = {code for each in report["improvements"] for code in each["recommendations"]}
+        weeks = [offers[code][:2] for code in named]
+        costs = [offers[code][2:] for code in named]
+        assert report["timeline"] == f"{max(low for low, _ in weeks)}-{max(high for _, high in weeks)} weeks expected"
+        assert report["estimated_cost"] == f"{sum(low for low, _ in costs):,} - {sum(high for _, high in costs):,} KRW"
+
+
 @pytest.mark.parametrize(
     ("prompt", "korean"),
     [

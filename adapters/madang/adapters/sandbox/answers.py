@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final
@@ -56,6 +56,10 @@ class Answerer:
         self._seeds = seeds
 
     def answer(self) -> Any:
+        """Written twice: what sums up, such as a total cost, can only be written when it is known what was recommended."""
+        draft = self._value(self._root, Place())
+        named = set(_strings(draft))
+        self._reading = replace(self._reading, chosen=[offer for offer in self._reading.offers if offer.code in named])
         return self._value(self._root, Place())
 
     def _value(self, schema: Schema | bool, place: Place) -> Any:
@@ -173,6 +177,15 @@ class Answerer:
                 result.append(value)
                 seen.add(mark)
         return result
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every string of a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _strings(part)
 
 
 _IMPLIED: Final = {

@@ -113,23 +113,24 @@ def _tone(light: Light, language: str) -> str:
 
 
 def timeline(reading: Reading, chance: Random) -> str:
-    """Things go on side by side: the longest of what is offered first."""
-    spans = [offer.weeks for offer in _first_offers(reading) if offer.weeks]
+    """Things go on side by side: the longest of what is recommended."""
+    spans = [offer.weeks for offer in _recommended(reading) if offer.weeks]
     usual = chance.choice((4, 6, 8))
     start, end = (max(span[0] for span in spans), max(span[1] for span in spans)) if spans else (usual, usual + 4)
     return f"{start}-{end}주 예상" if reading.language == "ko" else f"{start}-{end} weeks expected"
 
 
 def cost(reading: Reading, chance: Random) -> str:
-    """The sum of what is offered first."""
-    spans = [offer.cost for offer in _first_offers(reading) if offer.cost]
+    """The sum of what is recommended."""
+    spans = [offer.cost for offer in _recommended(reading) if offer.cost]
     usual = chance.choice((200, 300, 400)) * 1000
     low, high = (sum(span[0] for span in spans), sum(span[1] for span in spans)) if spans else (usual, usual + 500_000)
     return f"{low:,} - {high:,}{'원' if reading.language == 'ko' else ' KRW'}"
 
 
-def _first_offers(reading: Reading) -> Sequence[Offer]:
-    return [offer for theme in reading.themes()[:2] for offer in reading.offers_of(theme)[:2]]
+def _recommended(reading: Reading) -> Sequence[Offer]:
+    """What the answer names, else what it may begin with."""
+    return reading.chosen or [offer for theme in reading.themes()[:2] for offer in reading.offers_of(theme)[:2]]
 
 
 def title(reading: Reading, chance: Random) -> str:

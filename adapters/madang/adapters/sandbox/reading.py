@@ -81,10 +81,13 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
+    """`chosen` are the offers that the answer makes use of, once that is known."""
+
     language: str
     words: Sequence[str]
     offers: Sequence[Offer]
     lights: Sequence[Light]
+    chosen: Sequence[Offer] = ()
 
     def word(self, number: int) -> str:
         """A word of the prompt; around again when they are used up."""
