@@ -5,7 +5,7 @@ They keep the letter of the ports and nothing more: what they sold is in their b
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from integration.portraits.shop import photo
@@ -14,14 +14,7 @@ from madang.ports.context import ProviderContext
 from madang.ports.errors import Rejected, SignatureInvalid
 from madang.ports.image_model import ImageModelCapabilities, PictureRequest, Prediction, PredictionStatus, RemotePicture
 from madang.ports.provider import ProviderHealth, ProviderKind
-from madang.ports.text_model import (
-    FinishReason,
-    Picture,
-    TextModelCapabilities,
-    TextRequest,
-    TextResult,
-    TokenUsage,
-)
+from madang.ports.text_model import Picture, TextModelCapabilities, TextRequest, TextResult
 from madang.ports.webhook import WebhookRequest
 
 PAINTERS = ("first_painter", "second_painter")
@@ -41,7 +34,8 @@ class _Company:
 
 class Painter(_Company):
     """An image model that finds by key and is not idempotent: two calls buy twice. `errors` are raised by the next starts,
-    one each, before anything is sold; those in `lost` after it. `ends` is how the next predictions end, one each."""
+    one each, before anything is sold; those in `lost` after it, those in `silent` by the next look-ups. `ends` is how the next
+    predictions end, one each."""
 
     capabilities = ImageModelCapabilities(finds_by_key=True)
 
@@ -51,6 +45,7 @@ class Painter(_Company):
         self.calls: list[str] = []
         self.errors: list[Exception] = []
         self.lost: list[Exception] = []
+        self.silent: list[Exception] = []
         self.ends: list[Prediction] = []
         self._predictions: dict[str, Prediction] = {}
 
@@ -59,11 +54,10 @@ class Painter(_Company):
         if self.errors:
             raise self.errors.pop(0)
         self.sold.append(request)
-        picture = RemotePicture(f"{self.name}-{len(self.sold)}", "image/jpeg")
-        prediction = Prediction(f"{self.name}-{len(self.sold)}", PredictionStatus.SUCCEEDED, (picture,))
-        if self.ends:
-            prediction = self.ends.pop(0)
-        self._predictions[prediction.id] = prediction
+        identity = f"{self.name}-{len(self.sold)}"
+        made = Prediction(identity, PredictionStatus.SUCCEEDED, (RemotePicture(identity, "image/jpeg"),))
+        prediction = replace(self.ends.pop(0), id=identity) if self.ends else made
+        self._predictions[identity] = prediction
         if self.lost:
             raise self.lost.pop(0)
         return prediction
@@ -76,6 +70,8 @@ class Painter(_Company):
 
     async def find(self, idempotency_key: str) -> Prediction | None:
         self.calls.append("find")
+        if self.silent:
+            raise self.silent.pop(0)
         numbers = [number for number, request in enumerate(self.sold, 1) if request.idempotency_key == idempotency_key]
         return self._predictions[f"{self.name}-{numbers[0]}"] if numbers else None
 
@@ -112,7 +108,7 @@ class Author(_Company):
 
     async def generate(self, request: TextRequest) -> TextResult:
         self.requests.append(request)
-        return TextResult(self.answers.next(), self.name, FinishReason.STOP, TokenUsage(1, 1), None, "request-1")
+        return TextResult(self.answers.next(), self.name)
 
     def stream(self, request: TextRequest) -> Any:
         raise NotImplementedError

@@ -176,6 +176,11 @@ class Shop:
         finally:
             await runner.stop()
 
+    async def leave_only_the_first_picture(self) -> None:
+        """The other two are not due for an hour."""
+        others = "topic = 'portraits.make_picture' AND payload ->> 'index' <> '0'"
+        await self.execute(f"UPDATE messages SET due_at = now() + interval '1 hour' WHERE {others}")
+
     async def let_pass(self, **time: float) -> None:
         """Everything that is written down happened that much earlier: `let_pass(hours=24)`."""
         for row in await self.rows(_CLOCKS):
