@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from madang.core.billing.model import AmountMismatch, InboxEntry, Payment, Refund, RefundStatus
+from madang.core.billing.model import AmountMismatch, InboxEntry, Payment, Refund
+from madang.core.billing.refunds import RefundWork
 from madang.core.billing.repository import BillingUnitOfWork
 from madang.core.billing.service import HANDLE_NOTICE, LOOK_UP, REFUND, BillingService, is_open, look_up_message
-from madang.core.kernel.actions import Effect, perform
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.messages import Delivery, Failure, Handler, Message, RetryPolicy, Topic
 from madang.core.kernel.providers import Providers
 from madang.ports.money import Money
-from madang.ports.payment import PaymentSnapshot, RefundRequest, RefundSnapshot, RemotePaymentStatus, RemoteRefundStatus
+from madang.ports.payment import PaymentSnapshot, RemotePaymentStatus
 
 _PATIENT: Final = RetryPolicy((1, 5, 30, 120, 600, 1800, 3600, 3600, 3600, 3600))
 _ASK_AFTER_EXPIRY: Final = timedelta(hours=1)
@@ -23,14 +23,14 @@ _ASK_AFTER_EXPIRY: Final = timedelta(hours=1)
 class BillingHandlers:
     def __init__(self, billing: BillingService, providers: Providers, clock: Clock) -> None:
         self._billing = billing
-        self._providers = providers
+        self._refunds = RefundWork(billing, providers, clock)
         self._clock = clock
 
     def handlers(self) -> Sequence[Handler[BillingUnitOfWork]]:
         return (
             Handler(Topic(HANDLE_NOTICE, retry=_PATIENT), run=self.handle_notice),
-            Handler(Topic(LOOK_UP, retry=_PATIENT), run=self.look_up),
-            Handler(Topic(REFUND, retry=_PATIENT, time_limit=90), run=self.refund, give_up=self.give_up_refund),
+            Handler(Topic(LOOK_UP, retry=_PATIENT), run=self.look_up, give_up=self.give_up_look_up),
+            Handler(Topic(REFUND, retry=_PATIENT, time_limit=90), run=self._refunds.send, give_up=self._refunds.give_up),
         )
 
     async def handle_notice(self, delivery: Delivery[BillingUnitOfWork]) -> None:
@@ -47,38 +47,25 @@ class BillingHandlers:
             await uow.inbox.update(dataclasses.replace(entry, handled_at=self._clock.now(), outcome=outcome))
 
     async def look_up(self, delivery: Delivery[BillingUnitOfWork]) -> None:
-        """Ask for a payment that no webhook has settled, and ask again later while money may still arrive."""
+        """Ask for a payment that no webhook has settled, or for a refund that is under way, and ask again later while money
+        may still arrive, or go back."""
+        payload = delivery.message.payload
         async with delivery.step() as uow:
-            payment = await uow.payments.get(UUID(delivery.message.payload["payment_id"]))
+            payment = await uow.payments.get(UUID(payload["payment_id"]))
+            refund = await _refund_of(uow, payload)
         if payment is None:
             return
         snapshot = await self._billing.ask(payment)
+        told = await self._refunds.ask(payment, refund) if refund else None
         async with delivery.finish() as uow:
             await self._apply(uow, payment, snapshot)
-            current = await uow.payments.get(payment.id)
-            if current is not None:
-                self._ask_again(uow, current, delivery.message.payload.get("round"))
+            if refund is not None and told is not None:
+                await self._refunds.record(uow, refund.id, told)
+            await self._ask_again(uow, payload)
 
-    async def refund(self, delivery: Delivery[BillingUnitOfWork]) -> None:
-        async with delivery.step() as uow:
-            refund = await uow.payments.get_refund(UUID(delivery.message.payload["refund_id"]))
-            payment = await uow.payments.get(refund.payment_id) if refund else None
-        if refund is None or payment is None or refund.status is RefundStatus.SUCCEEDED:
-            return
-        result = await perform(delivery, self._refund_effect(payment, refund), self._clock)
-        async with delivery.finish() as uow:
-            await self._record_refund(uow, refund.id, result)
-
-    async def give_up_refund(self, uow: BillingUnitOfWork, message: Message, failure: Failure) -> None:
-        """The refund did not go through: it stays visible as failed, and the provider is asked once more what is true."""
-        refund = await uow.payments.get_refund(UUID(message.payload["refund_id"]), lock=True)
-        if refund is None or refund.status is RefundStatus.SUCCEEDED:
-            return
-        status = RefundStatus.UNKNOWN if failure.kind == "outcome_unknown" else RefundStatus.FAILED
-        await uow.payments.update_refund(
-            dataclasses.replace(refund, status=status, failure=failure.message, updated_at=self._clock.now())
-        )
-        await self._billing.check_soon(uow, refund.payment_id)
+    async def give_up_look_up(self, uow: BillingUnitOfWork, message: Message, failure: Failure) -> None:
+        """A provider that is long away, or asked with wrong keys, ends this question and not the asking."""
+        await self._ask_again(uow, message.payload)
 
     async def _apply(self, uow: BillingUnitOfWork, payment: Payment | None, snapshot: PaymentSnapshot | None) -> str:
         if payment is None:
@@ -91,66 +78,22 @@ class BillingHandlers:
             return "amount_mismatch"
         return "applied"
 
-    def _ask_again(self, uow: BillingUnitOfWork, payment: Payment, round_: int | None) -> None:
+    async def _ask_again(self, uow: BillingUnitOfWork, payload: Mapping[str, Any]) -> None:
         """Only scheduled rounds go on; a hint is asked once."""
+        round_ = payload.get("round")
+        if round_ is None:
+            return
+        if "refund_id" in payload:
+            await self._refunds.watch(uow, UUID(payload["refund_id"]), round_ + 1)
+            return
+        payment = await uow.payments.get(UUID(payload["payment_id"]))
         now = self._clock.now()
-        if round_ is not None and is_open(payment) and now < payment.expires_at + _ASK_AFTER_EXPIRY:
+        if payment is not None and is_open(payment) and now < payment.expires_at + _ASK_AFTER_EXPIRY:
             uow.send(look_up_message(payment.id, round_ + 1, now))
 
-    def _refund_effect(self, payment: Payment, refund: Refund) -> Effect:
-        gateway = self._providers.payment_gateway(payment.provider)
-        reference = payment.reference or ""
-        request = RefundRequest(reference, refund.amount, refund.reason, idempotency_key=f"refund:{refund.id}")
 
-        async def call() -> Mapping[str, Any]:
-            return _refund_as_json(await gateway.refund(request))
-
-        async def look_up() -> Mapping[str, Any] | None:
-            found = await gateway.find_refund(reference, request.idempotency_key)
-            return None if found is None else _refund_as_json(found)
-
-        return Effect(
-            key=request.idempotency_key,
-            kind="payment.refund",
-            provider=gateway.name,
-            call=call,
-            look_up=look_up if gateway.capabilities.finds_refunds else None,
-            repeatable=gateway.capabilities.idempotent,
-            subject=f"payment:{payment.id}",
-            time_limit=request.timeout,
-        )
-
-    async def _record_refund(self, uow: BillingUnitOfWork, refund_id: UUID, result: Mapping[str, Any]) -> None:
-        refund = await uow.payments.get_refund(refund_id, lock=True)
-        if refund is None:
-            return
-        status = _REFUND_STATUS[RemoteRefundStatus(result["status"])]
-        now = self._clock.now()
-        await uow.payments.update_refund(
-            dataclasses.replace(refund, status=status, remote_id=result["id"], failure=result.get("failure"), updated_at=now)
-        )
-        if status is RefundStatus.SUCCEEDED:
-            await self._count_refunded(uow, refund)
-        elif status is RefundStatus.RUNNING:
-            uow.send(look_up_message(refund.payment_id, 1, now))
-
-    async def _count_refunded(self, uow: BillingUnitOfWork, refund: Refund) -> None:
-        payment = await uow.payments.get(refund.payment_id, lock=True)
-        if payment is None:
-            return
-        done = [r for r in await uow.payments.refunds(payment.id) if r.status is RefundStatus.SUCCEEDED]
-        refunded = Money(sum(r.amount.amount for r in done), payment.amount.currency)
-        whole = refunded.amount >= payment.amount.amount
-        status = RemotePaymentStatus.REFUNDED if whole else RemotePaymentStatus.PARTLY_REFUNDED
-        snapshot = PaymentSnapshot(payment.reference or "", status, payment.amount, refunded)
-        await self._billing.settle(uow, payment.id, snapshot)
-
-
-_REFUND_STATUS: Final = {
-    RemoteRefundStatus.PENDING: RefundStatus.RUNNING,
-    RemoteRefundStatus.SUCCEEDED: RefundStatus.SUCCEEDED,
-    RemoteRefundStatus.FAILED: RefundStatus.FAILED,
-}
+async def _refund_of(uow: BillingUnitOfWork, payload: Mapping[str, Any]) -> Refund | None:
+    return await uow.payments.get_refund(UUID(payload["refund_id"])) if "refund_id" in payload else None
 
 
 async def _payment_of(uow: BillingUnitOfWork, entry: InboxEntry) -> Payment | None:
@@ -177,7 +120,3 @@ def _snapshot_in(notice: Mapping[str, Any]) -> PaymentSnapshot | None:
         paid_at=datetime.fromisoformat(kept["paid_at"]) if kept["paid_at"] else None,
         method=kept["method"],
     )
-
-
-def _refund_as_json(refund: RefundSnapshot) -> Mapping[str, Any]:
-    return {"id": refund.id, "status": refund.status.value, "amount": refund.amount.amount, "failure": refund.failure}

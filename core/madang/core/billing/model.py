@@ -1,6 +1,6 @@
 """Payments and refunds: their states and the one table of allowed transitions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -36,9 +36,11 @@ PAYMENT_TRANSITIONS: Final[Mapping[PaymentStatus, frozenset[PaymentStatus]]] = M
         _S.PARTLY_REFUNDED: frozenset({_S.REFUNDED, _S.DISPUTED}),
         _S.DISPUTED: frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED}),
         # A card that was declined may be tried again in the same checkout, and providers report late: money that came counts.
-        _S.FAILED: frozenset({_S.PENDING, _S.AUTHORISED, _S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED, _S.CANCELLED, _S.EXPIRED}),
-        _S.CANCELLED: frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED}),
-        _S.EXPIRED: frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED}),
+        _S.FAILED: frozenset(
+            {_S.PENDING, _S.AUTHORISED, _S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED, _S.CANCELLED, _S.EXPIRED, _S.DISPUTED}
+        ),
+        _S.CANCELLED: frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED, _S.DISPUTED}),
+        _S.EXPIRED: frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED, _S.DISPUTED}),
         _S.REFUNDED: frozenset(),
     }
 )
@@ -85,7 +87,7 @@ class Payment:
         status = _status_of(snapshot.status)
         refunded = max(self.refunded, snapshot.refunded.amount)
         if status is self.status or status not in PAYMENT_TRANSITIONS[self.status]:
-            return self if refunded == self.refunded else replace(self, refunded=refunded, updated_at=now)
+            return self._in_the_same_state(snapshot, refunded, now)
         return replace(
             self,
             status=status,
@@ -96,6 +98,13 @@ class Payment:
             failure=snapshot.failure if status is PaymentStatus.FAILED else None,
             updated_at=now,
         )
+
+    def _in_the_same_state(self, snapshot: PaymentSnapshot, refunded: int, now: datetime) -> "Payment":
+        """An unchanged payment is the same object. Some providers name their reference only after the checkout."""
+        reference = self.reference or snapshot.reference or None
+        if (refunded, reference) == (self.refunded, self.reference):
+            return self
+        return replace(self, refunded=refunded, reference=reference, updated_at=now)
 
     def _check_amount(self, snapshot: PaymentSnapshot) -> None:
         if snapshot.amount != self.amount:
@@ -132,6 +141,19 @@ class Refund:
     updated_at: datetime
     remote_id: str | None = None
     failure: str | None = None
+
+
+UNDER_WAY: Final = frozenset({RefundStatus.QUEUED, RefundStatus.RUNNING, RefundStatus.UNKNOWN})
+"""Money that may still go back, or may have gone: promised until we know better."""
+
+
+def left_to_refund(payment: Payment, refunds: Iterable[Refund]) -> int:
+    """What nobody has promised or given back, in the minor unit. What a person gave back at the provider counts, too; while a
+    refund is both under way and already in the provider's sum, less is left than could be: never more."""
+    refunds = tuple(refunds)
+    promised = sum(refund.amount.amount for refund in refunds if refund.status in UNDER_WAY)
+    done = sum(refund.amount.amount for refund in refunds if refund.status is RefundStatus.SUCCEEDED)
+    return max(0, payment.amount.amount - promised - max(done, payment.refunded))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from madang.core.billing.events import payment_changed
 from madang.core.billing.model import (
     OPEN,
     SETTLED,
+    UNDER_WAY,
     AmountMismatch,
     InboxEntry,
     Payment,
     PaymentStatus,
     Refund,
     RefundStatus,
+    left_to_refund,
 )
 from madang.core.billing.repository import BillingUnitOfWork
 from madang.core.kernel.clock import Clock
@@ -26,7 +28,7 @@ from madang.core.kernel.ids import new_id
 from madang.core.kernel.messages import NewMessage
 from madang.core.kernel.providers import Providers
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
-from madang.ports.errors import Misconfigured
+from madang.ports.errors import Misconfigured, Rejected
 from madang.ports.money import Money
 from madang.ports.payment import Checkout, CheckoutRequest, PaymentGateway, PaymentNotice, PaymentSnapshot
 from madang.ports.webhook import WebhookRequest
@@ -110,27 +112,18 @@ class BillingService:
 
     async def check_soon(self, uow: BillingUnitOfWork, payment_id: UUID) -> None:
         """Ask the provider now: the browser came back, which is a hint. Hints within two seconds are one."""
-        now = self._clock.now()
-        bucket = int(now.timestamp()) // 2
-        uow.send(
-            NewMessage(
-                LOOK_UP,
-                {"payment_id": str(payment_id), "round": None},
-                key=f"look-up:{payment_id}:hint:{bucket}",
-                subject=payment_subject(payment_id),
-            )
-        )
+        bucket = int(self._clock.now().timestamp()) // 2
+        uow.send(single_look_up(payment_id, f"hint:{bucket}"))
 
     async def request_refund(self, uow: BillingUnitOfWork, payment_id: UUID, *, key: str, reason: str) -> Refund | None:
-        """Give back all that is left of a payment; None when nothing arrived or nothing is left. The same key never
-        refunds twice."""
+        """Give back all that is left of a payment; None when nothing arrived or nothing is left. The same key never refunds
+        twice: it answers the refund that it made, whatever became of it."""
         payment = await uow.payments.get(payment_id, lock=True)
-        if payment is None or payment.status not in SETTLED:
-            return None
-        refunds = await uow.payments.refunds(payment_id)
-        promised = sum(refund.amount.amount for refund in refunds if refund.status is not RefundStatus.FAILED)
-        left = payment.amount.amount - max(promised, payment.refunded)
-        if left <= 0:
+        earlier = await uow.payments.refund_by_key(key)
+        if earlier is not None or payment is None or payment.status not in SETTLED:
+            return earlier
+        left = left_to_refund(payment, await uow.payments.refunds(payment_id))
+        if left == 0:
             return None
         now = self._clock.now()
         refund = Refund(new_id(), payment_id, key, Money(left, payment.amount.currency), reason, RefundStatus.QUEUED, now, now)
@@ -147,13 +140,22 @@ class BillingService:
         gateway = self._providers.payment_gateway(payment.provider)
         if gateway.capabilities.finds_by_payment_id:
             return await gateway.find(str(payment.id))
-        if payment.reference is not None:
+        if payment.reference is None:
+            return None
+        try:
             return await gateway.fetch(payment.reference)
-        return None
+        except Rejected as rejected:
+            if rejected.reason == "not_found":
+                return None
+            raise
 
     async def settle(self, uow: BillingUnitOfWork, payment_id: UUID, snapshot: PaymentSnapshot) -> Payment | None:
         """Apply the provider's word under the row's lock, and announce a change. A wrong amount changes nothing and is
-        logged as an alert."""
+        logged as an alert.
+
+        A dispute can be won and the payment be paid again, so of two words the table cannot tell the older one: whatever enters
+        or leaves it is asked once more afterwards.
+        """
         payment = await uow.payments.get(payment_id, lock=True)
         if payment is None:
             return None
@@ -167,15 +169,17 @@ class BillingService:
             await self._settle_refunds(uow, settled)
         if settled.status is not payment.status:
             uow.announce(payment_changed(settled))
+            if PaymentStatus.DISPUTED in (settled.status, payment.status):
+                uow.send(single_look_up(payment_id))
         return settled
 
     async def _settle_refunds(self, uow: BillingUnitOfWork, payment: Payment) -> None:
-        """Refunds that were under way are done once the provider's sum covers all that we asked for."""
-        refunds = [r for r in await uow.payments.refunds(payment.id) if r.status is not RefundStatus.FAILED]
-        if not refunds or sum(refund.amount.amount for refund in refunds) > payment.refunded:
+        """Refunds that were under way are done once all the money is back, whoever sent it. A part says nothing about ours: a
+        person may have given it back at the provider."""
+        if payment.refunded < payment.amount.amount:
             return
-        for refund in refunds:
-            if refund.status is not RefundStatus.SUCCEEDED:
+        for refund in await uow.payments.refunds(payment.id):
+            if refund.status in UNDER_WAY:
                 await uow.payments.update_refund(
                     dataclasses.replace(refund, status=RefundStatus.SUCCEEDED, updated_at=self._clock.now())
                 )
@@ -213,7 +217,7 @@ class BillingService:
 
     def _known_gateway(self, provider: str) -> PaymentGateway:
         if provider not in {gateway.name for gateway in self._providers.payment_gateways()}:
-            raise NotFound(f"no payment provider {provider!r} is configured here")
+            raise NotFound(f"no payment provider {provider!r} is configured here", code="PROVIDER_NOT_FOUND")
         return self._providers.payment_gateway(provider)
 
 
@@ -229,6 +233,16 @@ def look_up_message(payment_id: UUID, round_: int, now: datetime) -> NewMessage:
         key=f"look-up:{payment_id}:{round_}",
         subject=payment_subject(payment_id),
         due_at=datetime.fromtimestamp(now.timestamp() + delay, tz=now.tzinfo),
+    )
+
+
+def single_look_up(payment_id: UUID, why: str | None = None) -> NewMessage:
+    """Ask once, now; with `why`, once for that reason."""
+    return NewMessage(
+        LOOK_UP,
+        {"payment_id": str(payment_id), "round": None},
+        key=None if why is None else f"look-up:{payment_id}:{why}",
+        subject=payment_subject(payment_id),
     )
 
 

@@ -1,0 +1,155 @@
+"""A payment provider in memory: what it holds is true, and what it tells may come late, twice or never."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from madang.ports.errors import Rejected, SignatureInvalid, Unsupported
+from madang.ports.money import Money
+from madang.ports.payment import (
+    CancelSubscriptionRequest,
+    ChangeSubscriptionRequest,
+    Checkout,
+    CheckoutRequest,
+    ConfirmRequest,
+    PaymentCapabilities,
+    PaymentNotice,
+    PaymentPage,
+    PaymentSnapshot,
+    RefundRequest,
+    RefundSnapshot,
+    RemotePaymentStatus,
+    RemoteRefundStatus,
+    SubscribeRequest,
+    SubscriptionSnapshot,
+    SubscriptionStart,
+)
+from madang.ports.provider import ProviderHealth
+from madang.ports.webhook import WebhookRequest
+
+ABLE = PaymentCapabilities(finds_by_payment_id=True, finds_refunds=True)
+SIGNATURE = "signed-by-the-test-bank"
+
+
+@dataclass
+class Bank:
+    """Fulfils `PaymentGateway`. What is set to an exception is raised: by `ask` for every question, by `before_refund` instead
+    of refunding, by `after_refund` once the money is back. `thinks` is how often a question lets others go first; `held` holds
+    the answers back, with what was true when the question came; `meanwhile` happens before the answer to a refund."""
+
+    name: str = "bank"
+    capabilities: PaymentCapabilities = ABLE
+    books: dict[str, PaymentSnapshot] = field(default_factory=dict)
+    refunds: dict[str, RefundSnapshot] = field(default_factory=dict)
+    refund_calls: list[RefundRequest] = field(default_factory=list)
+    refund_status: RemoteRefundStatus = RemoteRefundStatus.SUCCEEDED
+    ask: Exception | None = None
+    before_refund: Exception | None = None
+    after_refund: BaseException | None = None
+    thinks: int = 0
+    held: asyncio.Event | None = None
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+    questions: int = 0
+
+    async def open_checkout(self, request: CheckoutRequest) -> Checkout:
+        self.tell(request.payment_id, RemotePaymentStatus.PENDING, amount=request.amount)
+        return Checkout(url="http://bank.test.invalid", reference=f"ref-{request.payment_id}")
+
+    def tell(self, payment_id: str, status: RemotePaymentStatus, refunded: int = 0, *, amount: Money | None = None) -> None:
+        """What is true from now on."""
+        price = amount or self.books[payment_id].amount
+        self.books[payment_id] = PaymentSnapshot(
+            f"ref-{payment_id}", status, price, Money(refunded, price.currency), payment_id=payment_id
+        )
+
+    async def find(self, payment_id: str) -> PaymentSnapshot | None:
+        if self.ask is not None:
+            raise self.ask
+        self.questions += 1
+        snapshot, held = self.books.get(payment_id), self.held
+        if held is not None:
+            await held.wait()
+        for _ in range(self.thinks):
+            await asyncio.sleep(0)
+        return snapshot
+
+    async def fetch(self, reference: str) -> PaymentSnapshot:
+        found = await self.find(reference.removeprefix("ref-"))
+        if found is None:
+            raise Rejected("no such payment", reason="not_found", provider=self.name)
+        return found
+
+    async def refund(self, request: RefundRequest) -> RefundSnapshot:
+        self.refund_calls.append(request)
+        if self.before_refund is not None:
+            raise self.before_refund
+        if not (self.capabilities.idempotent and request.idempotency_key in self.refunds):
+            self._give_back(request)
+        answer = self.refunds[request.idempotency_key]
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        if self.after_refund is not None:
+            raise self.after_refund
+        return answer
+
+    def _give_back(self, request: RefundRequest) -> None:
+        payment_id = request.reference.removeprefix("ref-")
+        held = self.books[payment_id]
+        refunded = held.refunded.amount + request.amount.amount
+        if refunded > held.amount.amount:
+            raise Rejected("more than was paid", reason="amount_exceeded", provider=self.name)
+        number = f"refund-{len(self.refunds)}"
+        self.refunds[request.idempotency_key] = RefundSnapshot(number, self.refund_status, request.amount)
+        if self.refund_status is RemoteRefundStatus.SUCCEEDED:
+            self._book(payment_id, refunded)
+
+    def _book(self, payment_id: str, refunded: int) -> None:
+        whole = refunded == self.books[payment_id].amount.amount
+        self.tell(payment_id, RemotePaymentStatus.REFUNDED if whole else RemotePaymentStatus.PARTLY_REFUNDED, refunded)
+
+    def finish_refunds(self, payment_id: str, status: RemoteRefundStatus) -> None:
+        """What was pending becomes true, or fails."""
+        for key, refund in self.refunds.items():
+            self.refunds[key] = replace(refund, status=status)
+            if status is RemoteRefundStatus.SUCCEEDED:
+                self._book(payment_id, self.books[payment_id].refunded.amount + refund.amount.amount)
+
+    async def find_refund(self, reference: str, idempotency_key: str) -> RefundSnapshot | None:
+        if self.ask is not None:
+            raise self.ask
+        return self.refunds.get(idempotency_key)
+
+    def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
+        if request.headers.get("signature") != SIGNATURE:
+            raise SignatureInvalid("forged", provider=self.name)
+        told: dict[str, Any] = json.loads(request.body)
+        status = told.get("status")
+        payment_id = told["payment_id"]
+        snapshot = replace(self.books[payment_id], status=RemotePaymentStatus(status)) if status else None
+        return [PaymentNotice(told["event"], "payment.changed", payment_id=payment_id, snapshot=snapshot)]
+
+    async def check(self) -> ProviderHealth:
+        return ProviderHealth(True)
+
+    async def close(self) -> None: ...
+
+    async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:
+        raise Unsupported("confirm")
+
+    async def subscribe(self, request: SubscribeRequest) -> SubscriptionStart:
+        raise Unsupported("subscribe")
+
+    async def fetch_subscription(self, reference: str) -> SubscriptionSnapshot:
+        raise Unsupported("fetch_subscription")
+
+    async def change_subscription(self, request: ChangeSubscriptionRequest) -> SubscriptionSnapshot:
+        raise Unsupported("change_subscription")
+
+    async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
+        raise Unsupported("cancel_subscription")
+
+    async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
+        raise Unsupported("list_payments")

@@ -1,0 +1,159 @@
+"""Billing on a database of each test's own: the service, its handlers, the real outbox, and a bank in memory."""
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from integration.billing.bank import SIGNATURE, Bank
+from madang.adapters.arq.leases import Held
+from madang.adapters.arq.tries import Tries
+from madang.adapters.postgres.database import Database
+from madang.adapters.postgres.outbox import PostgresOutbox
+from madang.adapters.postgres.unit_of_work import unit_of_work_factory
+from madang.core.billing.events import PAYMENT_CHANGED
+from madang.core.billing.handlers import BillingHandlers
+from madang.core.billing.model import InboxEntry, Payment, Refund
+from madang.core.billing.service import BillingService, NewPayment
+from madang.core.kernel.clock import SystemClock
+from madang.core.kernel.events import Subscriptions
+from madang.core.kernel.ids import new_id
+from madang.core.kernel.messages import Lane, MessageState, Topic
+from madang.core.kernel.outbox import MessageRow
+from madang.ports.errors import Misconfigured
+from madang.ports.money import Money
+from madang.ports.payment import PaymentGateway
+from madang.ports.webhook import WebhookRequest
+
+PRICE = Money(9900, "KRW")
+CHANGED = Topic("test.payment_changed", Lane.LONG)
+"""Nobody works on the long lane: what was announced stays to be counted."""
+
+
+class Route:
+    """Of `Providers`, what billing asks for."""
+
+    def __init__(self, bank: Bank) -> None:
+        self.bank = bank
+
+    def payment_gateways(self) -> Sequence[PaymentGateway]:
+        return [self.bank]
+
+    def payment_gateway(self, name: str) -> PaymentGateway:
+        if name != self.bank.name:
+            raise Misconfigured(f"{name} is not configured")
+        return self.bank
+
+
+class Office:
+    """Sells, takes in webhooks, and works off the outbox as a worker does, as often and as late as a test wants."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.open_with(Bank())
+
+    def open_with(self, bank: Bank) -> Bank:
+        """Begin anew with this bank; rows stay."""
+        self.bank = bank
+        topics: dict[str, Topic] = {CHANGED.name: CHANGED}
+        subscriptions = Subscriptions()
+        subscriptions.subscribe(PAYMENT_CHANGED, CHANGED.name)
+        self.units = unit_of_work_factory(self.database, subscriptions, lambda: "req-test", topics)
+        route: Any = Route(bank)
+        self.billing = BillingService(self.units, route, SystemClock(), base_url="http://test.invalid")
+        handlers = BillingHandlers(self.billing, route, SystemClock()).handlers()
+        topics.update({handler.topic.name: handler.topic for handler in handlers})
+        self.outbox = PostgresOutbox(self.database, topics=topics, subscriptions=subscriptions)
+        self._tries: Tries[Any] = Tries(self.outbox, handlers, patience=5, transactions=asyncio.Semaphore(5))
+        return bank
+
+    async def order(self) -> Payment:
+        """A checkout opened and committed."""
+        payment = await self.open_checkout()
+        await self.commit(payment)
+        return payment
+
+    async def open_checkout(self) -> Payment:
+        until = datetime.now(UTC) + timedelta(hours=24)
+        subject, back = f"thing:{new_id()}", "http://shop.test.invalid"
+        return await self.billing.open_checkout(NewPayment(new_id(), "test", subject, PRICE, "A thing", back, back, until))
+
+    async def commit(self, payment: Payment) -> None:
+        async with self.units() as uow:
+            await self.billing.add(uow, payment)
+
+    async def deliver(self, event: str, payment_id: UUID, *, signature: str = SIGNATURE, status: str | None = None) -> bool:
+        body = json.dumps({"event": f"{payment_id}:{event}", "payment_id": str(payment_id), "status": status}).encode()
+        request = WebhookRequest({"signature": signature}, body, datetime.now(UTC))
+        return await self.billing.receive_webhook(self.bank.name, request)
+
+    async def request_refund(self, payment: Payment, key: str = "a reason") -> Refund | None:
+        async with self.units() as uow:
+            return await self.billing.request_refund(uow, payment.id, key=f"{payment.id}: {key}", reason="test")
+
+    async def work(self) -> None:
+        """Work off what is due, all of a batch at once, until nothing is."""
+        while leased := await self.outbox.claim(Lane.SHORT, "worker", limit=100, lease=600):
+            await asyncio.gather(*(self._tries.alone(Held(one, Lane.SHORT, math.inf)) for one in leased))
+
+    async def work_for_days(self) -> None:
+        """As if the time of everything that waits had come, several times over."""
+        for _ in range(8):
+            await self.work()
+            await self.execute("UPDATE messages SET due_at = now() WHERE state = 'waiting'")
+        await self.work()
+
+    async def revive_the_dead(self) -> None:
+        """As a person does once the cause is mended."""
+        for row in await self.dead():
+            assert await self.outbox.revive(row.id)
+
+    async def crash(self) -> None:
+        """As if the leases of a worker that died had ended."""
+        await self.execute("UPDATE messages SET lease_until = now() - interval '1 second' WHERE state = 'leased'")
+
+    async def execute(self, statement: str, *values: Any) -> None:
+        async with self.database.connection() as connection:
+            await connection.execute(statement, *values)
+
+    async def forget_everything(self) -> None:
+        await self.execute("TRUNCATE messages, inbox, actions, refunds, payments CASCADE")
+
+    async def payment(self, payment: Payment) -> Payment:
+        async with self.units() as uow:
+            found = await uow.payments.get(payment.id)
+        assert found is not None
+        return found
+
+    async def refunds(self, payment: Payment) -> Sequence[Refund]:
+        async with self.units() as uow:
+            return await uow.payments.refunds(payment.id)
+
+    async def announced(self, payment: Payment) -> list[str]:
+        """The states that were announced, in the order in which they were written under the payment's lock."""
+        rows = await self.database.fetch(
+            "SELECT payload FROM messages WHERE topic = $1 AND subject = $2 ORDER BY written", CHANGED.name, payment.subject
+        )
+        return [row["payload"]["status"] for row in rows]
+
+    async def inbox(self) -> list[InboxEntry]:
+        async with self.units() as uow:
+            found = [await uow.inbox.get(row["id"]) for row in await self.database.fetch("SELECT id FROM inbox")]
+        return [entry for entry in found if entry is not None]
+
+    async def dead(self) -> Sequence[MessageRow]:
+        return await self.outbox.listing(state=MessageState.DEAD, topic=None, limit=100)
+
+
+@pytest.fixture
+async def office(database_url: str) -> AsyncIterator[Office]:
+    database = await Database.connect(database_url, pool_size=20)
+    office = Office(database)
+    await office.execute("ALTER TABLE messages ADD COLUMN written bigserial")
+    yield office
+    await database.close()
