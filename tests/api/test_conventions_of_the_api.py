@@ -290,6 +290,32 @@ async def test_a_token_opens_what_it_is_for_and_nothing_else(
     assert (await client.get(buyer.path, headers=late)).status_code == 401
 
 
+class BrokenLimiter:
+    async def hit(self, policy: str, caller: str) -> Any:
+        raise RuntimeError("password=hunter2")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/api/v1/nothing", 404, "NOT_FOUND"),
+        ("DELETE", ORDERS, 405, "METHOD_NOT_ALLOWED"),
+        ("POST", ORDERS, 500, "INTERNAL_ERROR"),
+    ],
+)
+async def test_a_limiter_that_breaks_takes_no_answer_its_envelope(
+    container: InMemoryContainer, method: str, path: str, status: int, code: str
+) -> None:
+    container.limiter = BrokenLimiter()  # type: ignore[assignment]
+    transport = httpx.ASGITransport(app=create_app(container), raise_app_exceptions=False)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://madang.test") as client:
+        answer = await client.request(method, path, json={}, headers={"X-Request-Id": "r-9"})
+    assert (answer.status_code, code_of(answer)) == (status, code)
+    assert (answer.headers["X-Request-Id"], answer.json()["meta"]["requestId"]) == ("r-9", "r-9")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "hunter2" not in answer.text
+
+
 async def test_a_plugin_is_mounted_behind_our_edge(container: InMemoryContainer) -> None:
     async def plugin(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"].endswith("fail"):

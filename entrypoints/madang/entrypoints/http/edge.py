@@ -67,12 +67,12 @@ class Edge:
         async def send_with_headers(message: Any) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
-                if body is not None and status >= 400:
+                if body is not None and message["status"] >= 400:
                     await body.discard()
                 if not exchange.extra_headers:
-                    await self._before_answer(scope, exchange)
+                    await self._announce(scope, exchange)
                 message["headers"] = _complete(list(message["headers"]), exchange)
+                status = message["status"]
             await send(message)
 
         try:
@@ -85,6 +85,13 @@ class Edge:
         finally:
             self._record(scope, method, path, status, time.perf_counter() - started, exchange.trace_id)
             current_request_id.reset(token)
+
+    async def _announce(self, scope: Scope, exchange: Exchange) -> None:
+        """An answer that is made already goes out, with or without these headers."""
+        try:
+            await self._before_answer(scope, exchange)
+        except Exception as error:  # noqa: BLE001 – headers that are missing are better than an answer that is
+            logger.warning("an answer goes out without its further headers", reason=type(error).__name__)
 
     def _record(self, scope: Any, method: str, path: str, status: int, seconds: float, trace_id: str) -> None:
         route = scope.get("path_template") or "unmatched"
