@@ -12,8 +12,9 @@ from madang.entrypoints.http.composition import HttpContainer
 from madang.entrypoints.http.docs_page import docs_handlers
 from madang.entrypoints.http.edge import Edge
 from madang.entrypoints.http.health import Health
+from madang.entrypoints.http.lifespans import Lifespans
 from madang.entrypoints.http.metrics import Metrics
-from madang.entrypoints.http.mounts import Mounts
+from madang.entrypoints.http.mounts import MountedApp, Mounts
 from madang.entrypoints.http.page_visits import Pages
 from madang.entrypoints.http.pipeline import Pipeline
 from madang.entrypoints.http.rate_limits import RateLimits
@@ -42,6 +43,8 @@ def create_app(container: HttpContainer) -> Litestar:
     refusals = Refusals(container.clock, settings.timezone)
     metrics = Metrics()
     pipeline = Pipeline(container, addresses, limits)
+    used = plugins_in_use(settings.routes, settings.plugins)
+    mounted = [MountedApp.of(mount) for mount in container.registry.mounts(used)]
     app = Litestar(
         [
             *(pipeline.bind(route) for route in routes_for(settings.products)),
@@ -53,11 +56,11 @@ def create_app(container: HttpContainer) -> Litestar:
         cors_config=_cors(settings.cors_origins),
         exception_handlers={Exception: refusals.for_litestar},
         request_max_body_size=None,
+        lifespan=[Lifespans(mounted)],
         logging_config=None,
         debug=False,
     )
-    mounts = Mounts(container.registry.mounts(plugins_in_use(settings.routes, settings.plugins)), app.asgi_handler)
-    app.asgi_handler = Edge(mounts, metrics, refusals.fallback, limits.announce)
+    app.asgi_handler = Edge(Mounts(mounted, app.asgi_handler), metrics, refusals.fallback, limits.announce)
     return app
 
 
