@@ -7,8 +7,15 @@ from typing import Any
 import pytest
 
 from integration.portraits.shop import FAST, SANDBOX, Shop, opened
+from madang.adapters.sandbox import darkroom
 
 OpenShop = Callable[..., AbstractAsyncContextManager[Shop]]
+
+
+@pytest.fixture(autouse=True)
+def _small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second of work each in their usual size, and that a hundred times."""
+    monkeypatch.setattr(darkroom, "SIZE", (384, 512))
 
 
 @pytest.fixture
