@@ -14,16 +14,22 @@ from typing import Any
 import uvloop
 from redis.asyncio import Redis
 
+from madang.adapters.cryptography.cipher import AesGcmCipher
+from madang.adapters.cryptography.keys import KeyRing
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.heartbeats import Heartbeats
+from madang.adapters.postgres.idempotency import PostgresIdempotencyStore
 from madang.adapters.postgres.outbox import PostgresOutbox
 from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork
 from madang.adapters.redis.connection import connect
+from madang.core.kernel.clock import Clock, SystemClock
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.messages import Handler, Message, Topic
 from madang.entrypoints.worker import run_relay, run_worker
+from madang.ports.secret import Secret
 
 TOPIC = Topic("bench.noop")
+KEY = "bench-key-not-secret-bench-key-not-secret"
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Composed:
     handlers: Sequence[Handler[Any]]
     redis: Redis
     heartbeats: Heartbeats
+    idempotency: PostgresIdempotencyStore
+    clock: Clock
 
 
 async def leave_a_mark(uow: PostgresUnitOfWork, message: Message) -> None:
@@ -60,7 +68,9 @@ async def main(role: str, database_url: str, redis_url: str) -> None:
     database = await Database.connect(database_url, pool_size=settings.database_pool)
     redis = connect(redis_url)
     outbox = PostgresOutbox(database, topics={TOPIC.name: TOPIC}, subscriptions=Subscriptions())
-    composed = Composed(settings, outbox, [Handler(TOPIC, handle=leave_a_mark)], redis, Heartbeats(database))
+    answers = PostgresIdempotencyStore(database, AesGcmCipher(KeyRing(Secret(KEY))))
+    handlers = [Handler(TOPIC, handle=leave_a_mark)]
+    composed = Composed(settings, outbox, handlers, redis, Heartbeats(database), answers, SystemClock())
     try:
         await (run_worker if role == "worker" else run_relay)(composed, stop)
     finally:

@@ -12,13 +12,18 @@ import asyncpg
 from redis.asyncio import Redis
 
 from faults.boundaries import Boundaries, WatchedOutbox
+from madang.adapters.cryptography.cipher import AesGcmCipher
+from madang.adapters.cryptography.keys import KeyRing
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.heartbeats import Heartbeats
+from madang.adapters.postgres.idempotency import PostgresIdempotencyStore
 from madang.adapters.postgres.outbox import PostgresOutbox
 from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork
 from madang.adapters.redis.connection import connect
+from madang.core.kernel.clock import Clock, SystemClock
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.messages import Delivery, Handler, Lane, Message, NewMessage, RetryPolicy, Topic
+from madang.ports.secret import Secret
 
 COMPOSITION = "faults.twenty_jobs:compose"
 WORK_SECONDS = 0.5
@@ -32,6 +37,7 @@ TOPICS = {
 
 LEASE = "FAULTS_LEASE"
 LEASE_SECONDS = 2.0
+KEY = "test-key-not-secret-test-key-not-secret"
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ class Container:
     handlers: Sequence[Handler[Any]]
     redis: Redis
     heartbeats: Heartbeats
+    idempotency: PostgresIdempotencyStore
+    clock: Clock
 
 
 async def work(delivery: Delivery[PostgresUnitOfWork]) -> None:
@@ -89,7 +97,13 @@ async def compose() -> AsyncIterator[Container]:
     watched = WatchedOutbox(outbox, Boundaries.of_environment())
     try:
         yield Container(
-            WorkerSettings(float(os.environ.get(LEASE, LEASE_SECONDS))), watched, handlers(), redis, Heartbeats(database)
+            WorkerSettings(float(os.environ.get(LEASE, LEASE_SECONDS))),
+            watched,
+            handlers(),
+            redis,
+            Heartbeats(database),
+            PostgresIdempotencyStore(database, AesGcmCipher(KeyRing(Secret(KEY)))),
+            SystemClock(),
         )
     finally:
         await redis.aclose()

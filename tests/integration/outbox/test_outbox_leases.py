@@ -225,21 +225,49 @@ async def test_several_are_done_in_one_commit_or_none(bench) -> None:
     assert len(await bench.database.fetch("SELECT 1 FROM effects")) == 3
 
 
-async def test_pruning_forgets_old_done_messages_but_no_key_and_no_dead_one(bench) -> None:
+async def test_pruning_forgets_old_done_messages_and_their_keys_later_but_no_dead_one(bench) -> None:
     await bench.send(3)
-    await bench.send(key="once-for-ever")
+    await bench.send(key="once")
     done = await bench.outbox.claim(Lane.SHORT, "w1", limit=10, lease=30)
     for leased in done[1:]:
         async with bench.outbox.finish(leased):
             pass
     async with bench.outbox.bury(done[0], FAILURE):
         pass
-    assert await bench.outbox.prune(timedelta(hours=1)) == 0
+    hour, day = timedelta(hours=1), timedelta(days=1)
+    assert await bench.outbox.prune(hour, keyed_older_than=day) == 0
     await bench.execute("UPDATE messages SET done_at = now() - interval '2 hours' WHERE state = 'done'")
-    assert await bench.outbox.prune(timedelta(hours=1)) == 2
-    assert await bench.count("dead") == 1
-    await bench.send(key="once-for-ever")
+    assert await bench.outbox.prune(hour, keyed_older_than=day) == 2
+    await bench.send(key="once")
     assert await bench.outbox.due(Lane.SHORT, limit=10) == []
+    await bench.execute("UPDATE messages SET done_at = now() - interval '25 hours' WHERE state = 'done'")
+    assert await bench.outbox.prune(hour, keyed_older_than=day) == 1
+    await bench.send(key="once")
+    assert len(await bench.outbox.due(Lane.SHORT, limit=10)) == 1
+    assert await bench.count("dead") == 1
+
+
+async def test_a_key_is_kept_while_its_message_is_not_done_however_old_it_is(bench) -> None:
+    for key in ("waiting", "leased", "dead"):
+        await bench.send(key=key)
+    claimed = {one.message.key: one for one in await bench.outbox.claim(Lane.SHORT, "w1", limit=3, lease=30)}
+    await bench.outbox.give_back([claimed["waiting"]])
+    async with bench.outbox.bury(claimed["dead"], FAILURE):
+        pass
+    await bench.execute("UPDATE messages SET created_at = now() - interval '1 year', due_at = now() - interval '1 year'")
+    assert await bench.outbox.prune(timedelta(0), keyed_older_than=timedelta(0)) == 0
+
+
+async def test_pruning_takes_no_more_at_once_than_it_is_told(bench) -> None:
+    await bench.send(3)
+    for key in ("a", "b", "c"):
+        await bench.send(key=key)
+    for leased in await bench.outbox.claim(Lane.SHORT, "w1", limit=10, lease=30):
+        async with bench.outbox.finish(leased):
+            pass
+    await bench.execute("UPDATE messages SET done_at = now() - interval '1 hour'")
+    taken = [await bench.outbox.prune(timedelta(0), keyed_older_than=timedelta(0), limit=4) for _ in range(3)]
+    assert taken == [4, 2, 0]
 
 
 async def test_listeners_are_woken_by_commits_and_after_each_connection(bench) -> None:

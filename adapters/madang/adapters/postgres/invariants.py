@@ -1,7 +1,7 @@
 """What must always be true of the rows, as statements that find where it is not, and the ordinary messages that mend it.
 
 Times are generous: what a healthy deployment is just doing is no violation. Messages that mend carry no key, because the key
-of the message that got lost is taken for ever; the handlers are written to be called twice.
+of the message that got lost is still taken; the handlers are written to be called twice.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

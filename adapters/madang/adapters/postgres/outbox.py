@@ -104,10 +104,10 @@ class PostgresOutbox:
     async def revive(self, message_id: UUID) -> bool:
         return bool(await self._write(sql.REVIVE, message_id))
 
-    async def prune(self, older_than: timedelta, *, limit: int = 1000) -> int:
-        """Delete up to `limit` messages done longer ago than that, and answer how many. Those with a key stay: a key is unique
-        for ever. Dead ones stay for people to see."""
-        rows = await self._write(sql.PRUNE, older_than, limit)
+    async def prune(self, older_than: timedelta, *, keyed_older_than: timedelta, limit: int = 1000) -> int:
+        """Delete up to `limit` messages done longer ago than that, and answer how many. Those with a key stay for a time of
+        their own, since their key is unique only as long. Dead ones stay for people to see."""
+        rows = await self._write(sql.PRUNE, older_than, keyed_older_than, limit)
         return len(rows)
 
     async def listen(self, wake: Callable[[], None]) -> None:

@@ -115,9 +115,13 @@ REVIVE: Final = f"""
 GET: Final = f"SELECT {_ROW} FROM messages WHERE id = $1"
 
 PRUNE: Final = """
-    DELETE FROM messages WHERE id IN (
+    WITH plain AS MATERIALIZED (
         SELECT id FROM messages WHERE state = 'done' AND key IS NULL AND done_at < now() - $1::interval
-        ORDER BY done_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+        ORDER BY done_at LIMIT $3 FOR UPDATE SKIP LOCKED),
+    keyed AS MATERIALIZED (
+        SELECT id FROM messages WHERE state = 'done' AND key IS NOT NULL AND done_at < now() - $2::interval
+        ORDER BY done_at LIMIT greatest($3 - (SELECT count(*) FROM plain), 0) FOR UPDATE SKIP LOCKED)
+    DELETE FROM messages WHERE id IN (SELECT id FROM plain UNION ALL SELECT id FROM keyed)
     RETURNING id
 """
 

@@ -73,9 +73,9 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """Work to be recorded. `key` makes it unique for ever (a second one with the same key is dropped); `subject`
-    (`portrait:<id>`) is for people and for purging; `due_at` None means now. The payload is JSON and holds ids, not
-    personal data."""
+    """Work to be recorded. `key` makes it unique (a second one with the same key is dropped) until 60 days after it was
+    done; `subject` (`portrait:<id>`) is for people and for purging; `due_at` None means now. The payload is JSON and holds
+    ids, not personal data."""
 
     topic: str
     payload: Mapping[str, Any] = field(default_factory=dict)

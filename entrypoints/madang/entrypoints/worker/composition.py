@@ -1,12 +1,13 @@
 """What the worker and the relay need of the process's container."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from redis.asyncio import Redis
 
 from madang.adapters.arq.together import WorkerOutbox
+from madang.core.kernel.clock import Clock
 from madang.core.kernel.messages import Handler
 
 
@@ -32,7 +33,11 @@ class WorkerSettings(Protocol):
 class RelayedOutbox(WorkerOutbox[Any], Protocol):
     async def listen(self, wake: Callable[[], None]) -> None: ...
 
-    async def prune(self, older_than: timedelta, *, limit: int = 1000) -> int: ...
+    async def prune(self, older_than: timedelta, *, keyed_older_than: timedelta, limit: int = 1000) -> int: ...
+
+
+class ExpiringAnswers(Protocol):
+    async def purge_expired(self, now: datetime, *, limit: int = 1000) -> int: ...
 
 
 class Pulse(Protocol):
@@ -58,3 +63,9 @@ class WorkerContainer(Protocol):
 
     @property
     def heartbeats(self) -> Pulse: ...
+
+    @property
+    def idempotency(self) -> ExpiringAnswers: ...
+
+    @property
+    def clock(self) -> Clock: ...

@@ -19,9 +19,11 @@ log = structlog.get_logger(__name__)
 _CONNECTIONS_FOR_LEASES: Final = 4
 """Of the database's pool, for claims, the heartbeat and the steps of handlers that talk to the outside."""
 _KEEP_DONE: Final = timedelta(days=7)
+_KEEP_KEYS: Final = timedelta(days=60)
+"""A key must outlive all that could record the same work again: jobs live for a day, look-ups end hours after that."""
 _KEEP_SILENT_SECONDS: Final = 86_400.0
 _HOUSEKEEPING_SECONDS: Final = 600.0
-_PRUNED_AT_ONCE: Final = 1000
+_FORGOTTEN_AT_ONCE: Final = 1000
 
 
 async def run_worker(container: WorkerContainer, stop: asyncio.Event, *, grace: float = 10.0) -> None:
@@ -83,14 +85,26 @@ async def _until_stopped(stop: asyncio.Event, parts: "Sequence[Coroutine[Any, An
 
 
 async def _keep_house(container: WorkerContainer) -> None:
-    """Forget what was done long ago, a little at a time, and processes that were killed."""
+    """Forget what is over, a little at a time: messages, answers kept under idempotency keys, processes that were killed."""
     while True:
-        try:
-            pruned = _PRUNED_AT_ONCE
-            while pruned == _PRUNED_AT_ONCE:
-                pruned = await container.outbox.prune(_KEEP_DONE, limit=_PRUNED_AT_ONCE)
-                await asyncio.sleep(0.1)
-            await container.heartbeats.forget(older_than=_KEEP_SILENT_SECONDS)
-        except Exception as error:  # noqa: BLE001 - the next round does it
-            log.warning("housekeeping put off", error=type(error).__name__)
+        for forget in (_forget_messages, _forget_answers, _forget_processes):
+            try:
+                forgotten = _FORGOTTEN_AT_ONCE
+                while forgotten >= _FORGOTTEN_AT_ONCE:
+                    forgotten = await forget(container)
+                    await asyncio.sleep(0.1)
+            except Exception as error:  # noqa: BLE001 - the next round does it
+                log.warning("housekeeping put off", what=forget.__name__, error=type(error).__name__)
         await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+
+
+async def _forget_messages(container: WorkerContainer) -> int:
+    return await container.outbox.prune(_KEEP_DONE, keyed_older_than=_KEEP_KEYS, limit=_FORGOTTEN_AT_ONCE)
+
+
+async def _forget_answers(container: WorkerContainer) -> int:
+    return await container.idempotency.purge_expired(container.clock.now(), limit=_FORGOTTEN_AT_ONCE)
+
+
+async def _forget_processes(container: WorkerContainer) -> int:
+    return await container.heartbeats.forget(older_than=_KEEP_SILENT_SECONDS)

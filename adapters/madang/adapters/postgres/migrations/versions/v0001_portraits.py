@@ -126,7 +126,7 @@ def upgrade() -> None:
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("lane", sa.Text(), nullable=False),
         sa.Column("payload", JSONB(), nullable=False, comment="ids, no personal data"),
-        sa.Column("key", sa.Text(), nullable=True, comment="unique for ever: a second message with it is dropped"),
+        sa.Column("key", sa.Text(), nullable=True, comment="unique while the row is kept: a second message with it is dropped"),
         sa.Column("subject", sa.Text(), nullable=True, comment="what it is about: portrait:<id>"),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -156,7 +156,10 @@ def upgrade() -> None:
         postgresql_with={"autovacuum_vacuum_scale_factor": "0.02", "autovacuum_vacuum_insert_scale_factor": "0.05"},
     )
     op.create_index("ix_messages_dead", "messages", ["created_at"], postgresql_where=sa.text("state = 'dead'"))
-    op.create_index("ix_messages_done", "messages", ["done_at"], postgresql_where=sa.text("state = 'done'"))
+    op.create_index("ix_messages_done", "messages", ["done_at"], postgresql_where=sa.text("state = 'done' AND key IS NULL"))
+    op.create_index(
+        "ix_messages_done_keyed", "messages", ["done_at"], postgresql_where=sa.text("state = 'done' AND key IS NOT NULL")
+    )
     op.create_index("ix_messages_due", "messages", ["lane", "due_at", "id"], postgresql_where=sa.text("state = 'waiting'"))
     op.create_index("ix_messages_leased", "messages", ["lane", "lease_until"], postgresql_where=sa.text("state = 'leased'"))
     op.create_index(
