@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from madang.core.kernel.ids import new_id
+from madang.core.kernel.messages import NewMessage
 from madang.entrypoints.container import open_container
 from madang.entrypoints.http.app import create_app
 
@@ -100,6 +101,43 @@ async def test_without_worker_and_relay_the_deployment_is_not_ready(stack: tuple
     assert {name for name, check in checks.items() if not check["ok"]} == {"worker", "relay"}
     for kind in ("worker", "relay"):
         await container.heartbeats.beat(f"test-{kind}", kind, "test-host", {})
+    assert (await client.get("/health/ready")).status_code == 200
+
+
+AFTER = "now() - make_interval(secs => $1)"
+BROKEN = {
+    "worker": f"UPDATE heartbeats SET beat_at = {AFTER} WHERE kind = 'worker'",
+    "relay": f"UPDATE heartbeats SET beat_at = {AFTER} WHERE kind = 'relay'",
+    "leases": f"UPDATE messages SET state = 'leased', lease_until = {AFTER}",
+    "messages": f"UPDATE messages SET due_at = {AFTER}",
+}
+
+
+@pytest.mark.parametrize(
+    ("check", "borne", "too_long"), [("worker", 5, 11), ("relay", 5, 11), ("leases", 1, 6), ("messages", 20, 31)]
+)
+async def test_a_stale_worker_relay_lease_or_message_turns_readiness_red(
+    stack: tuple[httpx.AsyncClient, Any], check: str, borne: float, too_long: float
+) -> None:
+    client, container = stack
+    for kind in ("worker", "relay"):
+        await container.heartbeats.beat(f"test-{kind}", kind, "test-host", {})
+    async with container.units() as uow:
+        uow.send(NewMessage("portraits.make_picture", {}))
+    for seconds, status, wrong in ((borne, 200, []), (too_long, 503, [check])):
+        await container.database.execute(BROKEN[check], seconds)
+        answer = await client.get("/health/ready")
+        assert answer.status_code == status
+        assert [name for name, found in answer.json()["data"]["checks"].items() if not found["ok"]] == wrong
+
+
+async def test_a_process_that_beats_makes_up_for_one_that_was_killed(stack: tuple[httpx.AsyncClient, Any]) -> None:
+    client, container = stack
+    for name, kind in (("killed", "worker"), ("relay", "relay")):
+        await container.heartbeats.beat(name, kind, "test-host", {})
+    await container.database.execute(BROKEN["worker"], 3600.0)
+    assert (await client.get("/health/ready")).status_code == 503
+    await container.heartbeats.beat("another", "worker", "test-host", {})
     assert (await client.get("/health/ready")).status_code == 200
 
 

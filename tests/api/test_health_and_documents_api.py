@@ -32,7 +32,7 @@ async def test_a_deployment_that_works_is_ready(client: httpx.AsyncClient) -> No
     answer = await client.get("/health/ready")
     assert answer.status_code == 200
     assert answer.json()["data"]["ready"] is True
-    assert set(answer.json()["data"]["checks"]) == {"database", "messages", "worker", "relay", "redis"}
+    assert set(answer.json()["data"]["checks"]) == {"database", "messages", "leases", "worker", "relay", "redis"}
 
 
 def database_away(container: InMemoryContainer) -> None:
@@ -62,7 +62,7 @@ def a_lease_is_stale(container: InMemoryContainer) -> None:
         (nobody_beats, "relay"),
         (the_worker_is_stale, "worker"),
         (a_message_is_overdue, "messages"),
-        (a_lease_is_stale, "messages"),
+        (a_lease_is_stale, "leases"),
     ],
 )
 async def test_what_is_broken_turns_readiness_red_and_is_named(

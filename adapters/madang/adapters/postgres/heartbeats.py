@@ -10,8 +10,8 @@ import asyncpg
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.statements import affected
 
-STALE_AFTER: Final = 15.0
-"""Seconds of silence after which a process counts as dead; processes beat several times in it."""
+STALE_AFTER: Final = 10.0
+"""Seconds of silence after which a process counts as dead; processes beat three times in it."""
 
 _BEAT: Final = """
 INSERT INTO heartbeats (process_id, kind, host, details) VALUES ($1, $2, $3, $4)

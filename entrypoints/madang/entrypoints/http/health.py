@@ -21,9 +21,11 @@ TAG: Final = "Operations"
 PATIENCE: Final = 3.0
 """Seconds that one check may take."""
 OVERDUE: Final = 30.0
-"""Seconds past its time at which a message, or a lease, shows that nobody works."""
-STALE: Final = 15.0
-"""Seconds without a heartbeat after which a process counts as gone."""
+"""Seconds past its time at which a message shows that nobody works; a burst of orders waits for less."""
+LEASE_OVERDUE: Final = 5.0
+"""Seconds past its end at which a lease shows that its worker is gone and nobody took over: the relay looks every second."""
+STALE: Final = 10.0
+"""Seconds without a heartbeat after which a process counts as gone; it beats three times in them."""
 NEEDED: Final = ("worker", "relay")
 
 _DEPTH: Final = """
@@ -60,6 +62,7 @@ _READY_EXAMPLE: Final = {
     "checks": {
         "database": {"ok": True, "required": True, "reason": None},
         "messages": {"ok": True, "required": True, "reason": None},
+        "leases": {"ok": True, "required": True, "reason": None},
         "worker": {"ok": True, "required": True, "reason": None},
         "relay": {"ok": True, "required": True, "reason": None},
         "redis": {"ok": True, "required": False, "reason": None},
@@ -72,8 +75,9 @@ OPERATIONS: Final[Sequence[Operation]] = (
     ),
     Operation(
         "GET", "/health/ready", "getReadiness", TAG, "Can the deployment do its work?",
-        "503 with the reasons when the database is away, when no worker or relay has been heard of, or when messages are "
-        "overdue. Redis is reported and not required: losing it loses nothing.",
+        "503 with the reasons when the database is away, when no worker or no relay has been heard of for ten seconds, when a "
+        "worker's lease is over and nobody took over, or when messages are overdue. Redis is reported and not required: losing "
+        "it loses nothing.",
         ReadyShape, _READY_EXAMPLE, prefix="", also=(503,),
     ),
     Operation(
@@ -119,9 +123,12 @@ class Health:
             row = await self._read_depth()
         except Exception as error:  # noqa: BLE001 – a check answers what is wrong, whatever it is
             return {"database": _failed("the database does not answer", error)}
-        late = max(row["oldest_due"], row["oldest_lease"])
-        reason = f"the oldest message is {late:.0f} s overdue" if late > OVERDUE else None
-        return {"database": CheckShape(True, True), "messages": CheckShape(reason is None, True, reason)}
+        due, lease = row["oldest_due"], row["oldest_lease"]
+        return {
+            "database": CheckShape(True, True),
+            "messages": _required(due <= OVERDUE, f"the oldest message is {due:.0f} s overdue"),
+            "leases": _required(lease <= LEASE_OVERDUE, f"a lease ended {lease:.0f} s ago and nobody took over"),
+        }
 
     async def _heartbeats(self) -> Mapping[str, CheckShape]:
         try:
@@ -129,9 +136,7 @@ class Health:
                 alive = {beat.kind for beat in await self._container.heartbeats.all() if beat.age < STALE}
         except Exception as error:  # noqa: BLE001 – a check answers what is wrong, whatever it is
             return {kind: _failed("its heartbeat cannot be read", error) for kind in NEEDED}
-        return {
-            kind: CheckShape(kind in alive, True, None if kind in alive else f"no {kind} has been heard of") for kind in NEEDED
-        }
+        return {kind: _required(kind in alive, f"no {kind} has been heard of for {STALE:.0f} s") for kind in NEEDED}
 
     async def _redis(self) -> CheckShape:
         try:
@@ -156,6 +161,10 @@ class Health:
             counts = {state: row[state] for state in ("waiting", "leased", "dead")}
             self._metrics.set_outbox(counts, max(0.0, row["oldest_due"]))
         return self._metrics.render()
+
+
+def _required(ok: bool, reason: str) -> CheckShape:
+    return CheckShape(ok, True, None if ok else reason)
 
 
 def _failed(what: str, error: Exception, *, required: bool = True) -> CheckShape:
