@@ -17,7 +17,7 @@ def knowledge_base() -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def import_file(file: Path, as_json: bool) -> None:
-    """Create and replace entries from a CSV file in UTF-8. Nothing is written when a line is wrong."""
+    """Create and replace entries from a CSV file in UTF-8. Wrong lines are told and left out; the others are written."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
