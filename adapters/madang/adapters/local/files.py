@@ -133,6 +133,15 @@ def body_path(root: Path, key: str, description: Description) -> Path:
     return stem.with_name(f"{stem.name}@{description.body}")
 
 
+def last_written(root: Path, key: str) -> float:
+    """When the newest file of the key was written, also one that was never finished; now when all are gone meanwhile."""
+    times = [datetime.now(UTC).timestamp()]
+    for file in _files_of(stem_of(root / "objects", key)):
+        with contextlib.suppress(FileNotFoundError):
+            times.append(file.stat().st_mtime)
+    return max(times[1:] or times)
+
+
 def delete(root: Path, key: str) -> None:
     """Remove every file of the key, also those that a dead process left, and the folders that this empties."""
     stem = stem_of(root / "objects", key)

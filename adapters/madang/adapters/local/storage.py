@@ -182,7 +182,8 @@ class LocalStorage:
         if description is not None:
             return description.info(key)
         # Only what a dead process left of a write: it must be seen, so that a purge can remove it.
-        return ObjectInfo(key, 0, "application/octet-stream", '"incomplete"', datetime.now(UTC))
+        written_at = datetime.fromtimestamp(files.last_written(self._root, key), UTC)
+        return ObjectInfo(key, 0, "application/octet-stream", '"incomplete"', written_at)
 
     def _upload(self, method: str, request: PresignPut) -> Permission:
         check_key(request.key, f"presign_{method.lower()}")
