@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import Final
 
-from madang.adapters.cryptography.keys import KeyRing, new_master_key
+from madang.adapters.cryptography.keys import MIN_CHARACTERS, KeyRing, new_master_key
 from madang.entrypoints.settings import Settings
 from madang.ports.errors import Misconfigured
 from madang.ports.secret import Secret
@@ -14,19 +14,30 @@ FILE: Final = "secret.key"
 
 
 def key_ring(settings: Settings) -> KeyRing:
-    """The current key and the older ones. Raises `Misconfigured` for a kept key that cannot be read."""
+    """The current key and the older ones. Raises as `master_key` does."""
     older = (Secret(key.get_secret_value()) for key in settings.older_secret_keys)
     return KeyRing(master_key(settings), *older)
 
 
 def master_key(settings: Settings) -> Secret:
-    """The configured key, else the one in `data_dir/secret.key`, which the first process to ask makes (mode 0600)."""
+    """The configured key, else the one in `data_dir/secret.key`, which the first process to ask makes (mode 0600).
+
+    Raises `Misconfigured` for a kept key that is not whole, or that can be neither read nor made. It is never replaced: what it
+    has sealed could not be opened any more.
+    """
     if settings.secret_key is not None:
         return Secret(settings.secret_key.get_secret_value())
     kept = settings.data_dir / FILE
-    if not kept.exists():
-        _make(kept)
-    return _read(kept)
+    try:
+        if not kept.exists():
+            _make(kept)
+        key = kept.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = f"the key in {kept} can be neither read nor made ({type(error).__name__})"
+        raise Misconfigured(why, operation="secret_key") from None
+    if len(key) < MIN_CHARACTERS:
+        raise Misconfigured(f"the key in {kept} is not whole: restore it from where you keep it", operation="secret_key")
+    return Secret(key)
 
 
 def _make(kept: Path) -> None:
@@ -43,10 +54,3 @@ def _make(kept: Path) -> None:
         pass
     finally:
         Path(beside).unlink(missing_ok=True)
-
-
-def _read(kept: Path) -> Secret:
-    try:
-        return Secret(kept.read_text(encoding="ascii").strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"the key in {kept} cannot be read ({type(error).__name__})", operation="secret_key") from None
