@@ -57,12 +57,12 @@ def _working(job: Job, clock: Clock) -> Handler[Any]:
     async def run(delivery: Delivery[Any]) -> None:
         await job.call()
         async with delivery.finish() as uow:
-            uow.send(_next_run(job, clock.now()))
+            uow.send(_next_run(job, clock.now(), delivery.message))
 
     async def give_up(uow: UnitOfWork, message: Message, failure: Failure) -> None:
         """This run is lost and stays visible as dead; the schedule goes on."""
         _log.error("job %s was given up: %s", job.name, failure.message)
-        uow.send(_next_run(job, clock.now()))
+        uow.send(_next_run(job, clock.now(), message))
 
     return Handler(Topic(_topic_of_job(job), time_limit=_TIME_LIMIT), run=run, give_up=give_up)
 
@@ -71,9 +71,19 @@ def _topic_of_job(job: Job) -> str:
     return f"plugin.{job.name}"
 
 
-def _next_run(job: Job, now: datetime) -> NewMessage:
-    """At the beginning of the next interval, counted from the epoch; its number makes the message unique."""
+def _next_run(job: Job, now: datetime, last: Message | None = None) -> NewMessage:
+    """At the beginning of the next interval, counted from the epoch; its length and number make the message unique.
+
+    Always after the last run's: what is due is the database's to say, and by our clock that interval may not have begun.
+    """
     seconds = job.every.total_seconds()
-    number = int(now.timestamp() // seconds) + 1
+    series = f"{_topic_of_job(job)}:{seconds:g}:"
+    number = max(int(now.timestamp() // seconds), _number(last, series)) + 1
     due_at = datetime.fromtimestamp(0, tz=now.tzinfo) + timedelta(seconds=number * seconds)
-    return NewMessage(_topic_of_job(job), key=f"{_topic_of_job(job)}:{number}", due_at=due_at)
+    return NewMessage(_topic_of_job(job), key=f"{series}{number}", due_at=due_at)
+
+
+def _number(run: Message | None, series: str) -> int:
+    """Numbers of an earlier release's intervals say nothing about these."""
+    key = run.key if run is not None else None
+    return int(key.removeprefix(series)) if key is not None and key.startswith(series) else 0
