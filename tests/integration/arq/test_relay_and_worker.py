@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 
 from madang.adapters.arq import carrier
 from madang.adapters.arq.relay import Relay
@@ -125,3 +125,25 @@ async def test_jobs_travel_as_json_not_as_pickle(workshop, redis: Redis) -> None
     [job] = await queued(redis, Lane.LONG)
     written = carrier.deserialize(await redis.get(f"arq:job:{job}"))
     assert (written["f"], written["a"]) == ("deliver", [str(message)])
+
+
+class CutOff(ConnectionPool):
+    """Never has a connection, and raises an error of its own when interrupted, as drivers do in the middle of a command."""
+
+    async def get_connection(self, *_: Any, **__: Any) -> Any:
+        try:
+            await asyncio.sleep(NEVER)
+        except asyncio.CancelledError:
+            raise RuntimeError("interrupted in the middle of a command") from None
+
+
+async def test_a_worker_asked_to_end_in_the_middle_of_a_command_ends(workshop) -> None:
+    runner = workshop.runner(Handler(SHORT, handle=nothing), Handler(LONG, run=finish), poll=NEVER)
+    redis = Redis(connection_pool=CutOff())
+    worker = ArqWorker(runner, redis, long_concurrency=2, longest=30, poll_without_redis=NEVER)
+    running = asyncio.create_task(worker.run())
+    await asyncio.sleep(0.1)
+    running.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.gather(running, return_exceptions=True)
+    assert running.cancelled()

@@ -34,8 +34,10 @@ class ArqWorker:
         self._poll_without_redis = poll_without_redis
 
     async def run(self) -> None:
-        """Until it is cancelled; the runner's own tasks go on then."""
-        await asyncio.gather(*(self._keep_alive(lane) for lane in Lane))
+        """Until it is cancelled; the runner's own tasks go on then. At its end neither queue is read any more."""
+        async with asyncio.TaskGroup() as both:
+            for lane in Lane:
+                both.create_task(self._keep_alive(lane))
 
     async def _keep_alive(self, lane: Lane) -> None:
         while True:
@@ -46,8 +48,11 @@ class ArqWorker:
             except asyncio.CancelledError:
                 _stop(worker)
                 raise
-            except Exception as error:  # noqa: BLE001 - arq ends with whatever Redis or its driver raised
+            except Exception as error:  # arq ends with whatever Redis or its driver raised
                 _stop(worker)
+                if _is_asked_to_end():
+                    # A command that is cut off in the middle raises something else in place of the cancellation.
+                    raise asyncio.CancelledError from error
                 log.warning("arq is away, the outbox is polled instead", lane=lane, error=type(error).__name__)
             self._runner.poll_seconds = self._poll_without_redis
             for each in Lane:
@@ -80,6 +85,11 @@ class ArqWorker:
 
     async def _deliver(self, ctx: dict[str, Any], message_id: str) -> None:
         await self._runner.deliver(UUID(message_id))
+
+
+def _is_asked_to_end() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _stop(worker: Worker) -> None:
