@@ -45,6 +45,7 @@ from madang.core.portraits.handlers import PortraitHandlers
 from madang.core.portraits.knowledge_base import KnowledgeBaseService
 from madang.core.portraits.picture_making import PictureMaking
 from madang.core.portraits.pictures import PhotoLab
+from madang.core.portraits.purge_invariant import NoFilePastItsPurge
 from madang.core.portraits.purging import Purging
 from madang.core.portraits.report_writing import ReportWriting
 from madang.core.portraits.repository import PortraitReader, PortraitsUnitOfWork
@@ -246,9 +247,9 @@ class Container:
 
     @property
     def invariants(self) -> Sequence[Invariant]:
-        return invariants(
-            self.database, units=self.units, refund_owed=partial(self._wiring.compensation().refund_owed, self.units)
-        )
+        refund_owed = partial(self._wiring.compensation().refund_owed, self.units)
+        of_rows = invariants(self.database, units=self.units, refund_owed=refund_owed)
+        return (*of_rows, NoFilePastItsPurge(self.units, self.providers.storage, self.clock))
 
 
 @asynccontextmanager

@@ -43,7 +43,8 @@ WHERE table_schema = current_schema() AND data_type = 'timestamp with time zone'
   AND table_name <> 'deletion_receipts' AND column_name <> 'lease_until'
 GROUP BY table_name
 """
-_BUSY = "SELECT count(*) FROM messages WHERE state = 'leased' OR (state = 'waiting' AND due_at <= now())"
+_BUSY = "SELECT count(*) FROM messages WHERE state = 'leased' OR (state = 'waiting' AND due_at <= clock_timestamp())"
+"""By the clock and not by `now()`: what is committed between this question's beginning and its snapshot is due, too."""
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ async def test_files_of_an_overdue_purge_are_named_and_left_to_the_purge(
     kept = await files_of(storage, overdue.id, "photo.jpg")
     (violation,) = await invariant.violations()
     assert (violation.subject, violation.detail["portrait"]) == (subject_of(overdue.id), "expired")
-    assert await invariant.mend(violation) == ""
+    assert await invariant.mend(violation) == "left to the overdue purge"
     assert await storage.keys() == kept
 
 

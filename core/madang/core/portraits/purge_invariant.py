@@ -79,7 +79,7 @@ class NoFilePastItsPurge:
         return found[:limit]
 
     async def mend(self, violation: Violation) -> str:
-        """Looks again first, and then deletes what it saw. Empty for files of an overdue purge, which ends by itself, and for
+        """Looks again first, and then deletes what it saw. Leaves files of an overdue purge to that purge. Empty for
         files that are named after no job. Raises `Unavailable` when something could not be deleted."""
         if "portrait_id" not in violation.detail:
             return ""
@@ -89,7 +89,7 @@ class NoFilePastItsPurge:
         if not still:
             return "it has gone on by itself"
         if still[0].detail["portrait"] == _EXPIRED:
-            return ""
+            return "left to the overdue purge"
         return await self._delete([key for folder in folders for key in folder.keys])
 
     async def _folders(self, prefix: str) -> AsyncGenerator[Sequence[_Files], None]:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from madang.entrypoints.cli.deployment import on_deployment
+from madang.entrypoints.cli.failures import told
 from madang.entrypoints.cli.screen import print_json, print_table
 
 if TYPE_CHECKING:
+    from madang.core.kernel.invariants import Invariant, Violation
     from madang.entrypoints.container import Container
 
 _AT_ONCE = 500
@@ -57,9 +59,18 @@ async def mend_invariants(container: "Container", *, dry_run: bool) -> Sequence[
     mended = []
     for invariant in container.invariants:
         for violation in await invariant.violations(limit=_AT_ONCE):
-            done = "would be mended" if dry_run else await invariant.mend(violation)
+            done = "would be mended" if dry_run else await _mend(invariant, violation)
             mended.append(Mended(invariant.name, violation.subject, done))
     return mended
+
+
+async def _mend(invariant: "Invariant", violation: "Violation") -> str:
+    """What was done; empty when it failed, which must not keep the others from being mended."""
+    try:
+        return await invariant.mend(violation)
+    except Exception as error:  # noqa: BLE001 - whatever a provider or the database raises is told
+        click.echo(f"{invariant.name}, {violation.subject}: {told(error).sentence}", err=True)
+        return ""
 
 
 async def revive_dead(container: "Container", *, dry_run: bool) -> Sequence[Mended]:
