@@ -79,7 +79,7 @@ class PluginEvent:
 
 @dataclass(frozen=True, slots=True)
 class ListenerDeclaration:
-    """An async callable that hears every event called `event` (`"billing.payment_paid"`).
+    """An async callable that hears every event called `event` (`"billing.payment_changed"`).
 
     `listener` is unique within the plugin and names the listener in the outbox: renaming it orphans what is still waiting for
     it. `factory` makes the callable. Raising an error of `madang.ports.errors` decides over the retry, as for a provider.

@@ -110,7 +110,7 @@ def _inspect_command(command: CommandDeclaration) -> None:
 
 
 def _inspect_listener(listener: ListenerDeclaration) -> None:
-    _must_match(_EVENT, listener.event, 'an event\'s name is like "billing.payment_paid"')
+    _must_match(_EVENT, listener.event, 'an event\'s name is like "billing.payment_changed"')
     _must_match(_NAME, listener.listener, "a listener's name is lower-case letters, digits and underscores")
     _inspect_made(listener.listener, listener)
 

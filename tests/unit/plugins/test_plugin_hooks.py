@@ -73,12 +73,12 @@ async def test_register_listeners_gives_a_callable_for_an_event(registry_of: Reg
 
         return hear
 
-    declaration = ListenerDeclaration("billing.payment_paid", "tell", make)
+    declaration = ListenerDeclaration("billing.payment_changed", "tell", make)
     (listener,) = registry_of(acme=plugin(register_listeners=lambda register: register(declaration))).listeners()
-    event = PluginEvent("1", "billing.payment_paid", "payment:1")
+    event = PluginEvent("1", "billing.payment_changed", "payment:1")
     await listener.call(event)
 
-    assert (listener.name, listener.event, heard) == ("acme.tell", "billing.payment_paid", [event])
+    assert (listener.name, listener.event, heard) == ("acme.tell", "billing.payment_changed", [event])
 
 
 async def test_register_jobs_gives_a_callable_with_its_interval(registry_of: Registries) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact in the past tense: `billing.payment_paid`. `subject` names what it is about: `portrait:<id>`."""
+    """A fact in the past tense: `billing.payment_changed`. `subject` names what it is about: `portrait:<id>`."""
 
     name: str
     subject: str
