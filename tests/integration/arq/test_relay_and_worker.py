@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -127,7 +128,7 @@ async def test_jobs_travel_as_json_not_as_pickle(workshop, redis: Redis) -> None
     assert (written["f"], written["a"]) == ("deliver", [str(message)])
 
 
-class CutOff(ConnectionPool):
+class Raising(ConnectionPool):
     """Never has a connection, and raises an error of its own when interrupted, as drivers do in the middle of a command."""
 
     async def get_connection(self, *_: Any, **__: Any) -> Any:
@@ -137,10 +138,19 @@ class CutOff(ConnectionPool):
             raise RuntimeError("interrupted in the middle of a command") from None
 
 
-async def test_a_worker_asked_to_end_in_the_middle_of_a_command_ends(workshop) -> None:
+class Deaf(ConnectionPool):
+    """Never has a connection, and goes on waiting for one when interrupted for the first time."""
+
+    async def get_connection(self, *_: Any, **__: Any) -> Any:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(NEVER)
+        await asyncio.sleep(NEVER)
+
+
+@pytest.mark.parametrize("pool", [Raising, Deaf])
+async def test_a_worker_asked_to_end_in_the_middle_of_a_command_ends(workshop, pool: type[ConnectionPool]) -> None:
     runner = workshop.runner(Handler(SHORT, handle=nothing), Handler(LONG, run=finish), poll=NEVER)
-    redis = Redis(connection_pool=CutOff())
-    worker = ArqWorker(runner, redis, long_concurrency=2, longest=30, poll_without_redis=NEVER)
+    worker = ArqWorker(runner, Redis(connection_pool=pool()), long_concurrency=2, longest=30, poll_without_redis=NEVER)
     running = asyncio.create_task(worker.run())
     await asyncio.sleep(0.1)
     running.cancel()

@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 
 _POLL_SECONDS: Final = 0.05
 _START_AGAIN_SECONDS: Final = 1.0
+_TELL_AGAIN_SECONDS: Final = 0.05
 _HEALTH_SECONDS: Final = 30
 _DRAINS_AT_ONCE: Final = 4
 
@@ -41,19 +42,9 @@ class ArqWorker:
 
     async def _keep_alive(self, lane: Lane) -> None:
         while True:
-            worker = self._worker(lane)
-            try:
-                self._runner.poll_seconds = self._poll_with_redis
-                await worker.async_run()
-            except asyncio.CancelledError:
-                _stop(worker)
-                raise
-            except Exception as error:  # arq ends with whatever Redis or its driver raised
-                _stop(worker)
-                if _is_asked_to_end():
-                    # A command that is cut off in the middle raises something else in place of the cancellation.
-                    raise asyncio.CancelledError from error
-                log.warning("arq is away, the outbox is polled instead", lane=lane, error=type(error).__name__)
+            self._runner.poll_seconds = self._poll_with_redis
+            error = await _until_it_fails(self._worker(lane))
+            log.warning("arq is away, the outbox is polled instead", lane=lane, error=type(error).__name__)
             self._runner.poll_seconds = self._poll_without_redis
             for each in Lane:
                 self._runner.wake(each)
@@ -87,17 +78,28 @@ class ArqWorker:
         await self._runner.deliver(UUID(message_id))
 
 
-def _is_asked_to_end() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+async def _until_it_fails(worker: Worker) -> BaseException | None:
+    """arq ends with whatever Redis or its driver raised. Cancelled, this does not return before arq has ended.
+
+    An interrupted command may end in an error of the driver's, which arq takes for a bad moment of Redis and goes on: it is
+    told again.
+    """
+    running = asyncio.create_task(worker.async_run())
+    try:
+        await asyncio.wait({running})
+    finally:
+        while not running.done():
+            running.cancel()
+            await asyncio.wait({running}, timeout=_TELL_AGAIN_SECONDS)
+        _forget_jobs(worker)
+    return None if running.cancelled() else running.exception()
 
 
-def _stop(worker: Worker) -> None:
+def _forget_jobs(worker: Worker) -> None:
     """arq forgets its running jobs when its loop ends. Cancelling them does not touch the handlers: those are the runner's."""
-    for task in (worker.main_task, *worker.tasks.values()):
-        if task is not None:
-            task.cancel()
-            task.add_done_callback(_look_away)
+    for task in worker.tasks.values():
+        task.cancel()
+        task.add_done_callback(_look_away)
 
 
 def _look_away(task: "asyncio.Task[Any]") -> None:
