@@ -1,7 +1,8 @@
 """Places where a process can be killed: before and after every commit of a message and every call of a provider.
 
 Only a test's composition knows them. Each that is reached is noted in a file, which outlives the process; at the one that the
-environment names, the process kills itself with SIGKILL: nothing of it runs any more, as in a power cut.
+environment names, the process kills itself with SIGKILL: nothing of it runs any more, as in a power cut. Or it stops itself
+with SIGSTOP: it knows nothing of the time until it is woken.
 """
 
 import functools
@@ -14,27 +15,32 @@ from pathlib import Path
 from typing import Any
 
 DIE_AT = "FAULTS_DIE_AT"
+STOP_AT = "FAULTS_STOP_AT"
 NOTES = "FAULTS_NOTES"
+NOWHERE = "0"
 
 
 class Boundaries:
-    """`die_at` counts from 1; 0 lets the process live."""
+    """`die_at` and `stop_at` are a count from 1 over all boundaries, or a name, meant where it is reached first."""
 
-    def __init__(self, notes: Path, die_at: int = 0) -> None:
+    def __init__(self, notes: Path, *, die_at: str = NOWHERE, stop_at: str = NOWHERE) -> None:
         self._notes = notes
-        self._die_at = die_at
+        self._signals = {die_at: signal.SIGKILL, stop_at: signal.SIGSTOP}
         self._reached = 0
 
     @classmethod
     def of_environment(cls) -> "Boundaries":
-        return cls(Path(os.environ[NOTES]), int(os.environ.get(DIE_AT, "0")))
+        die_at, stop_at = (os.environ.get(name, NOWHERE) for name in (DIE_AT, STOP_AT))
+        return cls(Path(os.environ[NOTES]), die_at=die_at, stop_at=stop_at)
 
     def reach(self, name: str) -> None:
         self._reached += 1
         with self._notes.open("a") as notes:
             notes.write(f"{name}\n")
-        if self._reached == self._die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        for place in (str(self._reached), name):
+            number = self._signals.pop(place, None)
+            if number is not None:
+                os.kill(os.getpid(), number)
 
     def around(self, provider: Any, name: str) -> Any:
         """The provider, with a boundary before and after each of its coroutine methods."""
@@ -103,7 +109,6 @@ class WatchedOutbox:
 
     @asynccontextmanager
     async def _watched(self, commit: AbstractAsyncContextManager[Any], name: str) -> AsyncIterator[Any]:
-        self._boundaries.reach(f"{name} begins")
         async with commit as uow:
             yield uow
             self._boundaries.reach(f"{name} before the commit")

@@ -1,4 +1,4 @@
-"""Real processes for the fault tests: start a worker or a relay of a given composition, kill it, and wait for the end.
+"""Real processes for the fault tests: start an API, a worker or a relay of a given composition, kill it, wait for its end.
 
 A composition is named `module:function`. The function takes no arguments, reads the process's environment and returns an async
 context manager of a container (what `madang.entrypoints.worker.run_worker` takes). To kill at a boundary, it wraps its outbox
@@ -8,23 +8,22 @@ and its providers (`faults.boundaries`).
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Self
 
 import asyncpg
+import psutil
 
 from faults.boundaries import DIE_AT, NOTES
+from faults.process import FORKS, Role, live
 
-TESTS = Path(__file__).parent.parent
-READY = "ready"
 PATIENCE = 60.0
-
-Role = Literal["worker", "relay"]
+_LOOK_EVERY = 0.02
 
 
 @dataclass
@@ -35,36 +34,35 @@ class Running:
     composition: str
     environment: Mapping[str, str]
     log: Path
-    process: asyncio.subprocess.Process | None = None
-    _ready: asyncio.Event = field(default_factory=asyncio.Event)
-    _reader: "asyncio.Task[None] | None" = None
+    _process: ForkServerProcess | None = None
+    _readiness: Any = None
 
     async def __aenter__(self) -> Self:
-        with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "faults.process",
-                self.role,
-                self.composition,
-                env={**os.environ, "PYTHONPATH": str(TESTS), **self.environment},
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-            )
-        self._reader = asyncio.create_task(self._read())
+        self._readiness, ready = FORKS.Pipe(duplex=False)
+        self._process = FORKS.Process(
+            target=live, args=(self.role, self.composition, dict(self.environment), self.log, ready), daemon=True
+        )
+        self._process.start()
+        ready.close()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.kill()
-        if self._reader is not None:
-            await self._reader
+        self.process.close()
+        self._readiness.close()
+
+    @property
+    def process(self) -> ForkServerProcess:
+        assert self._process is not None
+        return self._process
 
     async def ready(self) -> None:
         """Until it has been composed and begins to work (or has died)."""
         async with asyncio.timeout(PATIENCE):
-            await self._ready.wait()
+            while not self._readiness.poll():
+                await asyncio.sleep(_LOOK_EVERY)
 
     async def kill(self) -> None:
         await self._end(signal.SIGKILL)
@@ -75,24 +73,30 @@ class Running:
 
     async def died(self) -> int:
         """Until it has ended by itself; `-9` for a process that killed itself."""
-        assert self.process is not None
         async with asyncio.timeout(PATIENCE):
-            return await self.process.wait()
+            while self.process.is_alive():
+                await asyncio.sleep(_LOOK_EVERY)
+        assert self.process.exitcode is not None
+        return self.process.exitcode
+
+    async def stopped(self) -> None:
+        """Until it has stopped itself at a boundary."""
+        async with asyncio.timeout(PATIENCE):
+            while psutil.Process(self.process.pid).status() != psutil.STATUS_STOPPED:
+                await asyncio.sleep(_LOOK_EVERY)
+
+    def go_on(self) -> None:
+        """Wake a process that stopped itself at a boundary."""
+        self._send(signal.SIGCONT)
 
     async def _end(self, number: signal.Signals) -> int:
-        assert self.process is not None
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-        async with asyncio.timeout(PATIENCE):
-            return await self.process.wait()
+        if self.process.is_alive():
+            self._send(number)
+        return await self.died()
 
-    async def _read(self) -> None:
-        assert self.process is not None
-        assert self.process.stdout is not None
-        async for line in self.process.stdout:
-            if line.decode().strip() == READY:
-                self._ready.set()
-        self._ready.set()
+    def _send(self, number: signal.Signals) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
 
 
 @dataclass(frozen=True)
@@ -109,11 +113,14 @@ class Deployment:
     def notes(self) -> Path:
         return self.folder / "boundaries.txt"
 
-    def worker(self, *, die_at: int = 0, **environment: str) -> Running:
+    def worker(self, *, die_at: int | str = 0, **environment: str) -> Running:
         return self._process("worker", {**environment, DIE_AT: str(die_at)})
 
     def relay(self, **environment: str) -> Running:
         return self._process("relay", environment)
+
+    def api(self, **environment: str) -> Running:
+        return self._process("api", environment)
 
     def _process(self, role: Role, environment: Mapping[str, str]) -> Running:
         ours = {"MADANG_DATABASE_URL": self.database_url, "MADANG_REDIS_URL": self.redis_url, NOTES: str(self.notes)}

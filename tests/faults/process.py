@@ -1,32 +1,73 @@
-"""`python -m faults.process worker|relay module:function`: a process as `madang worker` is one, on a test's composition."""
+"""What a process of a fault test does: what `madang serve`, `worker` or `relay` does, on a test's composition.
+
+It is forked from a server that has imported everything already (`multiprocessing`'s fork server): a process of its own with
+its own connections, there in a twentieth of the time that a new interpreter needs.
+"""
 
 import asyncio
 import importlib
 import logging
+import multiprocessing
+import os
 import signal
-import sys
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import uvloop
 
-from faults.harness import READY
+from madang.entrypoints.http.serve import run_http
 from madang.entrypoints.logs import configure_logs
 from madang.entrypoints.worker import run_relay, run_worker
 
+Role = Literal["api", "worker", "relay"]
 
-async def _main(role: str, composition: str) -> None:
+FORKS: Final = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    [
+        "pytest",
+        "uvloop",
+        "PIL.WebPImagePlugin",
+        "madang.entrypoints.container",
+        "madang.entrypoints.http.serve",
+        "madang.entrypoints.worker",
+        "madang.adapters.local.storage",
+        "madang.plugins.builtin.sandbox",
+        *(f"madang.adapters.sandbox.{port}" for port in ("image_model", "pages", "payment", "sms", "text_model")),
+    ]
+)
+_WORK: Final[Mapping[Role, Callable[[Any, asyncio.Event], Awaitable[None]]]] = {
+    "api": run_http,
+    "worker": run_worker,
+    "relay": run_relay,
+}
+
+
+def live(role: Role, composition: str, environment: Mapping[str, str], log: Path, ready: "Connection[str, str]") -> None:
+    """Until it is asked to stop, or killed. Says so on `ready` once it has been composed and begins to work."""
+    os.environ.update(environment)
+    os.chdir(log.parent)
+    _speak_into(log)
+    configure_logs(level="info", log_format="json", process=role)
+    logging.getLogger("arq").setLevel(logging.WARNING)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_work(role, composition, ready))
+
+
+async def _work(role: Role, composition: str, ready: "Connection[str, str]") -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     module, _, function = composition.partition(":")
     compose: Any = getattr(importlib.import_module(module), function)
     async with compose() as container:
-        print(READY, flush=True)
-        await (run_worker if role == "worker" else run_relay)(container, stop)
+        ready.send(role)
+        await _WORK[role](container, stop)
 
 
-if __name__ == "__main__":
-    configure_logs(level="info", log_format="json", process=sys.argv[1])
-    logging.getLogger("arq").setLevel(logging.WARNING)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_main(sys.argv[1], sys.argv[2]))
+def _speak_into(log: Path) -> None:
+    written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(written, stream)
+    os.close(written)
