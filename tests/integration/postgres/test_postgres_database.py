@@ -37,6 +37,7 @@ def mortal_server() -> Iterator[EmbeddedPostgres]:
         ("postgresql://user:pw@db.example:5432/madang", "postgresql://user:pw@db.example:5432/madang"),
         ("postgres://user@db.example/madang", "postgresql://user@db.example/madang"),
         ("postgresql+asyncpg://user@db.example/madang?ssl=require", "postgresql://user@db.example/madang?sslmode=require"),
+        ("postgresql://u@one:5432,[::1]:5433,three/madang", "postgresql://u@one:5432,[::1]:5433,three/madang"),
         ("postgresql://postgres@/madang?host=/run/postgresql", "postgresql://postgres@/madang?host=/run/postgresql"),
         (
             "postgresql://u@db.example/m?sslmode=verify-full&sslrootcert=/etc/ca.pem&channel_binding=require&connect_timeout=3",
@@ -48,7 +49,20 @@ def test_an_address_is_understood_in_the_forms_that_people_write(written: str, u
     assert normalised(written) == understood
 
 
-@pytest.mark.parametrize("address", ["", "madang", "mysql://user:test-key-not-secret@127.0.0.1/madang"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "madang",
+        "user:test-key-not-secret@127.0.0.1/madang",
+        "mysql://user:test-key-not-secret@127.0.0.1/madang",
+        "postgresql://user:test-key-not-secret/more@127.0.0.1/madang",
+        "postgresql://user:test-key-not-secret#more@127.0.0.1/madang",
+        "postgresql://user:test-key-not-secret?more@127.0.0.1/madang",
+        "postgresql://user:[test-key-not-secret@127.0.0.1/madang",
+        "postgresql://user:test-key-not-secret\u2100@127.0.0.1/madang",
+    ],
+)
 def test_anything_else_is_a_wrong_setting_and_is_not_repeated(address: str) -> None:
     with pytest.raises(Misconfigured) as refused:
         normalised(address)

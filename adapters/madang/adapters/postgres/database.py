@@ -1,11 +1,12 @@
 """The pool of connections, and addresses in all the forms that people write."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self, TypeAlias, TypeVar, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 import msgspec
@@ -24,6 +25,7 @@ _CLIENT_ONLY: Final = frozenset(
     | {"keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"}
 )
 """libpq options that asyncpg would hand to the server, which refuses them."""
+_HOST: Final = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(:\d*)?")
 
 
 def normalised(url: str) -> str:
@@ -33,19 +35,31 @@ def normalised(url: str) -> str:
     (`postgresql://postgres@/madang?host=/run/postgresql`), and `sslmode`, `sslrootcert` … or SQLAlchemy's `ssl`.
     Raises `Misconfigured` for anything else, without repeating the address: it may hold a password.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme not in _SCHEMES:
-        raise Misconfigured(
-            f"a database address starts with postgresql://, not {parts.scheme or 'nothing'}://",
-            provider="postgresql",
-            operation="connect",
-        )
+        raise _misconfigured("a database address starts with postgresql://")
     options = [
         (_RENAMED.get(name, name), value)
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
         if name not in _CLIENT_ONLY
     ]
     return urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(options, safe="/"), ""))
+
+
+def _split(url: str) -> SplitResult:
+    """A sign that belongs to a password may end the host: what a parser says then repeats a part of the password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise _misconfigured("the database address cannot be read") from None
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    if parts.fragment or not all(map(_HOST.fullmatch, hosts)):
+        raise _misconfigured("the database address cannot be read: in a password, write / as %2F, # as %23 and ? as %3F")
+    return parts
+
+
+def _misconfigured(why: str) -> Misconfigured:
+    return Misconfigured(why, provider="postgresql", operation="connect")
 
 
 class Database:

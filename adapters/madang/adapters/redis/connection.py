@@ -25,14 +25,21 @@ def connect(url: str, *, timeout: float = 5.0, connections: int = 50) -> Client:
 
     Answers are bytes. Raises `Misconfigured` for an address of another kind, without repeating it: it may hold a password.
     """
-    if urlsplit(url).scheme not in _SCHEMES:
-        raise Misconfigured("a Redis address starts with redis://, rediss:// or unix://", provider="redis", operation="connect")
-    pool = ConnectionPool.from_url(
-        url,
-        max_connections=connections,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        retry=Retry(NoBackoff(), 1),
-        retry_on_error=[RedisConnectionError],
-    )
+    try:
+        if urlsplit(url).scheme not in _SCHEMES:
+            raise _misconfigured("a Redis address starts with redis://, rediss:// or unix://")
+        pool = ConnectionPool.from_url(
+            url,
+            max_connections=connections,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 1),
+            retry_on_error=[RedisConnectionError],
+        )
+    except ValueError:
+        raise _misconfigured("the Redis address cannot be read: in a password, write / as %2F, # as %23 and ? as %3F") from None
     return Redis.from_pool(pool)
+
+
+def _misconfigured(why: str) -> Misconfigured:
+    return Misconfigured(why, provider="redis", operation="connect")
