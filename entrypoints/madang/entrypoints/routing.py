@@ -1,7 +1,9 @@
 """Which provider serves which kind: the deployment's routes over the registry's plugins."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
+
+import structlog
 
 from madang.entrypoints.provider_calls import logged
 from madang.plugins.registry import PluginRegistry
@@ -14,10 +16,17 @@ from madang.ports.sms import SmsSender
 from madang.ports.storage import Storage
 from madang.ports.text_model import TextModel
 
+log = structlog.stdlib.get_logger("madang.providers")
+
+_FAILS_OVER: Final = frozenset({ProviderKind.TEXT_MODEL, ProviderKind.IMAGE_MODEL, ProviderKind.SMS, ProviderKind.EMAIL})
+
 
 class RoutedProviders:
-    """Fulfils `Providers`. A provider is built when it is first asked for; every method raises `Misconfigured` for an empty
-    route and for a plugin that is not configured."""
+    """Fulfils `Providers`. A provider is built when it is first asked for.
+
+    Every method raises `Misconfigured` for an empty route and for a plugin that is not configured; a route that fails over only
+    when none of its plugins is.
+    """
 
     def __init__(self, registry: PluginRegistry, routes: Mapping[str, Sequence[str]]) -> None:
         self._registry = registry
@@ -60,7 +69,21 @@ class RoutedProviders:
                 f"no provider is named for {kind}: set routes.{kind} in madang.toml or MADANG_ROUTES__{kind.upper()}",
                 operation="route",
             )
-        return [self._provider(kind, name) for name in names]
+        return self._usable(kind, names) if kind in _FAILS_OVER else [self._provider(kind, name) for name in names]
+
+    def _usable(self, kind: ProviderKind, names: Sequence[str]) -> Sequence[Any]:
+        """Those of a fail-over route that can be built: wrong keys of the second must not take the first away. Raises the first
+        `Misconfigured` when none can."""
+        found, wrong = [], []
+        for name in names:
+            try:
+                found.append(self._provider(kind, name))
+            except Misconfigured as error:
+                log.error("a provider of the route cannot be used", kind=kind.value, provider=name, reason=error.message)
+                wrong.append(error)
+        if not found:
+            raise wrong[0]
+        return found
 
     def _provider(self, kind: ProviderKind, name: str) -> Any:
         if (kind, name) not in self._logged:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog.testing
 
 from madang.entrypoints.routing import RoutedProviders, plugins_in_use
 from madang.plugins.manager import PluginManager
@@ -69,6 +70,18 @@ def test_a_provider_is_built_when_it_is_first_asked_for_and_once(registry: Plugi
     assert built == []
     assert providers.sms_sender("second") is providers.sms_senders()[1]
     assert sorted(built) == ["first", "second"]
+
+
+def test_a_route_that_fails_over_goes_on_without_a_provider_that_cannot_be_built(registry: PluginRegistry) -> None:
+    with structlog.testing.capture_logs() as lines:
+        found = RoutedProviders(registry, {"sms": ("absent", "second")}).sms_senders()
+    assert [sender.name for sender in found] == ["second"]
+    assert [(line["log_level"], line["provider"]) for line in lines] == [("error", "absent")]
+
+
+def test_a_payment_is_never_taken_elsewhere_because_a_gateway_cannot_be_built(registry: PluginRegistry) -> None:
+    with pytest.raises(Misconfigured, match="absent"):
+        RoutedProviders(registry, {"payment": ("absent", "second")}).payment_gateways()
 
 
 def test_a_name_of_an_old_row_is_found_without_a_route(registry: PluginRegistry) -> None:
