@@ -39,7 +39,10 @@ class RefundWork:
         """Give the money back, at most once."""
         async with delivery.step() as uow:
             refund, payment = await self._taken_up(uow, UUID(delivery.message.payload["refund_id"]))
-        if refund is None or payment is None or refund.status is RefundStatus.SUCCEEDED:
+        if refund is None or payment is None:
+            return
+        if refund.status is RefundStatus.SUCCEEDED:
+            await self._close(delivery, payment, refund)
             return
         result = await perform(delivery, self._effect(payment, refund), self._clock)
         async with delivery.finish() as uow:
@@ -63,6 +66,13 @@ class RefundWork:
             )
             uow.send(single_look_up(refund.payment_id, f"given-up:{message.id}:{message.attempt}"))
         await self.watch(uow, refund_id, 0)
+
+    async def _close(self, delivery: Delivery[BillingUnitOfWork], payment: Payment, refund: Refund) -> None:
+        """A webhook said that it is done before the worker that sent it could, or the worker died: no doubt is left behind."""
+        told = await self.ask(payment, refund)
+        async with delivery.finish() as uow:
+            if told is not None:
+                await self._settle_action(uow, refund, told)
 
     async def ask(self, payment: Payment, refund: Refund) -> Mapping[str, Any] | None:
         """What the provider says of this refund; None when it cannot tell, or knows of none."""
