@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from faults.boundaries import NOTES, reached
@@ -52,7 +52,7 @@ async def at_every_boundary(lanes: Sequence[Lane], attempt: Attempt) -> Sequence
     return [*deaths, *(life.names[-1] for life in lives if life.died)]
 
 
-async def _attempts(lanes: Sequence[Lane], attempt: Attempt, places: "itertools.count[int] | object") -> Sequence[Life]:
+async def _attempts(lanes: Sequence[Lane], attempt: Attempt, places: Iterator[int | str]) -> Sequence[Life]:
     lives: list[Life] = []
 
     async def work(lane: Lane) -> None:

@@ -198,8 +198,10 @@ class Stack:
     @asynccontextmanager
     async def _database(self, name: str) -> AsyncIterator[str]:
         await self._execute(f"CREATE DATABASE {name} TEMPLATE {self._template} STRATEGY file_copy")
-        yield self._postgres.url(name)
-        await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+        try:
+            yield self._postgres.url(name)
+        finally:
+            await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     @asynccontextmanager
     async def _redis(self, number: int) -> AsyncIterator[str]:

@@ -32,7 +32,7 @@ def watched_providers(boundaries: Boundaries) -> Iterator[None]:
     def watched(registry: PluginRegistry, kind: ProviderKind, name: str) -> Any:
         return boundaries.around(build(registry, kind, name), f"{kind.value} {name}")
 
-    PluginRegistry.build = watched  # type: ignore[method-assign]
+    PluginRegistry.build = watched  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
