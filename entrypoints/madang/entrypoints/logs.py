@@ -23,7 +23,11 @@ HIDDEN: Final = "[hidden]"
 _TELLING_KEYS: Final = re.compile(
     r"(?i)(secret|password|passwd|token|authorization|cookie|api_?key|signature|phone|recipient|e?mail|photo|dsn)$"
 )
-_CREDENTIALS_IN_URL: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/@:]*:[^\s/@]*@", re.IGNORECASE)
+_CREDENTIALS_IN_URL: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/@:]*:[^\s\"'<>]*@", re.IGNORECASE)
+"""Up to the last at-sign: people forget to escape one, or a slash, in a password."""
+_CREDENTIALS_IN_QUERY: Final = re.compile(
+    r"(?P<name>\b[\w-]*(?:secret|password|passwd|token|signature|api_?key)=)[\"']?[^\s&\"'<>]+", re.IGNORECASE
+)
 _TOKENS_IN_TEXT: Final = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*|(?i:\bbearer )\S+")
 _QUIET: Final = ("httpx", "httpcore", "asyncio", "PIL", "multipart", "arq", "alembic.runtime.plugins", "alembic.ddl")
 
@@ -139,8 +143,9 @@ def _shown(key: str, value: object) -> object:
 
 
 def without_credentials(text: str) -> str:
-    """The text without passwords in addresses and without tokens."""
-    return _TOKENS_IN_TEXT.sub(HIDDEN, _CREDENTIALS_IN_URL.sub(rf"\g<scheme>{HIDDEN}@", text))
+    """The text without passwords in addresses, without signatures of presigned ones, and without tokens."""
+    without = _CREDENTIALS_IN_URL.sub(rf"\g<scheme>{HIDDEN}@", text)
+    return _TOKENS_IN_TEXT.sub(HIDDEN, _CREDENTIALS_IN_QUERY.sub(rf"\g<name>{HIDDEN}", without))
 
 
 def _hide_in_exception(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:

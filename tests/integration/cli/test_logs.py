@@ -67,6 +67,29 @@ def test_secrets_bytes_and_personal_fields_never_get_through(stream: io.StringIO
     assert line["address"] == f"postgresql://{HIDDEN}@db.example/madang"
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "postgresql://someone:fake/secret@db.example/madang",
+        "postgresql://someone:fake@secret@db.example/madang",
+        "postgresql://db.example/madang?user=someone&password=fake-secret&sslmode=require",
+        "https://shop.example/objects/a.jpg?expires=1&signature=fake-secret",
+        "https://bucket.example/a.jpg?X-Amz-Expires=1&X-Amz-Signature=fake-secret",
+        "cannot log in: password='fake-secret'",
+    ],
+)
+def test_credentials_are_cut_out_of_text_however_they_are_written(stream: io.StringIO, written: str) -> None:
+    structlog.stdlib.get_logger("madang.test").info("refused", reason=written)
+    assert "secret" not in stream.getvalue()
+    assert HIDDEN in stream.getvalue()
+
+
+def test_an_address_without_credentials_is_logged_as_it_is(stream: io.StringIO) -> None:
+    for address in ("http://127.0.0.1:8000/health/live?lang=ko", "postgresql://db.example:5432/madang"):
+        structlog.stdlib.get_logger("madang.test").info("called", address=address)
+        assert _lines(stream)[-1]["address"] == address
+
+
 def test_a_traceback_holds_no_local_values_and_no_credentials(stream: io.StringIO) -> None:
     def fail() -> None:
         local_password = "fake-local-value"  # noqa: F841 - what must not be printed
