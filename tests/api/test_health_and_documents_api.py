@@ -196,6 +196,12 @@ async def test_files_are_served_from_their_folder_only(client: httpx.AsyncClient
     assert (await client.get(path)).status_code == 404
 
 
+@pytest.mark.parametrize("name", ["a%00b", "a" * 300, "a/" * 3000, "page.css/more"])
+async def test_a_name_that_no_file_can_have_is_not_found(client: httpx.AsyncClient, name: str) -> None:
+    for folder in ("/assets/", "/docs/files/"):
+        assert (await client.get(folder + name)).status_code == 404
+
+
 async def test_files_may_be_kept_by_the_browser(client: httpx.AsyncClient) -> None:
     assert "max-age=3600" in (await client.get("/assets/page.css")).headers["Cache-Control"]
     assert (await client.get("/health/live")).headers["Cache-Control"] == "no-store"

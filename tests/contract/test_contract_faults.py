@@ -143,6 +143,22 @@ async def test_a_wrong_knob_is_refused_and_changes_nothing(visit: Build, body: A
     assert (await client.get("/sandbox/knobs")).json() == before
 
 
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/knobs"), ("POST", "/checkout/pay_1/pay"), ("POST", "/authorize")])
+@pytest.mark.parametrize("body", [b"{{{", b"\xff", b"[" * 100_000])
+async def test_what_is_not_json_is_refused_by_the_pages(visit: Build, method: str, path: str, body: bytes) -> None:
+    refused = await visit().request(method, f"/sandbox{path}", content=body, headers={"content-type": "application/json"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize(
+    "address", ["", "javascript:alert(1)", "//elsewhere.example", "http://x\r\nset-cookie: a=b", "http://한"]
+)
+async def test_a_connected_account_comes_back_to_a_web_address_only(visit: Build, address: str) -> None:
+    refused = await visit().post("/sandbox/authorize", data={"redirect_uri": address})
+    assert refused.status_code == 400
+    assert "location" not in refused.headers
+
+
 @pytest.mark.parametrize(
     "text", ["sms.send", "sms.send:explodes", "sms.send:slow@0", "sms.send:slow=soon", ":slow", "a:slow@x"]
 )

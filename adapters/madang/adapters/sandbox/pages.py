@@ -39,6 +39,7 @@ MOUNT: Final = "/sandbox"
 METHODS: Final = ("card", "easy_pay", "transfer", "phone")
 ROOMS: Final = {"sms": "sms", "emails": "email", "chat": "chat", "social": "social"}
 LATER_SECONDS: Final = 10.0
+ADDRESS: Final = re.compile(r"https?://[!-~]+")
 HEADERS: Final = {
     "content-security-policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
     "x-content-type-options": "nosniff",
@@ -144,6 +145,8 @@ async def agree(request: Visit) -> Response[bytes]:
     wishes = await _wishes(request)
     handle = re.sub(r"[^a-z0-9_.]", "", str(wishes.get("handle", "")).lower())[:30] or "sandbox_member"
     redirect_uri, challenge = str(wishes.get("redirect_uri", "")), str(wishes.get("code_challenge", ""))
+    if not ADDRESS.fullmatch(redirect_uri):
+        raise Misconfigured("redirect_uri is not a web address", provider="sandbox", operation="authorize")
     code = await _acting(request, lambda c, _: feed.give_code(c, handle, challenge, redirect_uri))
     query = urlencode({"code": code, "state": wishes.get("state", "")})
     target = f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{query}"
@@ -201,7 +204,7 @@ async def read_knobs(request: Visit) -> Response[bytes]:
 @put("/knobs")
 async def change_knobs(request: Visit) -> Response[bytes]:
     """Change some: `{"latency": 0.2, "faults": "sms.send:unavailable@2"}`; null puts one back to its setting."""
-    wanted = await request.json()
+    wanted = await _json_of(request)
     if not isinstance(wanted, dict):
         raise Misconfigured("the body is an object of knobs", provider="sandbox", operation="knobs")
     changed = await _acting(request, lambda c, _: knobs.change(c, _gate(request).settings, wanted))
@@ -277,8 +280,15 @@ async def _acting(request: Visit, act: Callable[[sqlite3.Connection, SandboxSett
 async def _wishes(request: Visit) -> dict[str, Any]:
     if not _is_json(request):
         return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
-    body = await request.json() if await request.body() else {}
+    body = await _json_of(request)
     return body if isinstance(body, dict) else {}
+
+
+async def _json_of(request: Visit) -> Any:
+    try:
+        return json.loads(await request.body() or b"null")
+    except (ValueError, RecursionError):
+        raise Misconfigured("the body is not JSON", provider="sandbox", operation="pages") from None
 
 
 def _is_json(request: Visit) -> bool:

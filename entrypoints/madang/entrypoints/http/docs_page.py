@@ -8,8 +8,9 @@ import litestar_offline_docs
 import msgspec
 from litestar import Router, get
 from litestar.datastructures import CacheControlHeader
+from litestar.file_system import BaseLocalFileSystem
 from litestar.static_files import create_static_files_router
-from litestar.types import ASGIApp, Scope
+from litestar.types import ASGIApp, FileInfo, PathType, Scope
 
 from madang.entrypoints.http.answers import HTML, Answer, redirect
 from madang.entrypoints.http.exchange import exchange_of
@@ -21,6 +22,16 @@ _POLICY: Final = (
     b"font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """Swagger UI sets style attributes; scripts come from files only."""
+
+
+class _Folder(BaseLocalFileSystem):
+    """A name that no file can have, too long or with a NUL, is the name of a file that is not there."""
+
+    async def info(self, path: PathType, **more: Any) -> FileInfo:
+        try:
+            return await super().info(path, **more)
+        except (OSError, ValueError):
+            raise FileNotFoundError from None
 
 
 def docs_handlers(document: dict[str, Any]) -> list[Any]:
@@ -47,5 +58,10 @@ def docs_handlers(document: dict[str, Any]) -> list[Any]:
 def _files(path: str, directory: Path) -> Router:
     cache = CacheControlHeader(public=True, max_age=3600)
     return create_static_files_router(
-        path=path, directories=[directory], name=path, cache_control=cache, include_in_schema=False
+        path=path,
+        directories=[directory],
+        file_system=_Folder(),
+        name=path,
+        cache_control=cache,
+        include_in_schema=False,
     )
