@@ -222,3 +222,24 @@ async def test_a_unit_is_opened_once_and_not_used_outside(database: Database) ->
     with pytest.raises(RuntimeError):
         async with unit:
             pass
+
+
+async def test_a_unit_that_stood_still_for_too_long_lets_go_of_its_rows_and_was_surely_not_done(
+    units: Units, database: Database
+) -> None:
+    """The deployment's limit, and what it does, with a shorter one."""
+    assert (await database.fetchrow("SHOW idle_in_transaction_session_timeout")) == ("30s",)
+    payment = samples.a_payment()
+    portrait = samples.a_portrait(payment_id=payment.id)
+    async with units() as uow:
+        await uow.payments.add(payment)
+        await uow.portraits.add(portrait)
+    with pytest.raises(Unavailable):
+        async with a_unit(database) as uow:
+            await uow.connection.execute("SET LOCAL idle_in_transaction_session_timeout = '50ms'")
+            await uow.portraits.get(portrait.id, lock=True)
+            uow.send(NewMessage(LOOK_UP, {"payment_id": "p-1"}))
+            await asyncio.sleep(0.3)
+            async with units() as other:
+                assert await other.portraits.get(portrait.id, lock=True) is not None
+    assert await messages(database) == []

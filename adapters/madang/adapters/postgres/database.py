@@ -152,6 +152,10 @@ class Database:
         return await patiently(lambda: self.pool.execute(statement, *values), self._patience)
 
 
+_IDLE_IN_TRANSACTION: Final = "30s"
+"""A process that stands still in the middle of a transaction keeps its rows locked no longer than this."""
+
+
 async def _open_pool(address: str, size: int, application_name: str) -> "asyncpg.Pool[asyncpg.Record]":
     pool: asyncpg.Pool[asyncpg.Record] = asyncpg.create_pool(
         address,
@@ -161,7 +165,11 @@ async def _open_pool(address: str, size: int, application_name: str) -> "asyncpg
         command_timeout=60,
         init=prepare,
         reset=_leave_as_is,
-        server_settings={"application_name": application_name, "timezone": "UTC"},
+        server_settings={
+            "application_name": application_name,
+            "timezone": "UTC",
+            "idle_in_transaction_session_timeout": _IDLE_IN_TRANSACTION,
+        },
     )
     return await pool
 
