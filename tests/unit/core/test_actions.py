@@ -180,6 +180,27 @@ async def test_what_surely_was_not_done_waits_in_the_queue_and_is_called_again_w
     assert (shop.bought, shop.look_ups) == ([KEY], 0)
 
 
+@pytest.mark.parametrize("error", [Unavailable("down"), RateLimited("slow"), Misconfigured("key"), Unsupported("no")])
+@pytest.mark.parametrize("state", [ActionState.RUNNING, ActionState.UNKNOWN])
+async def test_a_repetition_that_surely_did_nothing_leaves_the_try_before_it_unknown(
+    state: ActionState, error: PortError
+) -> None:
+    """Else another provider would be asked, or the money be called not refunded, though the first try did it."""
+    shop = Shop(bought=[KEY], before=error)
+    database = left_behind(state)
+
+    async def repeat() -> Mapping[str, Any]:
+        return await (shop.buy() if shop.before is not None else shop.buy_once())
+
+    repeatable = Effect(KEY, "test.buy", "shop", repeat, repeatable=True)
+    with pytest.raises(OutcomeUnknown, match=error.kind):
+        await buy(database, repeatable)
+    assert database.action(KEY).state is ActionState.UNKNOWN
+    shop.before = None
+    assert await buy(database, repeatable) == {"number": 1}
+    assert shop.bought == [KEY]
+
+
 async def test_a_refusal_is_final() -> None:
     shop = Shop(before=Rejected("declined", reason="declined", provider="shop", code="D-51"))
     database = DatabaseInMemory()

@@ -90,13 +90,14 @@ async def perform(delivery: Delivery[Any], effect: Effect, clock: Clock) -> Mapp
         return action.result or {}
     if action.state is ActionState.FAILED:
         raise _rejected_again(action)
+    in_doubt = action.state is ActionState.UNKNOWN and effect.look_up is None
     if action.state is ActionState.UNKNOWN:
         found = await _resolve(effect)
         if found is not None:
             await _record(delivery, action, clock, ActionState.SUCCEEDED, result=found)
             return found
     action = await _record(delivery, action, clock, ActionState.RUNNING, tries=action.tries + 1)
-    return await _call(delivery, effect, action, clock)
+    return await _call(delivery, effect, action, clock, in_doubt=in_doubt)
 
 
 async def _declare(delivery: Delivery[Any], effect: Effect, clock: Clock) -> Action:
@@ -115,12 +116,7 @@ async def _resolve(effect: Effect) -> Mapping[str, Any] | None:
         try:
             return await effect.look_up()
         except PortError as error:
-            raise OutcomeUnknown(
-                f"an earlier try may have been done, and it could not be looked up: {error.kind}",
-                provider=effect.provider,
-                operation=effect.kind,
-                code=error.code,
-            ) from error
+            raise _still_unknown(effect, error) from error
     if effect.repeatable:
         return None
     raise OutcomeUnknown(
@@ -130,12 +126,16 @@ async def _resolve(effect: Effect) -> Mapping[str, Any] | None:
     )
 
 
-async def _call(delivery: Delivery[Any], effect: Effect, action: Action, clock: Clock) -> Mapping[str, Any]:
+async def _call(delivery: Delivery[Any], effect: Effect, action: Action, clock: Clock, *, in_doubt: bool) -> Mapping[str, Any]:
+    """With `in_doubt` an earlier try may have been done, and this one repeats it: that it was not done says nothing of that."""
     try:
         async with asyncio.timeout(effect.time_limit):
             result = await effect.call()
     except effect.surely_not_done as error:
-        await _record(delivery, action, clock, ActionState.QUEUED, failure=Failure.of(error))
+        state = ActionState.UNKNOWN if in_doubt else ActionState.QUEUED
+        await _record(delivery, action, clock, state, failure=Failure.of(error))
+        if in_doubt:
+            raise _still_unknown(effect, error) from error
         raise
     except Rejected as error:
         await _record(delivery, action, clock, ActionState.FAILED, failure=Failure.of(error))
@@ -155,6 +155,16 @@ async def _record(delivery: Delivery[Any], action: Action, clock: Clock, state: 
     async with delivery.step() as uow:
         await uow.actions.save(changed)
     return changed
+
+
+def _still_unknown(effect: Effect, error: Exception) -> OutcomeUnknown:
+    failure = Failure.of(error)
+    return OutcomeUnknown(
+        f"an earlier try may have been done, and the provider did not tell: {failure.kind}",
+        provider=effect.provider,
+        operation=effect.kind,
+        code=failure.code,
+    )
 
 
 def _rejected_again(action: Action) -> Rejected:
