@@ -153,11 +153,14 @@ class _Mends:
         return await self.refund_owed(UUID(violation.detail["portrait_id"]))
 
     async def resume_portrait(self, violation: Violation) -> str:
-        """The pictures that are not made, or the report when all are."""
+        """The pictures that are not made, or the report when all are. Looks again behind the job's lock: of two who mend at
+        once one sends, since two messages could buy one picture twice."""
         portrait_id = UUID(violation.detail["portrait_id"])
         async with self.units() as uow:
             portrait = await uow.portraits.get(portrait_id, lock=True)
             if portrait is None or portrait.status is not PortraitStatus.PROCESSING:
+                return "it has gone on by itself"
+            if await uow.work.goes_on(violation.subject, (MAKE_PICTURE, WRITE_REPORT)):
                 return "it has gone on by itself"
             pictures = await uow.portraits.pictures(portrait_id)
             missing = [picture.index for picture in pictures if picture.status is not PictureStatus.MADE]

@@ -1,5 +1,6 @@
-"""Of the outbox, what the purge must know and do."""
+"""Of the outbox, what the purge and the repair of a job must know and do."""
 
+from collections.abc import Collection
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +14,9 @@ WHERE subject = $1 AND id <> $2 AND state = 'leased' AND lease_until > now()
 _CANCEL: Final = """
 DELETE FROM messages
 WHERE id IN (SELECT id FROM messages WHERE subject = $1 AND id <> $2 AND state = 'waiting' FOR UPDATE SKIP LOCKED)
+"""
+_GOES_ON: Final = """
+SELECT EXISTS (SELECT FROM messages WHERE subject = $1 AND topic = ANY ($2) AND state IN ('waiting', 'leased'))
 """
 
 
@@ -29,3 +33,7 @@ class PostgresWork:
     async def cancel_waiting(self, subject: str, *, except_for: UUID) -> int:
         """A message that a worker is claiming at this moment is left to it: `leased` sees it next."""
         return affected(await self._connection.execute(_CANCEL, subject, except_for))
+
+    async def goes_on(self, subject: str, topics: Collection[str]) -> bool:
+        found: bool = await self._connection.fetchval(_GOES_ON, subject, list(topics))
+        return found

@@ -48,9 +48,10 @@ class PortraitHandlers:
         """What counts is the payment as it is now, not as the message says: messages come twice and in any order."""
         if message.payload["purpose"] != PURPOSE:
             return
-        payment = await uow.payments.get(UUID(message.payload["payment_id"]))
         portrait_id = UUID(message.payload["subject"].partition(":")[2])
         portrait = await uow.portraits.get(portrait_id, lock=True)
+        # Read behind the lock: while we waited for it, a later message may have acted on a later state.
+        payment = await uow.payments.get(UUID(message.payload["payment_id"]))
         if payment is None or portrait is None:
             return
         if payment.status in _ARRIVED:

@@ -76,6 +76,7 @@ class PictureMaking:
             await self._providers.storage().delete_many(made.keys)
 
     async def give_up(self, uow: PortraitsUnitOfWork, message: Message, failure: Failure) -> None:
+        """Ends the job, unless another message has made the picture meanwhile."""
         portrait_id, index = _ids(message)
         portrait = await uow.portraits.get(portrait_id, lock=True)
         if portrait is None or portrait.status is not PortraitStatus.PROCESSING:
@@ -83,7 +84,7 @@ class PictureMaking:
         for picture in await uow.portraits.pictures(portrait_id):
             if picture.index == index and picture.status is PictureStatus.WAITING:
                 await uow.portraits.update_picture(replace(picture, status=PictureStatus.FAILED))
-        await self._compensation.fail(uow, portrait, FailureReason.PICTURES)
+                await self._compensation.fail(uow, portrait, FailureReason.PICTURES)
 
     async def _load(self, delivery: Delivery[PortraitsUnitOfWork]) -> tuple[Portrait | None, PortraitPicture | None]:
         """Nothing for a job that is over and for a picture that is made: an earlier try did it all."""
@@ -105,13 +106,16 @@ class PictureMaking:
     async def _buy(
         self, delivery: Delivery[PortraitsUnitOfWork], portrait: Portrait, picture: PortraitPicture, photo: Picture
     ) -> tuple[str, Picture]:
-        """The finished picture and who made it. The next provider is asked only when the one before surely did not start."""
+        """The finished picture and who made it. The next provider is asked only when the one before surely did not start: that
+        is what its action says, for the same errors come from our own database, too."""
         purchases = _Purchases(f"portrait:{portrait.id}:picture:{picture.index}")
         refused: Unavailable | RateLimited | None = None
         for model in await self._in_order(delivery, purchases):
             try:
                 prediction_id, key = await self._start(delivery, portrait, picture, photo, model, purchases)
             except (Unavailable, RateLimited) as error:
+                if await _may_be_paid(delivery, purchases, model):
+                    raise
                 logger.warning("image model %s did not start, trying the next: %s", model.name, error)
                 refused = error
                 continue
@@ -121,8 +125,7 @@ class PictureMaking:
     async def _in_order(self, delivery: Delivery[PortraitsUnitOfWork], purchases: "_Purchases") -> Sequence[ImageModel]:
         """By the route, except that a provider which may have been paid already comes first."""
         models = [model for model in self._providers.image_models() if model.capabilities.edits_pictures]
-        async with delivery.step() as uow:
-            paid = [model for model in models if await purchases.may_be_paid(uow, model.name)]
+        paid = [model for model in models if await _may_be_paid(delivery, purchases, model)]
         return [*paid, *(model for model in models if model not in paid)]
 
     async def _start(
@@ -222,6 +225,11 @@ class _Purchases:
     async def may_be_paid(self, uow: ActionsUnitOfWork, provider: str) -> bool:
         _, action = await self.current(uow, provider)
         return action is not None and action.state in (ActionState.RUNNING, ActionState.UNKNOWN, ActionState.SUCCEEDED)
+
+
+async def _may_be_paid(delivery: Delivery[PortraitsUnitOfWork], purchases: _Purchases, model: ImageModel) -> bool:
+    async with delivery.step() as uow:
+        return await purchases.may_be_paid(uow, model.name)
 
 
 def _is_written_off(action: Action) -> bool:

@@ -61,7 +61,7 @@ class Purging:
         portrait_id = UUID(delivery.message.payload["portrait_id"])
         if not await self._close(delivery, portrait_id):
             return
-        await self._wait_for_others(delivery, subject_of(portrait_id))
+        await self._wait_for_others(delivery, portrait_id)
         async with delivery.step() as uow:
             portrait = await uow.portraits.get(portrait_id)
             pictures = await uow.portraits.pictures(portrait_id)
@@ -102,15 +102,23 @@ class Purging:
                 await uow.portraits.update(portrait.to(PortraitStatus.EXPIRED, now))
         return True
 
-    async def _wait_for_others(self, delivery: Delivery[PortraitsUnitOfWork], subject: str) -> None:
+    async def _wait_for_others(self, delivery: Delivery[PortraitsUnitOfWork], portrait_id: UUID) -> None:
         """Cancel what nobody has begun, and let end what somebody has. Raises `Unavailable` when that takes too long."""
+        subject = subject_of(portrait_id)
         for _ in range(int(_WAIT_FOR_OTHERS / _LOOK_EVERY)):
             async with delivery.step() as uow:
-                await uow.work.cancel_waiting(subject, except_for=delivery.message.id)
+                if await uow.work.cancel_waiting(subject, except_for=delivery.message.id):
+                    await self._refund_late_money(uow, portrait_id)
                 if not await uow.work.leased(subject, except_for=delivery.message.id):
                     return
             await asyncio.sleep(_LOOK_EVERY)
         raise Unavailable("work about the portrait is still under way", operation=EXPIRE)
+
+    async def _refund_late_money(self, uow: PortraitsUnitOfWork, portrait_id: UUID) -> None:
+        """What was cancelled may have been the news that the job was paid after it was closed."""
+        portrait = await uow.portraits.get(portrait_id, lock=True)
+        if portrait is not None and portrait.completed_at is None:
+            await self._compensation.refund(uow, portrait, "paid_too_late")
 
     async def _delete_files(self, portrait_id: UUID, known: Mapping[str, str]) -> Sequence[DeletedObject]:
         """Everything under the job's prefix and everything that its rows name. Raises `Unavailable` when something stays."""

@@ -1,6 +1,6 @@
 """What portraits ask of storage."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -88,7 +88,7 @@ class ReceiptRepository(Protocol):
 
 
 class WorkRepository(Protocol):
-    """Of the outbox, what the purge must know."""
+    """Of the outbox, what the purge and the repair of a job must know."""
 
     async def leased(self, subject: str, *, except_for: UUID) -> int:
         """How many other messages about `subject` a worker holds right now (lease not over)."""
@@ -96,6 +96,10 @@ class WorkRepository(Protocol):
 
     async def cancel_waiting(self, subject: str, *, except_for: UUID) -> int:
         """Delete the messages about `subject` that nobody has begun; how many."""
+        ...
+
+    async def goes_on(self, subject: str, topics: Collection[str]) -> bool:
+        """Whether a message of these topics about `subject` waits or is at work."""
         ...
 
 

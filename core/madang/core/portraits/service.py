@@ -22,6 +22,7 @@ from madang.core.kernel.errors import (
     ValidationFailed,
     WrongState,
 )
+from madang.core.kernel.ids import new_id
 from madang.core.kernel.messages import NewMessage
 from madang.core.kernel.protection import PersonalDataCipher, PhoneNumbers
 from madang.core.kernel.providers import Providers
@@ -133,13 +134,22 @@ class PortraitService:
         """
         account = self._account_of(command.account)
         async with self._units() as uow:
-            earlier = await uow.portraits.get(command.id)
+            earlier = await _ordered(uow, command.id)
             if earlier is not None:
-                payment = await uow.payments.get(earlier.payment_id)
-                return OrderedPortrait(earlier, _checkout_of(payment))
+                return earlier
             await self._refuse_taken_reference(uow, account, command.client_reference)
         portrait = self._new_portrait(command, account)
         payment = await self._billing.open_checkout(self._purchase_of(portrait))
+        try:
+            return await self._place(portrait, payment)
+        except AlreadyExists:
+            async with self._units() as uow:
+                other_try = await _ordered(uow, command.id)
+            if other_try is None:
+                raise
+            return other_try
+
+    async def _place(self, portrait: Portrait, payment: Payment) -> OrderedPortrait:
         async with self._units() as uow:
             await uow.portraits.add(portrait)
             await self._billing.add(uow, payment)
@@ -198,12 +208,15 @@ class PortraitService:
         portrait.require(PortraitStatus.PENDING_UPLOAD)
         prepared = await self._photo_lab.prepare_photo(upload, crop)
         await self._require_one_face(prepared)
-        photo = Photo(await self._store_photo(portrait, source, prepared), source)
+        photo = Photo(await self._store_photo(portrait, prepared), source)
         try:
-            return await self._begin(portrait_id, photo)
+            begun = await self._begin(portrait_id, photo)
         except BaseException:
             await self._remove_unless_kept(portrait_id, photo)
             raise
+        if begun.photo != photo:
+            await self._remove(photo)
+        return begun
 
     async def check_phone(self, portrait_id: UUID, written: str, address: str) -> Portrait:
         """Whether `written` is the job's phone number. Three wrong tries from one address block that address for this
@@ -323,9 +336,9 @@ class PortraitService:
         if len(faces) > 1:
             raise Unprocessable("several faces were found: use a photo of one person", code="SEVERAL_FACES")
 
-    async def _store_photo(self, portrait: Portrait, source: str, prepared: EncodedPicture) -> StoredFile:
-        """The key follows from the upload, so the same upload again replaces itself and another one never does."""
-        key = f"{portrait.storage_prefix}{uuid5(portrait.id, f'photo:{source}')}.jpg"
+    async def _store_photo(self, portrait: Portrait, prepared: EncodedPicture) -> StoredFile:
+        """Under a key of this try's own: one that fails can take its file away whatever another does with the same photo."""
+        key = f"{portrait.storage_prefix}{new_id()}.jpg"
         await self._providers.storage().put(PutObject(key, prepared.data, prepared.content_type))
         return stored_file(key, prepared)
 
@@ -349,11 +362,14 @@ class PortraitService:
         return portrait
 
     async def _remove_unless_kept(self, portrait_id: UUID, photo: Photo) -> None:
-        """Nothing half-done stays behind, unless another request committed this very file."""
+        """Nothing half-done stays behind. A commit in doubt may still be under way: it holds the row until then."""
         async with self._units() as uow:
-            portrait = await uow.portraits.get(portrait_id)
-        if portrait is None or portrait.photo is None or portrait.photo.file.key != photo.file.key:
-            await self._providers.storage().delete_many([photo.file.key])
+            portrait = await uow.portraits.get(portrait_id, lock=True)
+        if portrait is None or portrait.photo != photo:
+            await self._remove(photo)
+
+    async def _remove(self, photo: Photo) -> None:
+        await self._providers.storage().delete_many([photo.file.key])
 
     def _require_report(self, portrait: Portrait) -> Report:
         portrait.require_open(self._clock.now())
@@ -439,6 +455,12 @@ def _check_survey(score: int, comment: str | None) -> None:
         problems.append(Problem("comment", f"must have at most {MAX_COMMENT} characters"))
     if problems:
         raise ValidationFailed(*problems)
+
+
+async def _ordered(uow: PortraitsUnitOfWork, portrait_id: UUID) -> OrderedPortrait | None:
+    """What an earlier try of the same order, or one at the same time, has committed."""
+    portrait = await uow.portraits.get(portrait_id)
+    return None if portrait is None else OrderedPortrait(portrait, _checkout_of(await uow.payments.get(portrait.payment_id)))
 
 
 async def _existing(uow: PortraitsUnitOfWork, portrait_id: UUID, *, lock: bool = False) -> Portrait:
