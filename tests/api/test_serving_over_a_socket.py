@@ -5,11 +5,13 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
-from api.api_in_memory import InMemoryContainer, Settings
+from api.api_in_memory import InMemoryContainer, MountedPlugin, Settings
 from madang.entrypoints.http.serve import run_http
 from madang.ports.errors import Misconfigured
 
@@ -96,6 +98,25 @@ async def spoken(container: SocketContainer, raw: bytes) -> bytes:
         return b""
     finally:
         writer.close()
+
+
+@pytest.mark.parametrize("path", ["/api/v1/portraits", "/api/v1/webhooks/sandbox", "/result/{id}/survey", "/mounted/form"])
+async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr("madang.entrypoints.http.lingering.PATIENCE", 0.1)
+    container = SocketContainer()
+    container.registry.mounted.append(MountedPlugin("/mounted", reads_everything))
+    kind = b"x-www-form-urlencoded" if path.startswith("/result") else b"json"
+    head = b"Host: x\r\nContent-Type: application/" + kind + b"\r\nContent-Length: 1000\r\n"
+    asked = f"POST {path.format(id=UUID(int=7))} HTTP/1.1\r\n".encode()
+    async with serving(container):
+        assert (await spoken(container, asked + head + b"\r\n{")).startswith(b"HTTP/1.1 408 ")
+        assert await spoken(container, asked + head + b"Expect: 100-continue\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n"
+
+
+async def reads_everything(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "http":
+        while (await receive())["more_body"]:
+            pass
 
 
 async def test_what_is_no_http_ends_in_a_4xx_or_a_closed_connection() -> None:

@@ -10,6 +10,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from madang.core.kernel.request_context import request_id as current_request_id
+from madang.entrypoints.http.errors import BodyTooSlow
 from madang.entrypoints.http.exchange import SCOPE_KEY, Exchange, RawHeaders, begin
 from madang.entrypoints.http.lingering import awaited_body
 from madang.entrypoints.http.metrics import Metrics
@@ -78,7 +79,8 @@ class Edge:
         try:
             await self._app(scope, receive if body is None else body.receive, send_with_headers)
         except Exception as error:
-            logger.exception("request failed", method=method, path=path)
+            if not isinstance(error, BodyTooSlow):
+                logger.exception("request failed", method=method, path=path)
             if status:
                 raise
             await self._fallback(scope, receive, send_with_headers, error)

@@ -14,6 +14,7 @@ _BY_STATUS: Final[Mapping[int, str]] = {
     403: "INSUFFICIENT_PERMISSIONS PHONE_DOES_NOT_MATCH",
     404: "CARE_ENTRY_NOT_FOUND NOT_FOUND PORTRAIT_NOT_FOUND PROVIDER_NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
+    408: "REQUEST_TIMEOUT",
     409: "ALREADY_EXISTS CARE_CODE_TAKEN CONFLICT IDEMPOTENCY_KEY_REUSED REQUEST_IN_PROGRESS SURVEY_ALREADY_SUBMITTED "
     "WRONG_STATE",
     410: "GONE PORTRAIT_EXPIRED",
@@ -55,7 +56,7 @@ def example_error(code: str) -> ErrorBody:
     return ErrorBody(
         "SANDBOX_API_ERROR" if code == "PROVIDER_API_ERROR" else code,
         sentence("errors", code, "en", params, code),
-        code in _RETRY_AFTER or code == "PROVIDER_API_ERROR",
+        code in _RETRY_AFTER or code in ("PROVIDER_API_ERROR", "REQUEST_TIMEOUT"),
         details,
         _RETRY_AFTER.get(code, UNSET),
     )

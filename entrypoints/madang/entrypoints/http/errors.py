@@ -63,6 +63,13 @@ class MalformedBody(domain.DomainError):
     code = "MALFORMED_JSON"
 
 
+class BodyTooSlow(domain.DomainError):
+    """The body did not come in time. HTTP 408."""
+
+    code = "REQUEST_TIMEOUT"
+    retryable = True
+
+
 class RateLimitExceeded(domain.DomainError):
     """HTTP 429 with `Retry-After`."""
 
@@ -140,6 +147,8 @@ def _of_domain(error: domain.DomainError) -> Refusal:
 def _status_of(error: domain.DomainError) -> int:
     if isinstance(error, UnsupportedMediaType):
         return 415
+    if isinstance(error, BodyTooSlow):
+        return 408
     if isinstance(error, RateLimitExceeded):
         return 429
     return next((status for kind, status in STATUSES if isinstance(error, kind)), 400)

@@ -158,6 +158,7 @@ def errors_of(operation: Operation) -> Sequence[str]:
     codes += ["PORTRAIT_NOT_FOUND", "NOT_FOUND"] if "portrait_id" in operation.path else []
     codes += ["NOT_FOUND"] if ":str" in operation.path else []
     if operation.body is not None:
+        codes += ["REQUEST_TIMEOUT"]
         codes += ["VALIDATION_ERROR", "PAYLOAD_TOO_LARGE"] if not isinstance(operation.body, FormBody) else ["VALIDATION_ERROR"]
         codes += ["MALFORMED_JSON", "UNSUPPORTED_MEDIA_TYPE"] if isinstance(operation.body, JsonBody) else []
         codes += ["MALFORMED_CSV", "UNSUPPORTED_MEDIA_TYPE"] if getattr(operation.body, "media_types", ()) else []

@@ -9,7 +9,7 @@ from litestar.types import Receive, Scope, Send
 from madang.core.kernel.clock import Clock
 from madang.entrypoints.http.answers import JSON, Answer
 from madang.entrypoints.http.envelope import Failure, encode, meta
-from madang.entrypoints.http.errors import INTERNAL_ERROR, Refusal, refusal_for
+from madang.entrypoints.http.errors import INTERNAL_ERROR, BodyTooSlow, Refusal, refusal_for
 from madang.entrypoints.http.exchange import exchange_of
 from madang.entrypoints.http.language import preferred
 
@@ -31,8 +31,9 @@ class Refusals:
         return Response(self._body(request.scope, refusal), status_code=refusal.status, media_type=JSON, headers=headers)
 
     async def fallback(self, scope: Scope, receive: Receive, send: Send, error: Exception) -> None:
-        """For what even the application's own handling did not survive."""
-        await Answer(INTERNAL_ERROR.status, self._body(scope, INTERNAL_ERROR))(scope, receive, send)
+        """For what even the application's own handling did not survive, and for a plugin's body that did not come in time."""
+        refusal = refusal_for(error) if isinstance(error, BodyTooSlow) else INTERNAL_ERROR
+        await Answer(refusal.status, self._body(scope, refusal))(scope, receive, send)
 
     def _body(self, scope: Scope, refusal: Refusal) -> bytes:
         exchange = exchange_of(scope)
