@@ -132,7 +132,9 @@ async def test_a_buyer_gets_everything_over_http_and_nothing_after_the_end(site:
         assert opened_picture(picture.content).width >= 360
     archive = zipfile.ZipFile(io.BytesIO((await job.call("GET", "/download", headers=result)).content))
     assert sum(name.startswith("portrait-") for name in archive.namelist()) == 3
-    assert (await job.call("POST", "/survey", headers=result, json={"score": 5})).status_code == 201
+    once = {**result, "Idempotency-Key": "survey"}
+    for _ in range(2):
+        assert (await job.call("POST", "/survey", headers=once, json={"score": 5, "comment": "yes"})).status_code == 201
 
     await site.shop.let_pass(hours=24)
     await job.until("expired")
@@ -141,6 +143,7 @@ async def test_a_buyer_gets_everything_over_http_and_nothing_after_the_end(site:
     assert len(receipt["objects"]) == 10
     assert {(await site.client.get(link)).status_code for link in links} == {404}
     assert (await site.snapshot())[-1] == []
+    assert await site.shop.value("SELECT count(*) FROM idempotency_keys") == receipt["rows"]["idempotency_keys"] - 1 == 0
 
 
 BAD_PHOTOS: dict[str, tuple[bytes, object, int, str]] = {

@@ -50,6 +50,7 @@ async def test_after_a_purge_no_column_of_any_table_holds_anything_personal(unit
         "portrait_pictures": 2,
         "portrait_access_attempts": 1,
         "portrait_surveys": 1,
+        "idempotency_keys": 0,
         "actions": 1,
     }
     assert await tables_with(database, CANARY) == set()

@@ -35,6 +35,10 @@ _PURGE_DETAILS: Final = {
     "portrait_access_attempts": "DELETE FROM portrait_access_attempts WHERE portrait_id = $1",
     "portrait_surveys": "DELETE FROM portrait_surveys WHERE portrait_id = $1",
 }
+_PURGE_KEPT_ANSWERS: Final = """
+DELETE FROM idempotency_keys WHERE scope = 'submitPortraitSurvey:portrait-result:' || $1::uuid
+"""
+"""The survey's answer repeats the comment, and its key would be kept for a day whenever the job ends."""
 _PURGE: Final = """
 UPDATE portraits
 SET account = '', client_reference = NULL, phone = NULL, phone_hash = NULL, photo = NULL, report = NULL, purged_at = $2
@@ -114,6 +118,7 @@ class PostgresPortraits:
         removed = {"portraits": emptied}
         for table, statement in _PURGE_DETAILS.items():
             removed[table] = affected(await self._connection.execute(statement, portrait_id))
+        removed["idempotency_keys"] = affected(await self._connection.execute(_PURGE_KEPT_ANSWERS, portrait_id))
         removed["actions"] = affected(await self._connection.execute(_PURGE_ACTIONS, subject_of(portrait_id)))
         return removed
 
