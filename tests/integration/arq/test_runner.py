@@ -1,13 +1,19 @@
 """What the runner makes of handlers that succeed, fail, hang, crash and lose their lease."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import pytest
 from structlog.contextvars import get_contextvars
 
+from madang.adapters.arq.runner import Runner, RunnerSettings
+from madang.adapters.postgres.outbox import PostgresOutbox
 from madang.core.kernel.errors import LeaseLost
+from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.messages import Delivery, Failure, Handler, Lane, Message, MessageState, NewMessage, RetryPolicy, Topic
+from madang.core.kernel.outbox import Leased
 from madang.core.kernel.request_context import request_id
 from madang.ports.errors import Misconfigured, OutcomeUnknown, RateLimited, Rejected, Unavailable
 
@@ -215,6 +221,51 @@ async def test_a_handler_whose_lease_was_taken_is_stopped_and_leaves_nothing(wor
         await stopped.wait()
     row = await workshop.row(message)
     assert (row.state, row.failures) == (MessageState.LEASED, 0)
+
+
+class CutOff(PostgresOutbox):
+    """Claims once, and then hears nothing of the database any more: neither an answer nor an error."""
+
+    claimed = False
+
+    async def claim(self, lane: Lane, worker: str, *, limit: int, lease: float) -> Sequence[Leased]:
+        if self.claimed:
+            return ()
+        found = await super().claim(lane, worker, limit=limit, lease=lease)
+        self.claimed = bool(found)
+        return found
+
+    async def extend(self, leased: Sequence[Leased], *, lease: float) -> frozenset[UUID]:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets the event")
+
+
+async def test_who_cannot_prolong_a_lease_has_let_go_before_another_begins(workshop) -> None:
+    """Else both would talk to the provider at once."""
+    topic, said = Topic("t", time_limit=60), list[str]()
+
+    async def hold_on(delivery: Delivery[Any]) -> None:
+        try:
+            said.append("the first begins")
+            await asyncio.Event().wait()
+        finally:
+            said.append("the first ends")
+
+    async def run(delivery: Delivery[Any]) -> None:
+        said.append("the second begins")
+
+    [message] = await workshop.send(topic)
+    cut_off = CutOff(workshop.database, topics=workshop.topics, subscriptions=Subscriptions())
+    settings = RunnerSettings(lease=1.5, poll=0.02)
+    first = Runner(cut_off, [Handler(topic, run=hold_on)], "cut off", settings)
+    workshop.runners.append(first)
+    await first.start()
+    await workshop.until(message, lambda row: row.attempts == 1)
+    await workshop.runner(Handler(topic, run=run), lease=1.5, poll=0.02).start()
+    async with asyncio.timeout(30):
+        while len(said) < 3:
+            await asyncio.sleep(0.01)
+    assert said == ["the first begins", "the first ends", "the second begins"]
 
 
 async def test_a_message_that_comes_back_ends_the_earlier_try_of_it(workshop) -> None:

@@ -77,10 +77,21 @@ class Leases:
             del self._held[held.id]
 
     async def keep(self) -> None:
-        """Runs until it is cancelled."""
+        """Runs until it is cancelled. What is overdue is let go of on time also while the database does not answer a beat."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._prolong())
+            both.create_task(self._watch())
+
+    async def _prolong(self) -> None:
         while True:
             await asyncio.sleep(self.seconds / 3)
             await self.beat()
+
+    async def _watch(self) -> None:
+        look_every = self.seconds / 30
+        while True:
+            await asyncio.sleep(look_every)
+            self._let_go_before(time.monotonic() + look_every)
 
     async def beat(self) -> None:
         held = tuple(self)
@@ -92,7 +103,6 @@ class Leases:
                 lost = await self.outbox.extend([one.leased for one in held], lease=self.seconds)
         except Exception as error:  # noqa: BLE001 - the heartbeat must outlive everything
             log.warning("leases could not be prolonged", count=len(held), error=type(error).__name__)
-            self._let_go_of_the_overdue()
             return
         self._take_note(held, lost, asked_at)
 
@@ -104,8 +114,7 @@ class Leases:
             else:
                 one.safe_until = asked_at + self.seconds
 
-    def _let_go_of_the_overdue(self) -> None:
-        now = time.monotonic()
+    def _let_go_before(self, next_look: float) -> None:
         for one in self:
-            if now >= one.safe_until:
+            if next_look >= one.safe_until:
                 one.lose("not prolonged in time")
