@@ -113,6 +113,14 @@ async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.M
         assert await spoken(container, asked + head + b"Expect: 100-continue\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n"
 
 
+@pytest.mark.parametrize("said", [b"", b"GET /hea", b"GET /health/live HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_connection_that_does_not_say_what_it_wants_is_closed(monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    monkeypatch.setattr("madang.entrypoints.http.serve.HEAD_PATIENCE", 0.1)
+    container = SocketContainer()
+    async with serving(container):
+        assert await spoken(container, said) == b""
+
+
 async def reads_everything(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "http":
         while (await receive())["more_body"]:

@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 import structlog
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 
@@ -24,6 +25,9 @@ logger = structlog.stdlib.get_logger("madang.http")
 
 DRAIN: Final = 30.0
 """Seconds that running requests get after the word to stop."""
+HEAD_PATIENCE = 30.0
+"""Seconds that a connection may take to say what it wants, also the next time: there are only so many of them. granian keeps
+to it where it need not guess between HTTP/1 and HTTP/2 first; a proxy in front of us speaks the latter with browsers."""
 _BACKLOG: Final = 1024
 
 
@@ -49,6 +53,8 @@ async def run_http(container: ServedContainer, stop: asyncio.Event) -> None:
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=int(HEAD_PATIENCE * 1000)),
         backlog=_BACKLOG,
         websockets=False,
         log_level=LogLevels.error,
