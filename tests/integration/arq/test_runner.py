@@ -232,7 +232,7 @@ class CutOff(PostgresOutbox):
         if self.claimed:
             return ()
         found = await super().claim(lane, worker, limit=limit, lease=lease)
-        self.claimed = bool(found)
+        self.claimed = self.claimed or bool(found)
         return found
 
     async def extend(self, leased: Sequence[Leased], *, lease: float) -> frozenset[UUID]:
