@@ -17,7 +17,7 @@ from madang.adapters.postgres.database import Connection, Database
 from madang.adapters.postgres.failures import CommitOutcomeUnknown
 from madang.core.billing.model import Payment
 from madang.core.kernel.ids import new_id
-from madang.core.kernel.messages import Failure, Handler, Message
+from madang.core.kernel.messages import Failure, Handler, Message, NewMessage
 from madang.core.portraits.model import PRICE, PortraitStatus
 from madang.core.portraits.service import OrderPortrait
 from madang.ports.errors import PortError, Unavailable
@@ -232,3 +232,17 @@ async def test_a_picture_that_another_message_made_is_not_given_up(shop: Shop) -
     await shop.work()
     assert await shop.status(job) is PortraitStatus.COMPLETED
     assert await shop.refunds() == []
+
+
+async def test_two_purges_of_one_job_at_once_do_not_wait_for_one_another(shop: Shop) -> None:
+    """As after a repair while the first is at work."""
+    job = await shop.finished()
+    async with shop.container.units() as uow:
+        for _ in range(3):
+            uow.send(NewMessage("portraits.expire", {"portrait_id": str(job)}, subject=f"portrait:{job}"))
+    await shop.let_pass(hours=24)
+    await shop.work()
+    assert await shop.objects(job) == []
+    assert await shop.value("SELECT count(*) FROM deletion_receipts") == 1
+    waiting = "SELECT count(*) FROM messages WHERE topic = 'portraits.verify_purge' AND state = 'waiting'"
+    assert await shop.value(waiting) == 1

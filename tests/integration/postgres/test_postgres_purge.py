@@ -137,23 +137,24 @@ async def test_late_writers_racing_the_purge_leave_nothing(units: Units, databas
 async def test_the_purge_counts_others_work_and_cancels_what_waits(units: Units, database: Database) -> None:
     portrait = await a_full_portrait(units)
     async with units() as uow:
-        for index in range(3):
-            uow.send(NewMessage("portraits.make_picture", {"index": index}, subject=portrait.subject))
+        for topic in ("portraits.expire", "portraits.make_picture", "portraits.make_picture", "portraits.expire"):
+            uow.send(NewMessage(topic, subject=portrait.subject))
         uow.send(NewMessage("portraits.make_picture", subject="portrait:other"))
-    ids = [row["id"] for row in await database.fetch("SELECT id FROM messages WHERE subject = $1", portrait.subject)]
-    own, leased, over = ids
+    rows = await database.fetch("SELECT id FROM messages WHERE subject = $1 ORDER BY id", portrait.subject)
+    own, leased, over, same = [row["id"] for row in rows]
     async with database.connection() as connection:
         lease = "UPDATE messages SET state = 'leased', lease_until = now() + make_interval(secs => $2) WHERE id = $1"
         await connection.execute(lease, own, 60)
         await connection.execute(lease, leased, 60)
         await connection.execute(lease, over, -1)
+        await connection.execute(lease, same, 60)
     async with units() as uow:
         assert await uow.work.leased(portrait.subject, except_for=own) == 1
         assert await uow.work.cancel_waiting(portrait.subject, except_for=own) == 0
         uow.send(NewMessage("portraits.expire", subject=portrait.subject))
     async with units() as uow:
         assert await uow.work.cancel_waiting(portrait.subject, except_for=own) == 1
-    assert len(await database.fetch("SELECT id FROM messages")) == 4
+    assert len(await database.fetch("SELECT id FROM messages")) == 5
 
 
 async def a_full_portrait(units: Units) -> Portrait:

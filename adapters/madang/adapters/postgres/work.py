@@ -10,7 +10,9 @@ from madang.adapters.postgres.statements import affected
 _LEASED: Final = """
 SELECT count(*) FROM messages
 WHERE subject = $1 AND id <> $2 AND state = 'leased' AND lease_until > now()
+  AND topic IS DISTINCT FROM (SELECT topic FROM messages WHERE id = $2)
 """
+"""Those of the asking message's own topic are left out: two purges of one job would wait for one another."""
 _CANCEL: Final = """
 DELETE FROM messages
 WHERE id IN (SELECT id FROM messages WHERE subject = $1 AND id <> $2 AND state = 'waiting' FOR UPDATE SKIP LOCKED)

@@ -91,7 +91,7 @@ class WorkRepository(Protocol):
     """Of the outbox, what the purge and the repair of a job must know."""
 
     async def leased(self, subject: str, *, except_for: UUID) -> int:
-        """How many other messages about `subject` a worker holds right now (lease not over)."""
+        """How many other messages about `subject` a worker holds right now (lease not over), but those of the same topic."""
         ...
 
     async def cancel_waiting(self, subject: str, *, except_for: UUID) -> int:
