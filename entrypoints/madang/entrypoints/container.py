@@ -282,7 +282,8 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
 def _connect_contexts(wiring: Wiring) -> None:
     """Who hears what, and which topics there are."""
     subscriptions = wiring.subscriptions()
-    subscriptions.subscribe(PAYMENT_CHANGED, PORTRAITS_PAYMENT_CHANGED)
+    if "portraits" in wiring.settings().products:
+        subscriptions.subscribe(PAYMENT_CHANGED, PORTRAITS_PAYMENT_CHANGED)
     wiring.plugin_work().subscribe(subscriptions)
     wiring.topics().update({handler.topic.name: handler.topic for handler in wiring.handlers()})
 

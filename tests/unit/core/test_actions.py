@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madang.core.kernel.actions import Action, ActionState, Effect, perform
+from madang.core.kernel.actions import Action, ActionState, Effect, perform, resolve
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.messages import Failure
 from madang.ports.errors import (
@@ -288,3 +288,33 @@ async def test_where_nobody_can_tell_whatever_dies_it_is_bought_at_most_once(
     assert len(shop.bought) <= 1
     state = database.action(KEY).state
     assert (state is ActionState.SUCCEEDED) <= (shop.bought == [KEY])
+
+
+@pytest.mark.parametrize(
+    ("bought", "state", "result"), [([KEY], ActionState.SUCCEEDED, {"number": 1}), ([], ActionState.FAILED, None)]
+)
+@pytest.mark.parametrize("left", [ActionState.RUNNING, ActionState.UNKNOWN])
+async def test_what_is_no_longer_wanted_is_looked_up_and_never_called(
+    left: ActionState, bought: list[str], state: ActionState, result: Mapping[str, Any] | None
+) -> None:
+    shop, database = Shop(bought=list(bought)), left_behind(left)
+    await resolve(DeliveryInMemory(database), effect(shop), StandingClock())
+    assert (database.action(KEY).state, database.action(KEY).result) == (state, result)
+    assert (shop.calls, shop.look_ups, shop.bought) == (0, 1, bought)
+
+
+@pytest.mark.parametrize("state", [ActionState.QUEUED, ActionState.SUCCEEDED, ActionState.FAILED])
+async def test_where_there_is_no_doubt_nobody_is_asked(state: ActionState) -> None:
+    shop, database = Shop(bought=[KEY]), left_behind(state)
+    await resolve(DeliveryInMemory(database), effect(shop), StandingClock())
+    assert (database.action(KEY).state, shop.calls, shop.look_ups) == (state, 0, 0)
+
+
+async def test_a_doubt_that_nobody_can_resolve_stays() -> None:
+    shop, database = Shop(), left_behind(ActionState.UNKNOWN)
+    await resolve(DeliveryInMemory(database), effect(shop, finds=False), StandingClock())
+    assert database.action(KEY).state is ActionState.UNKNOWN
+    shop.when_asked = Unavailable("away")
+    with pytest.raises(OutcomeUnknown):
+        await resolve(DeliveryInMemory(database), effect(shop), StandingClock())
+    assert database.action(KEY).state is ActionState.UNKNOWN

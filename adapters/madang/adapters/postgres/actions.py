@@ -1,14 +1,16 @@
 """Actions in PostgreSQL."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
 
 from madang.adapters.postgres.database import Connection
 from madang.adapters.postgres.documents import to_failure
-from madang.adapters.postgres.statements import select, upsert
+from madang.adapters.postgres.statements import affected, select, upsert
 from madang.core.kernel.actions import Action, ActionState
+from madang.core.kernel.messages import Failure
 
 _COLUMNS: Final = (
     "id",
@@ -27,6 +29,11 @@ _BY_KEY: Final = select("actions", _COLUMNS, "key = $1")
 _SAVE: Final = upsert("actions", _COLUMNS, key=["key"], keep=["id"])
 _IN_STATE: Final = select("actions", _COLUMNS, "state = $1 ORDER BY updated_at LIMIT $2")
 
+_ABANDON: Final = """
+UPDATE actions SET state = 'failed', failure = $2, updated_at = $3
+WHERE subject = $1 AND state IN ('queued', 'running', 'unknown')
+"""
+
 
 class PostgresActions:
     """Fulfils `ActionRepository`."""
@@ -43,6 +50,9 @@ class PostgresActions:
 
     async def in_state(self, state: ActionState, *, limit: int = 100) -> Sequence[Action]:
         return [_action(row) for row in await self._connection.fetch(_IN_STATE, state.value, limit)]
+
+    async def abandon(self, subject: str, failure: Failure, now: datetime) -> int:
+        return affected(await self._connection.execute(_ABANDON, subject, failure, now))
 
 
 def _action(row: asyncpg.Record) -> Action:

@@ -55,6 +55,10 @@ class ActionRepository(Protocol):
 
     async def in_state(self, state: ActionState, *, limit: int = 100) -> Sequence[Action]: ...
 
+    async def abandon(self, subject: str, failure: Failure, now: datetime) -> int:
+        """Fail what is neither done nor failed about `subject`, because nobody will ask for it any more; how many."""
+        ...
+
 
 class ActionsUnitOfWork(Protocol):
     @property
@@ -98,6 +102,20 @@ async def perform(delivery: Delivery[Any], effect: Effect, clock: Clock) -> Mapp
             return found
     action = await _record(delivery, action, clock, ActionState.RUNNING, tries=action.tries + 1)
     return await _call(delivery, effect, action, clock, in_doubt=in_doubt)
+
+
+async def resolve(delivery: Delivery[Any], effect: Effect, clock: Clock) -> None:
+    """Leave no doubt about an effect that is no longer wanted: an unknown outcome is looked up where that can be done, and
+    nothing is called. Raises `OutcomeUnknown` while the provider cannot tell."""
+    action = await _declare(delivery, effect, clock)
+    if action.state is not ActionState.UNKNOWN or effect.look_up is None:
+        return
+    found = await _resolve(effect)
+    if found is None:
+        failure = Failure("not_done", "looked up when it was no longer wanted: it was not done", effect.provider, effect.kind)
+        await _record(delivery, action, clock, ActionState.FAILED, failure=failure)
+    else:
+        await _record(delivery, action, clock, ActionState.SUCCEEDED, result=found)
 
 
 async def _declare(delivery: Delivery[Any], effect: Effect, clock: Clock) -> Action:

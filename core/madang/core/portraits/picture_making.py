@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from madang.core.generation.prompts import load
-from madang.core.kernel.actions import Action, ActionState, ActionsUnitOfWork, Effect, perform
+from madang.core.kernel.actions import Action, ActionState, ActionsUnitOfWork, Effect, perform, resolve
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.messages import Delivery, Failure, Handler, Lane, Message, NewMessage, RetryPolicy, Topic
 from madang.core.kernel.providers import Providers
@@ -20,6 +20,7 @@ from madang.core.portraits.model import (
     PortraitPicture,
     PortraitStatus,
     StoredFile,
+    subject_of,
 )
 from madang.core.portraits.pictures import EncodedPicture, PhotoLab, Renditions
 from madang.core.portraits.repository import PortraitsUnitOfWork
@@ -66,6 +67,7 @@ class PictureMaking:
     async def run(self, delivery: Delivery[PortraitsUnitOfWork]) -> None:
         portrait, picture = await self._load(delivery)
         if portrait is None or picture is None or portrait.photo is None:
+            await self._leave_no_doubt(delivery)
             return
         stored = await self._providers.storage().get(portrait.photo.file.key)
         photo = Picture(await stored.read(), portrait.photo.file.content_type)
@@ -99,6 +101,16 @@ class PictureMaking:
                 if picture.index == index and picture.status is not PictureStatus.MADE
             ]
         return portrait, next(iter(waiting), None)
+
+    async def _leave_no_doubt(self, delivery: Delivery[PortraitsUnitOfWork]) -> None:
+        """The job ended while a worker died in the middle of buying: say what came of it, and buy nothing."""
+        portrait_id, index = _ids(delivery.message)
+        purchases = _Purchases(f"portrait:{portrait_id}:picture:{index}")
+        for model in self._providers.image_models():
+            async with delivery.step() as uow:
+                key, _ = await purchases.current(uow, model.name)
+            request = PictureRequest(prompt="", idempotency_key=key, seed=0)
+            await resolve(delivery, _purchase(model, request, subject_of(portrait_id)), self._clock)
 
     def _goes_on(self, portrait: Portrait) -> bool:
         return portrait.status is PortraitStatus.PROCESSING and self._clock.now() < portrait.expires_at

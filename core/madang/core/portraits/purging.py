@@ -16,7 +16,7 @@ from uuid import UUID
 
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.ids import new_id
-from madang.core.kernel.messages import Delivery, Handler, NewMessage, RetryPolicy, Topic
+from madang.core.kernel.messages import Delivery, Failure, Handler, NewMessage, RetryPolicy, Topic
 from madang.core.kernel.providers import Providers
 from madang.core.portraits.compensation import Compensation
 from madang.core.portraits.events import portrait_changed
@@ -42,6 +42,7 @@ VERIFY_AFTER: Final = timedelta(minutes=10)
 _TIME_LIMIT: Final = 240.0
 _WAIT_FOR_OTHERS: Final = 120.0
 _LOOK_EVERY: Final = 0.25
+_ABANDONED: Final = Failure("abandoned", "the portrait's time was over before the outcome was known")
 _UNDELIVERED: Final = frozenset(PortraitStatus) - {PortraitStatus.COMPLETED, PortraitStatus.EXPIRED}
 
 
@@ -142,6 +143,7 @@ class Purging:
         now = self._clock.now()
         rows = await uow.portraits.purge(portrait.id, now=now)
         rows["notifications"] = await uow.notifications.purge(portrait.subject)
+        await uow.actions.abandon(portrait.subject, _ABANDONED, now)
         if await uow.receipts.by_subject(portrait.subject) is None:
             await uow.receipts.save(receipt_for(portrait, now, deleted, rows))
             uow.announce(portrait_changed(portrait))
