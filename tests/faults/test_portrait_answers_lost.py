@@ -8,7 +8,6 @@ from faults.evidence import (
     effects,
     expect_delivered,
     expect_no_doubt,
-    expect_no_doubt_about_money,
     expect_nothing_open,
     texts,
 )
@@ -77,7 +76,7 @@ async def fail_under_a_mortal_worker(lane: Lane, die_at: int | str) -> Life:
     await lane.send_photo(order)
     life = await die_and_live(lane, die_at, lambda: lane.until_over(order, PortraitStatus.FAILED))
     await expect_failed_and_refunded(lane, order, predictions=0)
-    await expect_no_doubt_about_money(lane)
+    await expect_no_doubt(lane)
     return life
 
 

@@ -37,7 +37,8 @@ def mortal_server() -> Iterator[EmbeddedPostgres]:
         ("postgresql://user:pw@db.example:5432/madang", "postgresql://user:pw@db.example:5432/madang"),
         ("postgres://user@db.example/madang", "postgresql://user@db.example/madang"),
         ("postgresql+asyncpg://user@db.example/madang?ssl=require", "postgresql://user@db.example/madang?sslmode=require"),
-        ("postgresql://u@one:5432,[::1]:5433,three/madang", "postgresql://u@one:5432,[::1]:5433,three/madang"),
+        ("postgresql://u@one:5432,two:5433,three/madang", "postgresql://u@one:5432,two:5433,three/madang"),
+        ("postgresql://u@[::1]:5433/madang", "postgresql://u@[::1]:5433/madang"),
         ("postgresql://postgres@/madang?host=/run/postgresql", "postgresql://postgres@/madang?host=/run/postgresql"),
         (
             "postgresql://u@db.example/m?sslmode=verify-full&sslrootcert=/etc/ca.pem&channel_binding=require&connect_timeout=3",

@@ -137,10 +137,10 @@ async def test_late_writers_racing_the_purge_leave_nothing(units: Units, databas
 async def test_the_purge_counts_others_work_and_cancels_what_waits(units: Units, database: Database) -> None:
     portrait = await a_full_portrait(units)
     async with units() as uow:
-        for topic in ("portraits.expire", "portraits.make_picture", "portraits.make_picture", "portraits.expire"):
-            uow.send(NewMessage(topic, subject=portrait.subject))
+        for number, topic in enumerate(("portraits.expire", *["portraits.make_picture"] * 2, "portraits.expire")):
+            uow.send(NewMessage(topic, key=f"test:{number}", subject=portrait.subject))
         uow.send(NewMessage("portraits.make_picture", subject="portrait:other"))
-    rows = await database.fetch("SELECT id FROM messages WHERE subject = $1 ORDER BY id", portrait.subject)
+    rows = await database.fetch("SELECT id FROM messages WHERE subject = $1 ORDER BY key", portrait.subject)
     own, leased, over, same = [row["id"] for row in rows]
     async with database.connection() as connection:
         lease = "UPDATE messages SET state = 'leased', lease_until = now() + make_interval(secs => $2) WHERE id = $1"

@@ -53,11 +53,14 @@ def is_already_gone(error: BaseException) -> bool:
     """The connection was gone before the statement was sent: surely nothing was done by it.
 
     asyncpg tells it by its words alone: "connection is closed", or "connection has been released back to the pool", which is
-    what a pool does with one that the server closed.
+    what a pool does with one that the server closed; or "another operation is in progress", when the server died so lately that
+    the end of the operation before has not been noticed.
     """
+    words = str(error)
+    if isinstance(error, asyncpg.InternalClientError):
+        return "cannot switch to state" in words
     if not isinstance(error, asyncpg.InterfaceError):
         return False
-    words = str(error)
     return "connection is closed" in words or "connection has been released" in words
 
 
