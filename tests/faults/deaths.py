@@ -52,6 +52,13 @@ async def at_every_boundary(lanes: Sequence[Lane], attempt: Attempt) -> Sequence
     return [*deaths, *(life.names[-1] for life in lives if life.died)]
 
 
+async def at_every_kind_of_boundary(lanes: Sequence[Lane], attempt: Attempt) -> Sequence[str]:
+    """Attempts with a death at the first boundary of each name that a worker reaches which lives; where they died."""
+    life = await attempt(lanes[0], 0)
+    lives = await _attempts(lanes, attempt, iter(sorted(set(life.names))))
+    return [life.names[-1] for life in lives if life.died]
+
+
 async def _attempts(lanes: Sequence[Lane], attempt: Attempt, places: Iterator[int | str]) -> Sequence[Life]:
     lives: list[Life] = []
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from faults.deaths import Life, at_every_boundary, die_and_live
+from faults.deaths import Life, at_every_boundary, at_every_kind_of_boundary, die_and_live
 from faults.evidence import (
     Effects,
     effects,
@@ -80,11 +80,11 @@ async def fail_under_a_mortal_worker(lane: Lane, die_at: int | str) -> Life:
     return life
 
 
-async def test_a_worker_killed_at_any_step_of_a_failure_refunds_once_and_says_so_once(stack: Stack) -> None:
+async def test_a_worker_killed_in_each_kind_of_place_of_a_failure_refunds_once_and_says_so_once(stack: Stack) -> None:
     async with stack.lanes(LANES) as lanes:
         for lane in lanes:
             await lane.set_knobs(faults="image_model.start:rejected@*")
-        deaths = await at_every_boundary(lanes, fail_under_a_mortal_worker)
+        deaths = await at_every_kind_of_boundary(lanes, fail_under_a_mortal_worker)
     assert len(deaths) >= 15
     assert {"portraits.make_picture bury committed", "payment sandbox.refund after", "sms sandbox.send after"} <= set(deaths)
 
