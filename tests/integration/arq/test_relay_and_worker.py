@@ -128,6 +128,35 @@ async def test_jobs_travel_as_json_not_as_pickle(workshop, redis: Redis) -> None
     assert (written["f"], written["a"]) == ("deliver", [str(message)])
 
 
+class Slow(ConnectionPool):
+    """Takes its time over each command, as a busy server does, and counts the commands."""
+
+    asked = 0
+
+    async def get_connection(self, *arguments: Any, **named: Any) -> Any:
+        self.asked += 1
+        await asyncio.sleep(0.05)
+        return await super().get_connection(*arguments, **named)
+
+
+async def test_a_worker_that_has_ended_says_nothing_more_to_redis(workshop, redis: Redis, redis_url: str) -> None:
+    """Stopped while arq writes down the ends of jobs: a later command would open a connection that nobody closes."""
+    pool = Slow.from_url(redis_url)
+    await workshop.send(LONG, 4)
+    await Relay(workshop.outbox, redis, workshop.outbox.listen).announce()
+    runner = workshop.runner(Handler(SHORT, handle=nothing), Handler(LONG, run=finish), poll=NEVER)
+    worker = ArqWorker(runner, Redis(connection_pool=pool), long_concurrency=4, longest=30, poll_without_redis=NEVER)
+    await runner.start()
+    running = asyncio.create_task(worker.run())
+    await workshop.until_states({"done": 4})
+    await stop(running)
+    await pool.disconnect()
+    asked = pool.asked
+    await asyncio.sleep(0.5)
+    assert pool.asked == asked
+    assert not any(connection.is_connected for connection in pool._available_connections)
+
+
 class Raising(ConnectionPool):
     """Never has a connection, and raises an error of its own when interrupted, as drivers do in the middle of a command."""
 

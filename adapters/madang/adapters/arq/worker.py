@@ -1,6 +1,7 @@
 """arq's worker, kept alive: it carries announcements to the runner, and losing Redis only makes the runner look by itself."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,6 +18,7 @@ log = structlog.get_logger(__name__)
 _POLL_SECONDS: Final = 0.05
 _START_AGAIN_SECONDS: Final = 1.0
 _TELL_AGAIN_SECONDS: Final = 0.05
+_LAST_WORDS_SECONDS: Final = 5.0
 _HEALTH_SECONDS: Final = 30
 _DRAINS_AT_ONCE: Final = 4
 
@@ -91,12 +93,23 @@ async def _until_it_fails(worker: Worker) -> BaseException | None:
         while not running.done():
             running.cancel()
             await asyncio.wait({running}, timeout=_TELL_AGAIN_SECONDS)
-        _forget_jobs(worker)
+        await _end_jobs(worker)
     return None if running.cancelled() else running.exception()
 
 
-def _forget_jobs(worker: Worker) -> None:
-    """arq forgets its running jobs when its loop ends. Cancelling them does not touch the handlers: those are the runner's."""
+async def _end_jobs(worker: Worker) -> None:
+    """arq forgets its running jobs when its loop ends: let each write its end, or it would do so on a client closed meanwhile.
+
+    Only what arq waits for is cancelled, which does not touch the handlers: those are the runner's. A job interrupted while
+    it talks to Redis would leave that to a task that nobody can wait for.
+    """
+    jobs = set(worker.tasks.values())
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORDS_SECONDS):
+            while jobs:
+                for waiting in worker.job_tasks.values():
+                    waiting.cancel()
+                _, jobs = await asyncio.wait(jobs, timeout=_TELL_AGAIN_SECONDS)
     for task in worker.tasks.values():
         task.cancel()
         task.add_done_callback(_look_away)
