@@ -136,6 +136,24 @@ def make_settings(database_url: str, redis_url: str, tmp_path: Path) -> Callable
     return make
 
 
+@pytest.fixture
+def open_deployment(make_settings: Callable[..., Any]) -> Callable[..., Any]:
+    """`open_deployment(base_url="https://example.com")`: several of one test share their database and the world outside."""
+
+    def open_it(**changes: Any) -> Any:
+        from deployment import deployed
+
+        return deployed(make_settings(**changes))
+
+    return open_it
+
+
+@pytest.fixture
+async def deployment(open_deployment: Callable[..., Any]) -> AsyncIterator[Any]:
+    async with open_deployment() as opened:
+        yield opened
+
+
 async def _execute(server: EmbeddedPostgres, statement: str) -> None:
     connection = await asyncpg.connect(server.url("postgres"))
     try:

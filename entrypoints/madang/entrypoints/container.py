@@ -6,6 +6,7 @@ module knows that library. What a process does not ask for is never made: a work
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,7 +24,7 @@ from madang.adapters.postgres.idempotency import PostgresIdempotencyStore
 from madang.adapters.postgres.invariants import invariants
 from madang.adapters.postgres.outbox import PostgresOutbox
 from madang.adapters.postgres.reader import PostgresPortraitReader
-from madang.adapters.postgres.unit_of_work import unit_of_work_factory
+from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork, unit_of_work_factory
 from madang.adapters.redis.connection import Client, connect
 from madang.adapters.redis.live import RedisLiveEvents
 from madang.core.billing.events import PAYMENT_CHANGED
@@ -37,9 +38,11 @@ from madang.core.kernel.messages import Handler, Topic
 from madang.core.kernel.protection import PersonalDataCipher, PhoneNumbers
 from madang.core.kernel.providers import Providers
 from madang.core.kernel.request_context import request_id
+from madang.core.kernel.schedules import Recurring, handler_of, schedule
 from madang.core.kernel.tokens import Tokens
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.core.notifications.service import NotificationService
+from madang.core.operations.audit import AuditTrail
 from madang.core.portraits.compensation import Compensation
 from madang.core.portraits.handlers import PortraitHandlers
 from madang.core.portraits.knowledge_base import KnowledgeBaseService
@@ -48,7 +51,7 @@ from madang.core.portraits.pictures import PhotoLab
 from madang.core.portraits.purge_invariant import NoFilePastItsPurge
 from madang.core.portraits.purging import Purging
 from madang.core.portraits.report_writing import ReportWriting
-from madang.core.portraits.repository import PortraitReader, PortraitsUnitOfWork
+from madang.core.portraits.repository import PortraitReader
 from madang.core.portraits.service import PortraitService
 from madang.core.portraits.topics import PAYMENT_CHANGED as PORTRAITS_PAYMENT_CHANGED
 from madang.entrypoints.master_key import key_ring, master_key
@@ -81,10 +84,29 @@ class _Worked(Protocol):
     def handlers(self) -> Sequence[Handler[Any]]: ...
 
 
+class _Recurs(Protocol):
+    def recurring(self) -> Sequence[Recurring]: ...
+
+
+def _recurring(*parts: _Recurs) -> Sequence[Recurring]:
+    return [work for part in parts for work in part.recurring()]
+
+
 def _handlers(products: Mapping[str, _Worked], named: Collection[str], *always: _Worked) -> Sequence[Handler[Any]]:
     """Of the products only those that the deployment runs."""
     groups = [*always, *(product for name, product in products.items() if name in named)]
     return tuple(handler for group in groups for handler in group.handlers())
+
+
+@dataclass(frozen=True, slots=True)
+class _RecurringWork:
+    """What comes back by itself, as handlers of the outbox."""
+
+    works: Sequence[Recurring]
+    clock: Clock
+
+    def handlers(self) -> Sequence[Handler[Any]]:
+        return [handler_of(work, self.clock) for work in self.works]
 
 
 class Wiring(containers.DeclarativeContainer):
@@ -115,6 +137,7 @@ class Wiring(containers.DeclarativeContainer):
     limiter = providers.Singleton(_limiter, redis, settings.provided.limits)
     live = providers.Singleton(RedisLiveEvents, redis)
 
+    audit_trail = providers.Singleton(AuditTrail, cipher, clock)
     billing = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
     notifications = providers.Singleton(NotificationService, routed, cipher, clock)
     knowledge_base = providers.Singleton(KnowledgeBaseService, units)
@@ -138,8 +161,10 @@ class Wiring(containers.DeclarativeContainer):
     billing_handlers = providers.Singleton(BillingHandlers, billing, routed, clock)
     portrait_handlers = providers.Singleton(PortraitHandlers, picture_making, report_writing, purging, compensation, clock)
     products = providers.Dict(portraits=portrait_handlers)
+    recurring = providers.Callable(_recurring, plugin_work)
+    recurring_work = providers.Singleton(_RecurringWork, recurring, clock)
     handlers = providers.Singleton(
-        _handlers, products, settings.provided.products, billing_handlers, notifications, plugin_work
+        _handlers, products, settings.provided.products, billing_handlers, notifications, plugin_work, recurring_work
     )
 
 
@@ -190,7 +215,7 @@ class Container:
         return self._wiring.routed()
 
     @property
-    def units(self) -> UnitOfWorkFactory[PortraitsUnitOfWork]:
+    def units(self) -> UnitOfWorkFactory[PostgresUnitOfWork]:
         return self._wiring.units()
 
     @property
@@ -216,6 +241,14 @@ class Container:
     @property
     def live(self) -> LiveEvents:
         return self._wiring.live()
+
+    @property
+    def audit_trail(self) -> AuditTrail:
+        return self._wiring.audit_trail()
+
+    async def schedule_recurring_work(self) -> None:
+        """Asked for by every worker that starts; what is recorded already is not recorded again."""
+        await schedule(self._wiring.recurring(), self.units, self.clock)
 
     @property
     def billing(self) -> BillingService:
@@ -270,9 +303,8 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         opened.push_async_callback(redis.aclose)
         database = await Database.connect(settings.database_url, pool_size=settings.database_pool)
         opened.push_async_callback(database.close)
-        clock = SystemClock()
         used = plugins_in_use(settings.routes, settings.plugins)
-        work = PluginWork(registry.listeners(used), registry.jobs(used), clock)
+        work = PluginWork(registry.listeners(used), registry.jobs(used))
         wiring = Wiring(settings=settings, keys=keys, registry=registry, plugin_work=work, database=database, redis=redis)
         opened.callback(lambda: wiring.photo_lab().close())
         _connect_contexts(wiring)

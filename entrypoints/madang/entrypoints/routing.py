@@ -7,8 +7,11 @@ import structlog
 
 from madang.entrypoints.provider_calls import logged
 from madang.plugins.registry import PluginRegistry
+from madang.ports.chat import ChatPoster
+from madang.ports.email import EmailSender
 from madang.ports.errors import Misconfigured
 from madang.ports.faces import FaceDetector
+from madang.ports.identity import IdentityProvider
 from madang.ports.image_model import ImageModel
 from madang.ports.payment import PaymentGateway
 from madang.ports.provider import ProviderKind
@@ -53,6 +56,24 @@ class RoutedProviders:
 
     def sms_sender(self, name: str) -> SmsSender:
         return cast(SmsSender, self._provider(ProviderKind.SMS, name))
+
+    def email_senders(self) -> Sequence[EmailSender]:
+        return cast(Sequence[EmailSender], self._route(ProviderKind.EMAIL))
+
+    def email_sender(self, name: str) -> EmailSender:
+        return cast(EmailSender, self._provider(ProviderKind.EMAIL, name))
+
+    def chat_posters(self) -> Sequence[ChatPoster]:
+        names = self._routes.get(ProviderKind.CHAT, ())
+        return cast(Sequence[ChatPoster], self._usable(ProviderKind.CHAT, names) if names else ())
+
+    def chat_poster(self, name: str) -> ChatPoster:
+        return cast(ChatPoster, self._provider(ProviderKind.CHAT, name))
+
+    def identity_provider(self, name: str) -> IdentityProvider:
+        if name not in self._routes.get(ProviderKind.IDENTITY, ()):
+            raise Misconfigured(f"{name} is not in routes.identity", operation="route")
+        return cast(IdentityProvider, self._provider(ProviderKind.IDENTITY, name))
 
     def storage(self) -> Storage:
         """The first of the route: there is no fail-over for what was stored."""

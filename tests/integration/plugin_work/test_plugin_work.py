@@ -106,7 +106,7 @@ async def test_an_event_that_was_not_committed_is_not_heard(shop: Shop) -> None:
 async def test_a_plugin_that_the_deployment_does_not_name_hears_nothing(make_settings: Callable[..., Any]) -> None:
     async with opened(make_settings(plugin_modules=[MODULE], plugins={SANDBOX: dict(FAST)})) as shop:
         await shop.paid()
-        await shop.container.plugin_work.schedule(shop.container.units)
+        await shop.container.schedule_recurring_work()
         assert await states(shop, HEARING) == await states(shop, TIDYING) == {}
         assert TIDYING not in shop.container.topics
     assert bulletin.heard == []
@@ -137,7 +137,7 @@ async def scheduled(shop: Shop) -> datetime:
 
 async def test_a_job_is_recorded_once_however_many_workers_start(shop: Shop, clock: MovableClock) -> None:
     for _ in range(5):
-        await shop.container.plugin_work.schedule(shop.container.units)
+        await shop.container.schedule_recurring_work()
     assert await states(shop, TIDYING) == {"waiting": 1}
     assert await scheduled(shop) == clock.moment + timedelta(minutes=30)
     await shop.work()
@@ -145,7 +145,7 @@ async def test_a_job_is_recorded_once_however_many_workers_start(shop: Shop, clo
 
 
 async def test_a_job_runs_once_in_each_interval(shop: Shop, clock: MovableClock) -> None:
-    await shop.container.plugin_work.schedule(shop.container.units)
+    await shop.container.schedule_recurring_work()
     for hours in range(1, 5):
         await at_work(shop, clock, hours=1)
         await at_work(shop, clock)
@@ -155,7 +155,7 @@ async def test_a_job_runs_once_in_each_interval(shop: Shop, clock: MovableClock)
 
 
 async def test_intervals_in_which_nothing_ran_are_not_made_up_for(shop: Shop, clock: MovableClock) -> None:
-    await shop.container.plugin_work.schedule(shop.container.units)
+    await shop.container.schedule_recurring_work()
     await at_work(shop, clock, hours=7)
     assert len(bulletin.runs) == 1
     assert await scheduled(shop) == clock.moment + timedelta(minutes=30)
@@ -163,7 +163,7 @@ async def test_intervals_in_which_nothing_ran_are_not_made_up_for(shop: Shop, cl
 
 async def test_a_job_that_fails_is_tried_again_and_its_schedule_goes_on(shop: Shop, clock: MovableClock) -> None:
     bulletin.troubles += [Unavailable("away"), RuntimeError("oh")]
-    await shop.container.plugin_work.schedule(shop.container.units)
+    await shop.container.schedule_recurring_work()
     await at_work(shop, clock, hours=1)
     assert len(bulletin.runs) == 1
     assert await states(shop, TIDYING) == {"waiting": 1}
@@ -178,7 +178,7 @@ async def test_a_job_that_fails_is_tried_again_and_its_schedule_goes_on(shop: Sh
 
 async def test_a_run_that_is_given_up_stays_visible_and_the_schedule_goes_on(shop: Shop, clock: MovableClock) -> None:
     bulletin.troubles.append(Rejected("no", reason="invalid_request"))
-    await shop.container.plugin_work.schedule(shop.container.units)
+    await shop.container.schedule_recurring_work()
     await at_work(shop, clock, hours=1)
     assert await states(shop, TIDYING) == {"dead": 1, "waiting": 1}
     await at_work(shop, clock, hours=1)
@@ -188,7 +188,7 @@ async def test_a_run_that_is_given_up_stays_visible_and_the_schedule_goes_on(sho
 
 async def test_a_worker_whose_clock_is_behind_the_databases_does_not_end_the_schedule(shop: Shop, clock: MovableClock) -> None:
     """The database says that the hour has come; this machine thinks that it is not over."""
-    await shop.container.plugin_work.schedule(shop.container.units)
+    await shop.container.schedule_recurring_work()
     due = await scheduled(shop)
     for hours in range(3):
         clock.moment = due + timedelta(hours=hours, seconds=-2)
@@ -199,7 +199,7 @@ async def test_a_worker_whose_clock_is_behind_the_databases_does_not_end_the_sch
 
 
 async def test_a_job_whose_interval_a_release_has_changed_goes_on_in_the_new_one(shop: Shop, clock: MovableClock) -> None:
-    await shop.container.plugin_work.schedule(shop.container.units)
+    await shop.container.schedule_recurring_work()
     await shop.execute("UPDATE messages SET key = 'plugin.bulletin.tidy:60:99999999' WHERE topic = $1", TIDYING)
     await at_work(shop, clock, hours=1)
     assert len(bulletin.runs) == 1

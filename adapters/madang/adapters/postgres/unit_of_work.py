@@ -9,6 +9,7 @@ from typing import Self
 import asyncpg
 
 from madang.adapters.postgres.actions import PostgresActions
+from madang.adapters.postgres.audit import PostgresAudit, PostgresPersonalKeys
 from madang.adapters.postgres.database import Connection, Database
 from madang.adapters.postgres.failures import (
     CommitOutcomeUnknown,
@@ -25,11 +26,11 @@ from madang.adapters.postgres.outgoing import Outgoing, write_messages
 from madang.adapters.postgres.payments import PostgresPayments
 from madang.adapters.postgres.portraits import PostgresPortraits
 from madang.adapters.postgres.receipts import PostgresReceipts
+from madang.adapters.postgres.users import PostgresUsers
 from madang.adapters.postgres.work import PostgresWork
 from madang.core.kernel.events import Event, Subscriptions
 from madang.core.kernel.messages import NewMessage, Topic
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
-from madang.core.portraits.repository import PortraitsUnitOfWork
 
 BeforeCommit = Callable[[Connection], Awaitable[None]]
 
@@ -113,6 +114,18 @@ class PostgresUnitOfWork:
         return PostgresActions(self.connection)
 
     @cached_property
+    def audit(self) -> PostgresAudit:
+        return PostgresAudit(self.connection)
+
+    @cached_property
+    def personal_keys(self) -> PostgresPersonalKeys:
+        return PostgresPersonalKeys(self.connection)
+
+    @cached_property
+    def users(self) -> PostgresUsers:
+        return PostgresUsers(self.connection)
+
+    @cached_property
     def payments(self) -> PostgresPayments:
         return PostgresPayments(self.connection)
 
@@ -157,7 +170,7 @@ def unit_of_work_factory(
     subscriptions: Subscriptions,
     request_id: Callable[[], str],
     topics: Mapping[str, Topic],
-) -> UnitOfWorkFactory[PortraitsUnitOfWork]:
+) -> UnitOfWorkFactory[PostgresUnitOfWork]:
     """Units of work whose messages carry what `request_id()` answers when the unit is opened. `topics` may be filled later."""
 
     def open_unit() -> PostgresUnitOfWork:

@@ -4,15 +4,21 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact in the past tense: `billing.payment_changed`. `subject` names what it is about: `portrait:<id>`."""
+    """A fact in the past tense: `billing.payment_changed`. `subject` names what it is about: `portrait:<id>`.
+
+    `owner` is the user whose affair it is: they hear of it live and by their webhooks, so the payload of an owned event is part
+    of the HTTP contract (ids, states and amounts, camelCase, no personal data).
+    """
 
     name: str
     subject: str
     payload: Mapping[str, Any] = field(default_factory=dict)
+    owner: UUID | None = None
 
 
 class Subscriptions:

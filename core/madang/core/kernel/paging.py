@@ -27,3 +27,20 @@ class Page(Generic[T]):
     total: int
     page: int
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class CursorRequest:
+    """For lists that grow without bound, newest first: `cursor` is what the page before answered, None for the first page."""
+
+    cursor: str | None = None
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class CursorPage(Generic[T]):
+    """`next_cursor` is None on the last page."""
+
+    items: Sequence[T]
+    limit: int
+    next_cursor: str | None = None

@@ -1,5 +1,6 @@
 """Personal data at rest: what use cases need of encryption, hashing and phone numbers, as Protocols."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -15,6 +16,31 @@ class PersonalDataCipher(Protocol):
 
     def keyed_hash(self, value: str, *, purpose: str) -> bytes:
         """32 bytes; the same value and purpose give the same hash under one key."""
+        ...
+
+    def keyed_hashes(self, value: str, *, purpose: str) -> Sequence[bytes]:
+        """Under the current key first, then under each older one: what to look a value up by while keys rotate."""
+        ...
+
+    def new_data_key(self) -> bytes:
+        """A fresh key for the data of one person, wrapped under the current master key: what is sealed with it is gone for
+        good once the wrapped key is."""
+        ...
+
+    def encrypt_under(self, wrapped: bytes, plaintext: str, *, purpose: str) -> bytes: ...
+
+    def decrypt_under(self, wrapped: bytes, ciphertext: bytes, *, purpose: str) -> str: ...
+
+    def is_current(self, ciphertext: bytes) -> bool:
+        """Whether this text (or wrapped key) is sealed under the current master key."""
+        ...
+
+    def resealed(self, ciphertext: bytes, *, purpose: str) -> bytes:
+        """The same text under the current master key."""
+        ...
+
+    def rewrapped(self, wrapped: bytes) -> bytes:
+        """The same data key under the current master key."""
         ...
 
 

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from madang.ports.chat import ChatPoster
+from madang.ports.email import EmailSender
 from madang.ports.faces import FaceDetector
+from madang.ports.identity import IdentityProvider
 from madang.ports.image_model import ImageModel
 from madang.ports.payment import PaymentGateway
 from madang.ports.sms import SmsSender
@@ -30,6 +33,20 @@ class Providers(Protocol):
     def sms_senders(self) -> Sequence[SmsSender]: ...
 
     def sms_sender(self, name: str) -> SmsSender: ...
+
+    def email_senders(self) -> Sequence[EmailSender]: ...
+
+    def email_sender(self, name: str) -> EmailSender: ...
+
+    def chat_posters(self) -> Sequence[ChatPoster]:
+        """All of the route: none stands in for another, each posts to a channel of its own. Empty when none is named."""
+        ...
+
+    def chat_poster(self, name: str) -> ChatPoster: ...
+
+    def identity_provider(self, name: str) -> IdentityProvider:
+        """Raises `Misconfigured` for one that the route does not name."""
+        ...
 
     def storage(self) -> Storage: ...
 

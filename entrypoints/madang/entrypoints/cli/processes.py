@@ -70,7 +70,7 @@ async def _serve(container: "Container", stop: asyncio.Event) -> None:
 async def _work(container: "Container", stop: asyncio.Event) -> None:
     from madang.entrypoints.worker import run_worker
 
-    await container.plugin_work.schedule(container.units)
+    await container.schedule_recurring_work()
     await run_worker(container, stop)
 
 

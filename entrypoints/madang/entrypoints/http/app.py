@@ -31,8 +31,19 @@ _READABLE: Final = [
     "Retry-After",
     "Idempotency-Replayed",
     "Content-Disposition",
+    "ETag",
 ]
-_SENDABLE: Final = ["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id", "Accept-Language", "traceparent"]
+_SENDABLE: Final = [
+    "Authorization",
+    "Content-Type",
+    "X-API-Key",
+    "Idempotency-Key",
+    "If-Match",
+    "Last-Event-ID",
+    "X-Request-Id",
+    "Accept-Language",
+    "traceparent",
+]
 
 
 def create_app(container: HttpContainer) -> Litestar:
@@ -75,7 +86,7 @@ def _cors(origins: Any) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=list(origins),
-        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=_SENDABLE,
         expose_headers=_READABLE,
         allow_credentials=False,

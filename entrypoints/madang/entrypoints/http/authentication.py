@@ -5,6 +5,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from madang.core.identity.roles import Role, permissions_of
+from madang.core.kernel.caller import Caller, CallerKind
 from madang.core.kernel.errors import NotFound, PermissionDenied, Unauthenticated
 from madang.core.kernel.tokens import Claims, Tokens
 
@@ -21,10 +23,16 @@ class Audience(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may call: bearers of a token for `audience`; for the API also with the permission, which the role `admin` has."""
+    """Who may call: bearers of a token for `audience`; for the API also with the permission, which the role `admin` has, and
+    unless `by_key` is off also API keys that were given the permission."""
 
     audience: Audience
     permission: str | None = None
+    by_key: bool = True
+
+
+SIGNED_IN: Final = Access(Audience.API, by_key=False)
+"""The person themself, with a session: what concerns the account's own security is open to no API key."""
 
 
 def bearer_of(header: bytes | None) -> str | None:
@@ -42,6 +50,25 @@ def authenticate(tokens: Tokens, access: Access, token: str | None) -> Claims:
     if token is None:
         raise Unauthenticated("this needs a token")
     return tokens.verify(access.audience.value, token)
+
+
+def caller_of(claims: Claims | None, address: str, agent: str | None) -> Caller:
+    """Who asks, as the use cases know them. A token that `madang token` made names no user: it is the operator's."""
+    if claims is None:
+        return Caller(CallerKind.ANONYMOUS, address=address, agent=agent)
+    if claims.audience != Audience.API:
+        return Caller(CallerKind.BUYER, address=address, agent=agent)
+    extra = claims.extra
+    user_id = _uuid(extra.get("userId"))
+    role = extra.get("role")
+    granted = frozenset(extra.get("permissions") or ()) | (permissions_of(role) if role == Role.ADMIN else frozenset())
+    key_id = _uuid(extra.get("keyId"))
+    kind = CallerKind.API_KEY if key_id else CallerKind.USER if user_id else CallerKind.OPERATOR
+    return Caller(kind, user_id, role, granted, _uuid(extra.get("sid")), key_id, address, agent)
+
+
+def _uuid(written: object) -> UUID | None:
+    return UUID(written) if isinstance(written, str) else None
 
 
 def require_permission(access: Access, claims: Claims) -> None:

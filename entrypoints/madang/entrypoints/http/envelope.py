@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from madang.core.kernel.paging import Page
+from madang.core.kernel.paging import CursorPage, Page
 
 T = TypeVar("T")
 
@@ -20,19 +20,25 @@ class Shape(Struct, rename="camel", frozen=True):
 
 
 class Pagination(Shape, frozen=True):
-    """Where this page stands in the whole list; `page` counts from 1."""
+    """Where this page stands in the whole list; `page` counts from 1. A list that grows without bound has `limit` and
+    `nextCursor` only: it asks for the next page, and is null on the last one."""
 
-    page: int
     limit: int
-    total: int
-    total_pages: int
-    has_next: bool
-    has_prev: bool
+    page: int | UnsetType = UNSET
+    total: int | UnsetType = UNSET
+    total_pages: int | UnsetType = UNSET
+    has_next: bool | UnsetType = UNSET
+    has_prev: bool | UnsetType = UNSET
+    next_cursor: str | UnsetType | None = UNSET
 
     @classmethod
     def of(cls, page: Page[Any]) -> "Pagination":
         pages = -(-page.total // page.limit)
-        return cls(page.page, page.limit, page.total, pages, page.page < pages, page.page > 1)
+        return cls(page.limit, page.page, page.total, pages, page.page < pages, page.page > 1)
+
+    @classmethod
+    def by_cursor(cls, page: CursorPage[Any]) -> "Pagination":
+        return cls(page.limit, next_cursor=page.next_cursor)
 
 
 class Meta(Shape, frozen=True, omit_defaults=True):

@@ -24,6 +24,7 @@ class Exchange:
     span_id: str
     accept_language: str = ""
     authorization: bytes | None = None
+    api_key: bytes | None = None
     extra_headers: RawHeaders = field(default_factory=list)
     content_security_policy: bytes | None = None
     address: str | None = None
@@ -39,6 +40,7 @@ def begin(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
     trace_id: str | None = None
     language = b""
     authorization: bytes | None = None
+    api_key: bytes | None = None
     for name, value in headers:
         if name == b"x-request-id":
             request_id = _valid_request_id(value)
@@ -48,6 +50,8 @@ def begin(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
             language = value
         elif name == b"authorization":
             authorization = value
+        elif name == b"x-api-key":
+            api_key = value
     made = _new_hex()
     return Exchange(
         request_id or f"{made[:8]}-{made[8:12]}-{made[12:16]}-{made[16:20]}-{made[20:]}",
@@ -55,6 +59,7 @@ def begin(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
         f"{_random.getrandbits(64) | 1:016x}",
         language.decode("latin-1") if language else "",
         authorization,
+        api_key,
     )
 
 

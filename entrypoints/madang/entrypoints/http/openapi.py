@@ -6,6 +6,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from madang.entrypoints.http.authentication import Audience
 from madang.entrypoints.http.envelope import Failure, Pagination, Success, api_version
 from madang.entrypoints.http.error_index import example_error, status_of
 from madang.entrypoints.http.idempotency import HEADER
@@ -24,6 +25,14 @@ _META: Final = {
 _TAGS: Final = {
     "Portraits": "A paid picture job. No sign-up: the buyer holds the job's token.",
     "Knowledge base": "The care catalogue that reports recommend from; for editors.",
+    "Identity": "Accounts: sign-up, sign-in, sessions, two factors, API keys.",
+    "Users": "Everybody's accounts; for administrators.",
+    "Files": "Uploads straight to the storage or through the API, and downloads.",
+    "Notifications": "What was sent to you, and by which channel you want it.",
+    "Events": "What happens to what is yours, as it happens.",
+    "Webhook endpoints": "Our own webhooks to you, signed as Standard Webhooks.",
+    "Privacy": "Everything about you, and its erasure.",
+    "Administration": "The audit trail, jobs and alerts; for administrators.",
     "Webhooks": "What payment providers tell us.",
     "Operations": "Whether the process lives and is ready, and its numbers.",
 }
@@ -43,7 +52,7 @@ def document_of(operations: Sequence[Operation], *, base_url: str = "http://127.
         "paths": _paths(operations),
         "components": {
             "schemas": _components(operations),
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": _SECURITY,
             "headers": _HEADERS,
         },
     }
@@ -65,11 +74,18 @@ def _operation(operation: Operation) -> Json:
         "description": operation.description,
         "parameters": list(_parameters(operation)),
         "responses": _responses(operation),
-        "security": [{"bearer": []}] if operation.access else [],
+        "security": _security(operation),
     }
     if operation.body is not None:
         described["requestBody"] = _request_body(operation.body)
     return described
+
+
+def _security(operation: Operation) -> list[Json]:
+    if operation.access is None:
+        return []
+    by_key = operation.access.audience is Audience.API and operation.access.by_key
+    return [{"bearer": []}, {"apiKey": []}] if by_key else [{"bearer": []}]
 
 
 def _parameters(operation: Operation) -> Iterator[Json]:
@@ -124,7 +140,9 @@ def _success(operation: Operation) -> Json:
     if operation.answers is None:
         content = {operation.media_type: {"schema": {"type": "string", "format": "binary"}, "example": "(the file)"}}
         return {"description": operation.summary, "headers": headers, "content": content}
-    about = {**_META, "pagination": _PAGINATION} if operation.paginated else _META
+    about: Json = dict(_META)
+    if operation.paginated or operation.by_cursor:
+        about["pagination"] = _PAGINATION if operation.paginated else _BY_CURSOR
     example = {"success": True, "data": operation.example, "meta": about}
     media = {"schema": {"$ref": REF.format(name=_success_name(operation))}, "examples": {"example": {"value": example}}}
     return {"description": operation.summary, "headers": headers, "content": {"application/json": media}}
@@ -203,6 +221,10 @@ def _camel(name: str) -> str:
     return head + "".join(part.title() for part in rest)
 
 
+_SECURITY: Final[Json] = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
 _LIMIT_HEADERS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 _HEADERS: Final[Json] = {
     "X-Request-Id": {"description": "The request's id: yours, or one that was made.", "schema": {"type": "string"}},
@@ -212,6 +234,7 @@ _HEADERS: Final[Json] = {
     "Idempotency-Replayed": {"description": "`true` when this is the first answer again.", "schema": {"type": "string"}},
 }
 _PAGINATION: Final = {"page": 1, "limit": 20, "total": 40, "totalPages": 2, "hasNext": True, "hasPrev": False}
+_BY_CURSOR: Final = {"limit": 20, "nextCursor": "01997f2e6c007a109c3e0242ac120002"}
 _INTRODUCTION: Final = (
     "One backend for AI-powered products.\n\n"
     "Every answer is an envelope: `{success, data, meta}`, or `{success, error, meta}`. Names are camelCase, ids UUIDs, times "

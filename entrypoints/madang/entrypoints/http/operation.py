@@ -9,10 +9,11 @@ from litestar import Request
 from litestar.types import ASGIApp
 from msgspec import UNSET, Struct, UnsetType
 
+from madang.core.kernel.caller import Caller
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.tokens import Claims
 from madang.entrypoints.http.answers import Answer
-from madang.entrypoints.http.authentication import Access
+from madang.entrypoints.http.authentication import Access, caller_of
 from madang.entrypoints.http.bodies import MAX_JSON
 from madang.entrypoints.http.composition import HttpContainer
 from madang.entrypoints.http.envelope import Pagination, Success, encode, meta
@@ -70,6 +71,7 @@ class Operation:
     body: JsonBody | RawBody | FormBody | None = None
     query: type[Struct] | None = None
     paginated: bool = False
+    by_cursor: bool = False
     errors: Sequence[str] = ()
     limit: str = DEFAULT
     limit_by_path: bool = False
@@ -95,6 +97,11 @@ class Call:
     body: Any = None
     query: Any = None
     reserved_id: UUID | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks, for the use cases; the address is as `Addresses` found it."""
+        return caller_of(self.claims, self.address, self.request.headers.get("user-agent"))
 
     @property
     def subject_id(self) -> UUID:

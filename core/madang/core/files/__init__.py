@@ -1,0 +1,1 @@
+"""Files of users: uploaded straight to the storage or through the API, checked, and theirs alone."""

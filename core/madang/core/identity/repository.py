@@ -1,0 +1,162 @@
+"""What identity asks of storage."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from madang.core.identity.model import (
+    ApiKey,
+    ExternalIdentity,
+    OneTimeToken,
+    RecoveryCode,
+    RefreshToken,
+    Session,
+    SignInAttempts,
+    TokenPurpose,
+    User,
+    UserStatus,
+)
+from madang.core.kernel.paging import Page, PageRequest
+from madang.core.notifications.repository import NotificationsUnitOfWork
+from madang.core.operations.audit import AuditedUnitOfWork
+
+
+class UserRepository(Protocol):
+    async def get(self, user_id: UUID, *, lock: bool = False) -> User | None: ...
+
+    async def by_email(self, email_hashes: Sequence[bytes], *, lock: bool = False) -> User | None:
+        """By any of the hashes: while master keys rotate, an address has one under each."""
+        ...
+
+    async def add(self, user: User) -> bool:
+        """False when the e-mail is taken, also by a concurrent request; then nothing was written."""
+        ...
+
+    async def update(self, user: User) -> None:
+        """Write the whole row; `version` must be one more than the row's. Raises `StaleVersion`, and `AlreadyExists` when the
+        e-mail is taken."""
+        ...
+
+    async def page(self, request: PageRequest, *, role: str | None = None, status: UserStatus | None = None) -> Page[User]:
+        """The newest first."""
+        ...
+
+
+class SessionRepository(Protocol):
+    async def add(self, session: Session) -> None: ...
+
+    async def get(self, session_id: UUID, *, lock: bool = False) -> Session | None: ...
+
+    async def update(self, session: Session) -> None: ...
+
+    async def of_user(self, user_id: UUID) -> Sequence[Session]:
+        """Those that are neither revoked nor over, the one used last first."""
+        ...
+
+    async def revoke(self, user_id: UUID, because: str, now: datetime, *, except_for: UUID | None = None) -> Sequence[UUID]:
+        """End all of a user's sessions, but perhaps one; which were ended. Every API process hears of it with the commit."""
+        ...
+
+    async def revoke_one(self, session_id: UUID, because: str, now: datetime) -> bool:
+        """False when it was over already. Every API process hears of it with the commit."""
+        ...
+
+    async def add_refresh(self, token: RefreshToken) -> None: ...
+
+    async def refresh(self, digest: bytes, *, lock: bool = False) -> RefreshToken | None: ...
+
+    async def use_refresh(self, digest: bytes, now: datetime) -> bool:
+        """False when it was used before, also by a concurrent request."""
+        ...
+
+    async def prune(self, before: datetime, *, limit: int) -> int:
+        """Delete sessions that were over before then, with their tokens."""
+        ...
+
+
+class OneTimeTokenRepository(Protocol):
+    async def add(self, token: OneTimeToken) -> None: ...
+
+    async def get(self, digest: bytes, purpose: TokenPurpose, *, lock: bool = False) -> OneTimeToken | None: ...
+
+    async def update(self, token: OneTimeToken) -> None: ...
+
+    async def cancel(self, user_id: UUID, purpose: TokenPurpose) -> int:
+        """Delete what is still open for this purpose."""
+        ...
+
+    async def prune(self, before: datetime, *, limit: int) -> int: ...
+
+
+class SignInAttemptsRepository(Protocol):
+    async def get(self, keys: Sequence[bytes], *, lock: bool = False) -> Sequence[SignInAttempts]: ...
+
+    async def save(self, attempts: SignInAttempts) -> None: ...
+
+    async def clear(self, keys: Sequence[bytes]) -> None: ...
+
+    async def prune(self, before: datetime, *, limit: int) -> int: ...
+
+
+class RecoveryCodeRepository(Protocol):
+    async def replace(self, user_id: UUID, codes: Sequence[RecoveryCode]) -> None:
+        """These and no others."""
+        ...
+
+    async def use(self, user_id: UUID, digest: bytes, now: datetime) -> bool:
+        """False when there is no such unused code, also after a concurrent request."""
+        ...
+
+    async def left(self, user_id: UUID) -> int: ...
+
+
+class ApiKeyRepository(Protocol):
+    async def add(self, key: ApiKey) -> None: ...
+
+    async def of_user(self, user_id: UUID) -> Sequence[ApiKey]:
+        """Those that are not revoked, the newest first."""
+        ...
+
+    async def get(self, key_id: UUID, *, lock: bool = False) -> ApiKey | None: ...
+
+    async def update(self, key: ApiKey) -> None:
+        """Every API process hears of a revocation with the commit."""
+        ...
+
+    async def revoke_all(self, user_id: UUID, now: datetime) -> Sequence[UUID]: ...
+
+
+class ExternalIdentityRepository(Protocol):
+    async def get(self, issuer: str, subject: str) -> ExternalIdentity | None: ...
+
+    async def add(self, identity: ExternalIdentity) -> bool:
+        """False when it is there already, also by a concurrent request."""
+        ...
+
+    async def of_user(self, user_id: UUID) -> Sequence[ExternalIdentity]: ...
+
+    async def remove_all(self, user_id: UUID) -> int: ...
+
+
+class IdentityUnitOfWork(AuditedUnitOfWork, NotificationsUnitOfWork, Protocol):
+    @property
+    def users(self) -> UserRepository: ...
+
+    @property
+    def sessions(self) -> SessionRepository: ...
+
+    @property
+    def one_time_tokens(self) -> OneTimeTokenRepository: ...
+
+    @property
+    def sign_in_attempts(self) -> SignInAttemptsRepository: ...
+
+    @property
+    def recovery_codes(self) -> RecoveryCodeRepository: ...
+
+    @property
+    def api_keys(self) -> ApiKeyRepository: ...
+
+    @property
+    def external_identities(self) -> ExternalIdentityRepository: ...

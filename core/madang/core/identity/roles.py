@@ -1,0 +1,49 @@
+"""Roles and what each may do (seed 002: client, pm, developer, admin)."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Role(StrEnum):
+    CLIENT = "client"
+    PROJECT_MANAGER = "pm"
+    DEVELOPER = "developer"
+    ADMIN = "admin"
+
+
+_OWN: Final = frozenset(
+    {
+        "profile:read",
+        "files:read",
+        "files:write",
+        "notifications:read",
+        "events:read",
+        "webhooks:read",
+        "webhooks:write",
+    }
+)
+"""Of one's own affairs; an API key is given some of them."""
+_STAFF: Final = _OWN | {"projects:read", "projects:write", "clients:read"}
+_ADMIN: Final = _STAFF | {
+    "audit:read",
+    "clients:write",
+    "knowledge-base:write",
+    "operations:read",
+    "operations:write",
+    "payments:refund",
+    "users:read",
+    "users:write",
+}
+
+PERMISSIONS: Final[Mapping[str, frozenset[str]]] = {
+    Role.CLIENT: _OWN,
+    Role.PROJECT_MANAGER: _STAFF | {"clients:write", "payments:refund"},
+    Role.DEVELOPER: _STAFF,
+    Role.ADMIN: _ADMIN,
+}
+
+
+def permissions_of(role: str) -> frozenset[str]:
+    """Nothing for a role that this release does not know."""
+    return PERMISSIONS.get(role, frozenset())
