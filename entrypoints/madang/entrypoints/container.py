@@ -35,6 +35,7 @@ from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.invariants import Invariant
 from madang.core.kernel.live import LiveEvents
 from madang.core.kernel.messages import Handler, Topic
+from madang.core.kernel.personal_data import PersonalData
 from madang.core.kernel.protection import PersonalDataCipher, PhoneNumbers
 from madang.core.kernel.providers import Providers
 from madang.core.kernel.request_context import request_id
@@ -160,6 +161,7 @@ class Wiring(containers.DeclarativeContainer):
     purging = providers.Singleton(Purging, routed, compensation, clock)
     billing_handlers = providers.Singleton(BillingHandlers, billing, routed, clock)
     portrait_handlers = providers.Singleton(PortraitHandlers, picture_making, report_writing, purging, compensation, clock)
+    personal_data: "providers.List[PersonalData[Any]]" = providers.List()
     products = providers.Dict(portraits=portrait_handlers)
     recurring = providers.Callable(_recurring, plugin_work)
     recurring_work = providers.Singleton(_RecurringWork, recurring, clock)
@@ -245,6 +247,11 @@ class Container:
     @property
     def audit_trail(self) -> AuditTrail:
         return self._wiring.audit_trail()
+
+    @property
+    def personal_data(self) -> Sequence[PersonalData[Any]]:
+        """Of every context that keeps something about users."""
+        return self._wiring.personal_data()
 
     async def schedule_recurring_work(self) -> None:
         """Asked for by every worker that starts; what is recorded already is not recorded again."""
