@@ -161,7 +161,7 @@ class Wiring(containers.DeclarativeContainer):
     purging = providers.Singleton(Purging, routed, compensation, clock)
     billing_handlers = providers.Singleton(BillingHandlers, billing, routed, clock)
     portrait_handlers = providers.Singleton(PortraitHandlers, picture_making, report_writing, purging, compensation, clock)
-    personal_data: "providers.List[PersonalData[Any]]" = providers.List()
+    personal_data = providers.List()
     products = providers.Dict(portraits=portrait_handlers)
     recurring = providers.Callable(_recurring, plugin_work)
     recurring_work = providers.Singleton(_RecurringWork, recurring, clock)
