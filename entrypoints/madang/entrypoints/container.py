@@ -30,6 +30,8 @@ from madang.adapters.redis.live import RedisLiveEvents
 from madang.core.billing.events import PAYMENT_CHANGED
 from madang.core.billing.handlers import BillingHandlers
 from madang.core.billing.service import BillingService
+from madang.core.identity.one_time import OneTimeTokens
+from madang.core.identity.sessions import SessionService
 from madang.core.kernel.clock import Clock, SystemClock
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.invariants import Invariant
@@ -139,6 +141,10 @@ class Wiring(containers.DeclarativeContainer):
     live = providers.Singleton(RedisLiveEvents, redis)
 
     audit_trail = providers.Singleton(AuditTrail, cipher, clock)
+    one_time_tokens = providers.Singleton(OneTimeTokens, clock)
+    sessions = providers.Singleton(
+        SessionService, units, tokens, cipher, audit_trail, clock, lifetime=settings.provided.session_lifetime
+    )
     billing = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
     notifications = providers.Singleton(NotificationService, routed, cipher, clock)
     knowledge_base = providers.Singleton(KnowledgeBaseService, units)
@@ -247,6 +253,14 @@ class Container:
     @property
     def audit_trail(self) -> AuditTrail:
         return self._wiring.audit_trail()
+
+    @property
+    def one_time_tokens(self) -> OneTimeTokens:
+        return self._wiring.one_time_tokens()
+
+    @property
+    def sessions(self) -> SessionService:
+        return self._wiring.sessions()
 
     @property
     def personal_data(self) -> Sequence[PersonalData[Any]]:

@@ -5,6 +5,7 @@ Wrong settings raise pydantic's `ValidationError`, with every wrong key at once;
 
 import ipaddress
 import tomllib
+from datetime import timedelta
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -84,8 +85,13 @@ class Settings(BaseSettings):
     plugins_allowed: tuple[str, ...] | None = None
     plugin_modules: tuple[str, ...] = ()
     strict_plugins: bool = False
+    session_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
     limits: dict[str, str] = Field(default_factory=dict)
     plugins: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
+
+    @property
+    def session_lifetime(self) -> timedelta:
+        return timedelta(days=self.session_days)
 
     @classmethod
     def settings_customise_sources(

@@ -22,10 +22,12 @@ from madang.adapters.postgres.failures import (
 from madang.adapters.postgres.inbox import PostgresInbox
 from madang.adapters.postgres.knowledge_base import PostgresKnowledgeBase
 from madang.adapters.postgres.notifications import PostgresNotifications
+from madang.adapters.postgres.one_time_tokens import PostgresOneTimeTokens
 from madang.adapters.postgres.outgoing import Outgoing, write_messages
 from madang.adapters.postgres.payments import PostgresPayments
 from madang.adapters.postgres.portraits import PostgresPortraits
 from madang.adapters.postgres.receipts import PostgresReceipts
+from madang.adapters.postgres.sessions import PostgresSessions
 from madang.adapters.postgres.users import PostgresUsers
 from madang.adapters.postgres.work import PostgresWork
 from madang.core.kernel.events import Event, Subscriptions
@@ -124,6 +126,14 @@ class PostgresUnitOfWork:
     @cached_property
     def users(self) -> PostgresUsers:
         return PostgresUsers(self.connection)
+
+    @cached_property
+    def sessions(self) -> PostgresSessions:
+        return PostgresSessions(self.connection)
+
+    @cached_property
+    def one_time_tokens(self) -> PostgresOneTimeTokens:
+        return PostgresOneTimeTokens(self.connection)
 
     @cached_property
     def payments(self) -> PostgresPayments:

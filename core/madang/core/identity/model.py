@@ -11,6 +11,8 @@ REFRESH_LIFETIME: Final = timedelta(days=7)
 EMAIL_PURPOSE: Final = "identity.email"
 NAME_PURPOSE: Final = "identity.name"
 PHONE_PURPOSE: Final = "identity.phone"
+AGENT_PURPOSE: Final = "identity.agent"
+ADDRESS_PURPOSE: Final = "identity.address"
 
 
 class UserStatus(StrEnum):

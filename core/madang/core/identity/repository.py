@@ -50,7 +50,7 @@ class SessionRepository(Protocol):
 
     async def update(self, session: Session) -> None: ...
 
-    async def of_user(self, user_id: UUID) -> Sequence[Session]:
+    async def of_user(self, user_id: UUID, now: datetime) -> Sequence[Session]:
         """Those that are neither revoked nor over, the one used last first."""
         ...
 

@@ -1,0 +1,107 @@
+"""Sessions and their refresh tokens in PostgreSQL."""
+
+# ruff: noqa: S608 – put together from constants of this module
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from madang.adapters.postgres.database import Connection
+from madang.adapters.postgres.statements import affected, insert, select, update
+from madang.core.identity.model import RefreshToken, Session
+
+REVOKED: Final = "madang_revoked"
+"""The channel on which every API process hears which sessions ended, with the commit that ended them."""
+
+_SESSION: Final = (
+    "id",
+    "user_id",
+    "created_at",
+    "last_used_at",
+    "expires_at",
+    "agent",
+    "address",
+    "revoked_at",
+    "revoked_because",
+)
+_REFRESH: Final = ("digest", "session_id", "issued_at", "expires_at", "used_at")
+_ADD: Final = insert("sessions", _SESSION)
+_GET: Final = {lock: select("sessions", _SESSION, "id = $1", lock=lock) for lock in (False, True)}
+_UPDATE: Final = update("sessions", _SESSION)
+_OF_USER: Final = f"""
+SELECT {", ".join(_SESSION)} FROM sessions
+WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY last_used_at DESC, id DESC
+"""
+_REVOKE: Final = f"""
+WITH open AS (
+    SELECT id FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND id IS DISTINCT FROM $4 ORDER BY id FOR UPDATE
+), ended AS (
+    UPDATE sessions SET revoked_at = $3, revoked_because = $2 FROM open WHERE sessions.id = open.id RETURNING sessions.id
+)
+SELECT id, pg_notify('{REVOKED}', id::text) FROM ended
+"""
+"""Locked in one order: two who end the sessions of one user do not wait for one another."""
+_REVOKE_ONE: Final = f"""
+WITH ended AS (
+    UPDATE sessions SET revoked_at = $3, revoked_because = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING id
+)
+SELECT id, pg_notify('{REVOKED}', id::text) FROM ended
+"""
+_ADD_REFRESH: Final = insert("refresh_tokens", _REFRESH)
+_GET_REFRESH: Final = {lock: select("refresh_tokens", _REFRESH, "digest = $1", lock=lock) for lock in (False, True)}
+_USE_REFRESH: Final = "UPDATE refresh_tokens SET used_at = $2 WHERE digest = $1 AND used_at IS NULL"
+_PRUNE: Final = """
+DELETE FROM sessions WHERE id IN (
+    SELECT id FROM sessions WHERE expires_at < $1 OR revoked_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+"""
+
+
+class PostgresSessions:
+    """Fulfils `SessionRepository`. Deleting a session deletes its tokens."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def add(self, session: Session) -> None:
+        await self._connection.execute(_ADD, *_values(session, _SESSION))
+
+    async def get(self, session_id: UUID, *, lock: bool = False) -> Session | None:
+        row = await self._connection.fetchrow(_GET[lock], session_id)
+        return None if row is None else to_session(row)
+
+    async def update(self, session: Session) -> None:
+        await self._connection.execute(_UPDATE, *_values(session, _SESSION))
+
+    async def of_user(self, user_id: UUID, now: datetime) -> Sequence[Session]:
+        return [to_session(row) for row in await self._connection.fetch(_OF_USER, user_id, now)]
+
+    async def revoke(self, user_id: UUID, because: str, now: datetime, *, except_for: UUID | None = None) -> Sequence[UUID]:
+        return [row["id"] for row in await self._connection.fetch(_REVOKE, user_id, because, now, except_for)]
+
+    async def revoke_one(self, session_id: UUID, because: str, now: datetime) -> bool:
+        return await self._connection.fetchrow(_REVOKE_ONE, session_id, because, now) is not None
+
+    async def add_refresh(self, token: RefreshToken) -> None:
+        await self._connection.execute(_ADD_REFRESH, *_values(token, _REFRESH))
+
+    async def refresh(self, digest: bytes, *, lock: bool = False) -> RefreshToken | None:
+        row = await self._connection.fetchrow(_GET_REFRESH[lock], digest)
+        return None if row is None else RefreshToken(**{column: row[column] for column in _REFRESH})
+
+    async def use_refresh(self, digest: bytes, now: datetime) -> bool:
+        return affected(await self._connection.execute(_USE_REFRESH, digest, now)) == 1
+
+    async def prune(self, before: datetime, *, limit: int) -> int:
+        return affected(await self._connection.execute(_PRUNE, before, limit))
+
+
+def to_session(row: asyncpg.Record) -> Session:
+    return Session(**{column: row[column] for column in _SESSION})
+
+
+def _values(row: Any, columns: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(getattr(row, column) for column in columns)
