@@ -9,12 +9,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from madang.adapters.cryptography.keys import KEY_BYTES, KEY_ID_BYTES, KeyRing
+from madang.core.kernel.protection import DATA_KEY_PURPOSE
 
 VERSION: Final = b"\x01"
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
 _HEAD_BYTES: Final = len(VERSION) + KEY_ID_BYTES
-_DATA_KEY: Final = "datakey.wrapped"
 _LEAST_BYTES: Final = _HEAD_BYTES + NONCE_BYTES + TAG_BYTES
 
 
@@ -48,12 +48,12 @@ class AesGcmCipher:
         return [self._hash(value, purpose, key_id) for key_id in self._keys.key_ids]
 
     def new_data_key(self) -> bytes:
-        return self._seal(os.urandom(KEY_BYTES), _DATA_KEY)
+        return self._seal(os.urandom(KEY_BYTES), DATA_KEY_PURPOSE)
 
     def encrypt_under(self, wrapped: bytes, plaintext: str, *, purpose: str) -> bytes:
         """A nonce (12 bytes) and the ciphertext with its tag. Raises as `decrypt` for a key that cannot be unwrapped."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + AESGCM(self._open(wrapped, _DATA_KEY)).encrypt(nonce, plaintext.encode(), purpose.encode())
+        return nonce + AESGCM(self._open(wrapped, DATA_KEY_PURPOSE)).encrypt(nonce, plaintext.encode(), purpose.encode())
 
     def decrypt_under(self, wrapped: bytes, ciphertext: bytes, *, purpose: str) -> str:
         """Raises `CiphertextInvalid`, and as `decrypt` for a key that cannot be unwrapped."""
@@ -61,7 +61,7 @@ class AesGcmCipher:
         if len(sealed) < TAG_BYTES:
             raise CiphertextInvalid("the text is cut short")
         try:
-            return AESGCM(self._open(wrapped, _DATA_KEY)).decrypt(nonce, sealed, purpose.encode()).decode()
+            return AESGCM(self._open(wrapped, DATA_KEY_PURPOSE)).decrypt(nonce, sealed, purpose.encode()).decode()
         except InvalidTag:
             raise CiphertextInvalid(f"the text was changed, or is not for {purpose}") from None
 
@@ -72,7 +72,7 @@ class AesGcmCipher:
         return self._seal(self._open(ciphertext, purpose), purpose)
 
     def rewrapped(self, wrapped: bytes) -> bytes:
-        return self.resealed(wrapped, purpose=_DATA_KEY)
+        return self.resealed(wrapped, purpose=DATA_KEY_PURPOSE)
 
     def _seal(self, plain: bytes, purpose: str) -> bytes:
         head = VERSION + self._keys.current_id

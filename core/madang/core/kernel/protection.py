@@ -1,7 +1,10 @@
 """Personal data at rest: what use cases need of encryption, hashing and phone numbers, as Protocols."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
+
+DATA_KEY_PURPOSE: Final = "datakey.wrapped"
+"""Under which a person's own data key is sealed."""
 
 
 class PersonalDataCipher(Protocol):

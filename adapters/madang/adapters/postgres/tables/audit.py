@@ -1,9 +1,20 @@
 """The audit trail, and the data keys that seal what is personal in it."""
 
-from sqlalchemy import Column, Index, LargeBinary, Table, Uuid
+from sqlalchemy import Column, Index, Table, Uuid
 
-from madang.adapters.postgres.tables.schema import PERSONAL, document, instant, key_column, metadata, one_of, words
+from madang.adapters.postgres.tables.schema import (
+    PERSONAL,
+    document,
+    instant,
+    key_column,
+    metadata,
+    one_of,
+    sealed,
+    unsealed,
+    words,
+)
 from madang.core.kernel.caller import CallerKind
+from madang.core.kernel.protection import DATA_KEY_PURPOSE
 
 audit_events = Table(
     "audit_events",
@@ -17,7 +28,7 @@ audit_events = Table(
     words("subject", "what it was done to: user:<id>"),
     words("request_id"),
     Column("person_id", Uuid, comment="whose data key seals the origin"),
-    Column("origin", LargeBinary, comment="address and User-Agent, sealed"),
+    unsealed("origin", "sealed under the person's own key", "address and User-Agent, sealed", null=True),
     document("details"),
     one_of("actor_kind", CallerKind),
     Index("ix_audit_events_at", "at", "id"),
@@ -30,7 +41,7 @@ personal_keys = Table(
     "personal_keys",
     metadata,
     Column("person_id", Uuid, primary_key=True, info=PERSONAL),
-    Column("wrapped", LargeBinary, nullable=False, comment="the data key, sealed under the master key"),
+    sealed("wrapped", "the data key, sealed under the master key", purpose=DATA_KEY_PURPOSE, null=False),
     instant("created_at", now=True),
     comment="One data key a person: destroyed with the person, it takes along what it sealed",
 )

@@ -6,7 +6,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    LargeBinary,
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
@@ -15,13 +14,24 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from madang.adapters.postgres.tables.schema import PERSONAL, count, instant, key_column, metadata, one_of, person, sealed, words
-from madang.core.identity.model import TokenPurpose, UserStatus
+from madang.adapters.postgres.tables.schema import (
+    count,
+    instant,
+    key_column,
+    keyed_hash,
+    metadata,
+    one_of,
+    person,
+    sealed,
+    unsealed,
+    words,
+)
+from madang.core.identity.model import EMAIL_PURPOSE, NAME_PURPOSE, PHONE_PURPOSE, TokenPurpose, UserStatus
 from madang.core.identity.roles import Role
 
 
 def digest(comment: str = "SHA-256") -> Column[bytes]:
-    return Column("digest", LargeBinary, nullable=False, comment=comment)
+    return unsealed("digest", "the hash of random bytes", comment)
 
 
 def of_user() -> tuple[Column[object], ForeignKeyConstraint]:
@@ -32,17 +42,17 @@ users = Table(
     "users",
     metadata,
     key_column(),
-    sealed("email"),
-    Column("email_hash", LargeBinary, info=PERSONAL, comment="keyed hash of the address in lower case"),
+    sealed("email", purpose=EMAIL_PURPOSE),
+    keyed_hash("email_hash", "keyed hash of the address in lower case", of="email", purpose=EMAIL_PURPOSE),
     instant("email_verified_at", null=True),
-    sealed("name"),
-    sealed("phone", "E.164, encrypted"),
+    sealed("name", purpose=NAME_PURPOSE),
+    sealed("phone", "E.164, encrypted", purpose=PHONE_PURPOSE),
     words("role"),
     words("status"),
     words("locale"),
     words("password_hash", "Argon2id, or bcrypt until the next sign-in", null=True),
     instant("password_changed_at", null=True),
-    sealed("totp_secret"),
+    sealed("totp_secret", purpose="identity.totp_secret"),
     instant("totp_confirmed_at", null=True),
     Column("totp_last_step", Integer, comment="the newest time step that was used: none is accepted twice"),
     instant("created_at"),
@@ -66,8 +76,8 @@ sessions = Table(
     instant("created_at"),
     instant("last_used_at"),
     instant("expires_at"),
-    sealed("agent"),
-    sealed("address"),
+    sealed("agent", purpose="identity.agent"),
+    sealed("address", purpose="identity.address"),
     instant("revoked_at", null=True),
     words("revoked_because", null=True),
     Index("ix_sessions_user_id", "user_id", "last_used_at"),
@@ -110,7 +120,7 @@ one_time_tokens = Table(
 sign_in_attempts = Table(
     "sign_in_attempts",
     metadata,
-    Column("key", LargeBinary, nullable=False, comment="keyed hash of an account's e-mail or of a network address"),
+    unsealed("key", "forgotten after the block", "keyed hash of an account's e-mail or of a network address"),
     count("failures"),
     instant("first_at"),
     instant("blocked_until", null=True),

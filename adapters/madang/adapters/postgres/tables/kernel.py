@@ -5,7 +5,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Index,
-    LargeBinary,
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
@@ -15,7 +14,17 @@ from sqlalchemy import (
     text,
 )
 
-from madang.adapters.postgres.tables.schema import count, document, instant, key_column, metadata, one_of, words
+from madang.adapters.postgres.tables.schema import (
+    count,
+    document,
+    instant,
+    key_column,
+    metadata,
+    one_of,
+    sealed,
+    unsealed,
+    words,
+)
 from madang.core.kernel.actions import ActionState
 from madang.core.kernel.messages import Lane, MessageState
 
@@ -98,16 +107,16 @@ inbox = Table(
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
-    words("scope", "who asks and what for"),
+    words("scope", "who asks and what for", personal=True),
     words("key"),
-    Column("body_hash", LargeBinary, nullable=False),
+    unsealed("body_hash", "compared for a day at most, with the SHA-256 of a body"),
     Column("subject_id", Uuid, nullable=False, comment="the same for every try of the key"),
     count("claims"),
     instant("lease_until", "a claimant that died frees the key by then"),
     instant("expires_at"),
     Column("status", SmallInteger, comment="of the kept answer; null while in progress"),
     words("media_type", null=True),
-    Column("body", LargeBinary, comment="encrypted"),
+    sealed("body", purpose="idempotency.body"),
     PrimaryKeyConstraint("scope", "key"),
     CheckConstraint("num_nonnulls(status, media_type, body) IN (0, 3)", name="answer"),
     Index("ix_idempotency_keys_expires_at", "expires_at"),

@@ -1,8 +1,8 @@
 """Messages to people."""
 
-from sqlalchemy import Column, Index, LargeBinary, Table, UniqueConstraint
+from sqlalchemy import Index, Table, UniqueConstraint
 
-from madang.adapters.postgres.tables.schema import instant, key_column, metadata, one_of, words
+from madang.adapters.postgres.tables.schema import instant, key_column, metadata, one_of, sealed, words
 from madang.core.notifications.model import Channel, NotificationStatus
 
 notifications = Table(
@@ -14,8 +14,8 @@ notifications = Table(
     words("template"),
     words("subject"),
     words("status"),
-    Column("recipient", LargeBinary, comment="encrypted; empty once purged"),
-    Column("text", LargeBinary, comment="encrypted; empty once purged"),
+    sealed("recipient", "encrypted; empty once purged", purpose="notifications.recipient"),
+    sealed("text", "encrypted; empty once purged", purpose="notifications.text"),
     words("provider", null=True),
     words("receipt_id", null=True),
     words("failure", null=True),

@@ -31,6 +31,12 @@ metadata: Final = MetaData(
 )
 
 INSTANT: Final = DateTime(timezone=True)
+PERSONAL: Final = {"personal": True}
+"""What a column says that holds something of a person: its table is then answered for in export and erasure."""
+
+
+def _info(personal: bool) -> dict[str, bool] | None:
+    return PERSONAL if personal else None
 
 
 def one_of(column: str, values: Iterable[StrEnum] | Iterable[str]) -> CheckConstraint:
@@ -47,12 +53,14 @@ def instant(name: str, comment: str | None = None, *, null: bool = False, now: b
     return Column(name, INSTANT, nullable=null, server_default=func.now() if now else None, comment=comment)
 
 
-def words(name: str, comment: str | None = None, *, null: bool = False, default: str | None = None) -> Column[Any]:
-    return Column(name, Text, nullable=null, server_default=default, comment=comment)
+def words(
+    name: str, comment: str | None = None, *, null: bool = False, default: str | None = None, personal: bool = False
+) -> Column[Any]:
+    return Column(name, Text, nullable=null, server_default=default, comment=comment, info=_info(personal))
 
 
-def document(name: str, comment: str | None = None, *, null: bool = False) -> Column[Any]:
-    return Column(name, JSONB, nullable=null, comment=comment)
+def document(name: str, comment: str | None = None, *, null: bool = False, personal: bool = False) -> Column[Any]:
+    return Column(name, JSONB, nullable=null, comment=comment, info=_info(personal))
 
 
 def count(name: str, comment: str | None = None) -> Column[Any]:
@@ -67,13 +75,19 @@ def money() -> tuple[Column[Any], Column[Any], CheckConstraint]:
     )
 
 
-PERSONAL: Final = {"personal": True}
-"""What a column says that holds something of a person: its table is then answered for in export and erasure."""
+def sealed(name: str, comment: str | None = None, *, purpose: str, null: bool = True) -> Column[Any]:
+    """A personal field, encrypted by `PersonalDataCipher` under this purpose: what `madang keys rotate` seals anew."""
+    return Column(name, LargeBinary, nullable=null, comment=comment or "encrypted", info={**PERSONAL, "sealed": purpose})
 
 
-def sealed(name: str, comment: str | None = None, *, null: bool = True) -> Column[Any]:
-    """A personal field, encrypted by `PersonalDataCipher`."""
-    return Column(name, LargeBinary, nullable=null, comment=comment or "encrypted", info=PERSONAL)
+def keyed_hash(name: str, comment: str, *, of: str, purpose: str, null: bool = True) -> Column[Any]:
+    """What finds a sealed field `of` the same table: a keyed hash under this purpose, made anew with it."""
+    return Column(name, LargeBinary, nullable=null, comment=comment, info={**PERSONAL, "hash_of": of, "purpose": purpose})
+
+
+def unsealed(name: str, why: str, comment: str | None = None, *, null: bool = False, personal: bool = False) -> Column[Any]:
+    """Bytes that are no ciphertext of the master key, and why they need not be: the rotation of keys leaves them alone."""
+    return Column(name, LargeBinary, nullable=null, comment=comment, info={"personal": personal, "unsealed": why})
 
 
 def person(name: str = "user_id", comment: str | None = None, *, null: bool = False) -> Column[Any]:
