@@ -389,7 +389,7 @@ class InMemoryContainer:
         keys = KeyRing(Secret("test-key-not-secret-test-key-not-secret"))
         self.settings = Settings()
         self.clock = MovableClock()
-        self.tokens = JoseTokens({"test": b"test-key-not-secret" * 2}, self.clock)
+        self.tokens = JoseTokens({"test": b"test-key-not-secret-test-key-not"}, self.clock)
         self.cipher = AesGcmCipher(keys)
         self.idempotency = KeptAnswers()
         self.limiter = CountingLimiter()

@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
 
 import madang.core
 from api.api_in_memory import QUIET_DEPTH, Beat, InMemoryContainer
@@ -211,3 +213,14 @@ def test_sentences_take_the_same_values_in_both_languages() -> None:
     for name in ("errors", "pages"):
         for code, english in catalogue(name, "en").items():
             assert set(re.findall(r"\{(\w+)\}", english)) == set(re.findall(r"\{(\w+)\}", catalogue(name, "ko")[code])), code
+
+
+async def test_the_published_keys_verify_a_token_and_may_be_kept(
+    client: httpx.AsyncClient, container: InMemoryContainer
+) -> None:
+    answer = await client.get("/.well-known/jwks.json")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "application/jwk-set+json"
+    assert answer.headers["Cache-Control"] == "public, max-age=300"
+    token = container.token("api", "somebody")
+    assert jwt.decode(token, KeySet.import_key_set(answer.json()), algorithms=["Ed25519"]).claims["sub"] == "somebody"

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,9 +19,11 @@ from madang.core.kernel.tokens import Tokens
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
-KEY = b"test-key-not-secret-aaaaaaaaaaaaaaaa"
-OTHER_KEY = b"test-key-not-secret-bbbbbbbbbbbbbbbb"
-HEADER = {"typ": "JWT", "alg": "HS256", "kid": "k1"}
+KEY = b"test-key-not-secret-aaaaaaaaaaaa"
+OTHER_KEY = b"test-key-not-secret-bbbbbbbbbbbb"
+HEADER = {"typ": "JWT", "alg": "Ed25519", "kid": "k1"}
+ORDER = 2**252 + 27742317777372353535851937790883648493
+"""Of the group that Ed25519 computes in: a signature plus this is the same signature to whoever does not look."""
 
 
 class HandSetClock:
@@ -40,11 +44,46 @@ def tokens(clock: HandSetClock) -> JoseTokens:
     return JoseTokens({"k1": KEY}, clock)
 
 
-def forge(header: dict[str, Any], claims: object, key: bytes = KEY, digest: str = "sha256") -> str:
+def forge(header: dict[str, Any], claims: object, seed: bytes = KEY) -> str:
     """A token made by hand, signed with any key or none."""
-    body = ".".join(encode(json.dumps(part).encode()) for part in (header, claims))
-    signature = hmac.digest(key, body.encode(), digest) if key else b""
-    return f"{body}.{encode(signature)}"
+    body = body_of(header, claims)
+    return f"{body}.{encode(private(seed).sign(body.encode()) if seed else b'')}"
+
+
+def forge_by_secret(header: dict[str, Any], claims: object, secret: bytes, digest: str = "sha256") -> str:
+    """The same with a symmetric algorithm."""
+    body = body_of(header, claims)
+    return f"{body}.{encode(hmac.digest(secret, body.encode(), digest))}"
+
+
+def body_of(header: dict[str, Any], claims: object) -> str:
+    return ".".join(encode(json.dumps(part).encode()) for part in (header, claims))
+
+
+def private(seed: bytes) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+def public(seed: bytes, encoding: Encoding = Encoding.Raw, form: PublicFormat = PublicFormat.Raw) -> bytes:
+    return private(seed).public_key().public_bytes(encoding, form)
+
+
+def decode(written: str) -> bytes:
+    return base64.urlsafe_b64decode(written + "=" * (-len(written) % 4))
+
+
+def restated(token: str, change: Callable[[bytes], bytes]) -> str:
+    """The token with its signature changed."""
+    body, _, signature = token.rpartition(".")
+    return f"{body}.{encode(change(decode(signature)))}"
+
+
+def plus_order(signature: bytes) -> bytes:
+    return signature[:32] + (int.from_bytes(signature[32:], "little") + ORDER).to_bytes(32, "little")
+
+
+def confused(secret: bytes) -> str:
+    return forge_by_secret({"typ": "JWT", "alg": "HS256", "kid": "k1"}, good_claims(role="admin"), secret)
 
 
 def encode(raw: bytes) -> str:
@@ -69,8 +108,7 @@ def test_a_token_made_by_hand_with_the_right_key_is_the_control_of_the_attacks(t
 
 
 def test_the_api_sees_the_registered_and_the_extra_claims_side_by_side(tokens: JoseTokens) -> None:
-    body = tokens.issue("api", "u1", expires_at=LATER, extra={"role": "admin"}).split(".")[1]
-    claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    claims = json.loads(decode(tokens.issue("api", "u1", expires_at=LATER, extra={"role": "admin"}).split(".")[1]))
     assert claims.pop("jti")
     assert claims == good_claims(role="admin", jti=None)
 
@@ -85,16 +123,32 @@ ATTACKS: dict[str, Callable[[], str]] = {
     "no algorithm": lambda: forge({"typ": "JWT", "alg": "none", "kid": "k1"}, good_claims(), b""),
     "no algorithm, odd case": lambda: forge({"typ": "JWT", "alg": "nOnE", "kid": "k1"}, good_claims(), b""),
     "no algorithm, still signed": lambda: forge({"typ": "JWT", "alg": "none", "kid": "k1"}, good_claims()),
-    "another digest": lambda: forge({"typ": "JWT", "alg": "HS512", "kid": "k1"}, good_claims(), digest="sha512"),
-    "claims to be asymmetric": lambda: forge({"typ": "JWT", "alg": "RS256", "kid": "k1"}, good_claims()),
+    "signed symmetrically with our public key": lambda: confused(public(KEY)),
+    "signed symmetrically with our public key as published": lambda: confused(encode(public(KEY)).encode()),
+    "signed symmetrically with our public key as PEM": lambda: confused(
+        public(KEY, Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    ),
+    "signed symmetrically under our algorithm's name": lambda: forge_by_secret(HEADER, good_claims(), public(KEY)),
+    "the algorithm's older name": lambda: forge({"typ": "JWT", "alg": "EdDSA", "kid": "k1"}, good_claims()),
+    "claims another algorithm": lambda: forge({"typ": "JWT", "alg": "RS256", "kid": "k1"}, good_claims()),
+    "another type": lambda: forge({**HEADER, "typ": "at+jwt"}, good_claims()),
     "re-signed with another key": lambda: forge(HEADER, good_claims(role="admin"), OTHER_KEY),
-    "signed with the key's name": lambda: forge(HEADER, good_claims(), b"k1"),
     "signed with nothing": lambda: forge(HEADER, good_claims(), b""),
-    "brings its own key": lambda: forge({**HEADER, "jwk": {"kty": "oct", "k": encode(OTHER_KEY)}}, good_claims(), OTHER_KEY),
+    "signed with zeros": lambda: restated(forge(HEADER, good_claims()), lambda _: bytes(64)),
+    "truncated": lambda: forge(HEADER, good_claims())[:-1],
+    "signature truncated": lambda: restated(forge(HEADER, good_claims()), lambda signature: signature[:-1]),
+    "signature with more behind it": lambda: restated(forge(HEADER, good_claims()), lambda signature: signature + b"\0"),
+    "signature in its other form": lambda: restated(forge(HEADER, good_claims()), plus_order),
+    "padded": lambda: forge(HEADER, good_claims()) + "==",
+    "a line break behind it": lambda: forge(HEADER, good_claims()) + "\n",
+    "brings its own key": lambda: forge(
+        {**HEADER, "jwk": {"kty": "OKP", "crv": "Ed25519", "x": encode(public(OTHER_KEY))}}, good_claims(), OTHER_KEY
+    ),
     "points to a key elsewhere": lambda: forge({**HEADER, "jku": "http://127.0.0.1/keys"}, good_claims()),
+    "points to a certificate elsewhere": lambda: forge({**HEADER, "x5u": "http://127.0.0.1/keys"}, good_claims()),
     "unknown key": lambda: forge({**HEADER, "kid": "k2"}, good_claims()),
-    "no key id": lambda: forge({"typ": "JWT", "alg": "HS256"}, good_claims()),
-    "key id is a path": lambda: forge({**HEADER, "kid": "../../dev/null"}, good_claims(), b"\0"),
+    "no key id": lambda: forge({"typ": "JWT", "alg": "Ed25519"}, good_claims()),
+    "key id is a path": lambda: forge({**HEADER, "kid": "../../dev/null"}, good_claims(), bytes(32)),
     "key id is a list": lambda: forge({**HEADER, "kid": ["k1"]}, good_claims()),
     "critical extension": lambda: forge({**HEADER, "crit": ["b64"], "b64": False}, good_claims()),
     "nested header": lambda: encode(b"[" * 20_000) + ".e30.e30",
@@ -217,7 +271,35 @@ def test_the_refusal_shows_nothing_of_the_token(tokens: JoseTokens) -> None:
     assert token.split(".")[1] not in str(refused.value)
 
 
-@pytest.mark.parametrize("keys", [{}, {"k1": b"short"}, {"k1": KEY, "k2": b"x" * 31}])
+def test_a_signature_written_in_another_way_is_refused(tokens: JoseTokens) -> None:
+    """64 bytes leave four spare bits in the last character of base64."""
+    token = forge(HEADER, good_claims())
+    alike = [token[:-1] + sign for sign in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"]
+    same = [each for each in alike if decode(each.rpartition(".")[2]) == decode(token.rpartition(".")[2])]
+    assert len(same) == 16
+    for each in same:
+        if each != token:
+            with pytest.raises(Unauthenticated):
+                tokens.verify("api", each)
+
+
+def test_with_the_published_keys_alone_anybody_verifies_a_token(clock: HandSetClock) -> None:
+    old = JoseTokens({"k1": KEY}, clock)
+    rotated = JoseTokens({"k2": OTHER_KEY, "k1": KEY}, clock)
+    published = {key["kid"]: key for key in json.loads(json.dumps(rotated.key_set()))["keys"]}
+    assert list(published) == ["k2", "k1"]
+    for token in (old.issue("api", "u1", expires_at=LATER), rotated.issue("api", "u1", expires_at=LATER)):
+        header, claims, signature = token.split(".")
+        key = published[json.loads(decode(header))["kid"]]
+        Ed25519PublicKey.from_public_bytes(decode(key["x"])).verify(decode(signature), f"{header}.{claims}".encode())
+
+
+def test_nothing_private_is_published(tokens: JoseTokens) -> None:
+    assert [sorted(key) for key in tokens.key_set()["keys"]] == [["alg", "crv", "kid", "kty", "use", "x"]]
+    assert encode(KEY) not in json.dumps(tokens.key_set())
+
+
+@pytest.mark.parametrize("keys", [{}, {"k1": b"short"}, {"k1": KEY, "k2": b"x" * 31}, {"k1": KEY + b"x"}])
 def test_signing_without_a_strong_key_is_refused(clock: HandSetClock, keys: dict[str, bytes]) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         JoseTokens(keys, clock)

@@ -1,4 +1,4 @@
-"""`Tokens`: JSON Web Tokens (RFC 7519), signed with HMAC-SHA256 and nothing else."""
+"""`Tokens`: JSON Web Tokens (RFC 7519), signed with Ed25519 (RFC 8037, named as in RFC 9864) and nothing else."""
 
 import base64
 from collections.abc import Mapping
@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jwt
 from joserfc.errors import ExpiredTokenError, InvalidClaimError, JoseError
-from joserfc.jwk import GuestProtocol, OctKey
+from joserfc.jwk import GuestProtocol, OKPKey
 from joserfc.jwt import JWTClaimsRegistry
 
 from madang.core.kernel.clock import Clock
@@ -17,7 +18,8 @@ from madang.core.kernel.ids import new_id
 from madang.core.kernel.tokens import Claims
 
 ISSUER: Final = "madang"
-ALGORITHM: Final = "HS256"
+ALGORITHM: Final = "Ed25519"
+SEED_BYTES: Final = 32
 MAX_TOKEN_CHARACTERS: Final = 8192
 CLOCK_SKEW: Final = 60
 """Seconds that the clock of the issuing host may be ahead of ours. An expired token gets no such grace."""
@@ -42,15 +44,15 @@ class JoseTokens:
     """Issues and verifies tokens, and remembers the verified ones until they expire.
 
     Verifying costs more than the query that a request makes, so a token that was verified once is found again in a bounded
-    memory of this process; the one used longest ago is dropped first. `keys` maps key ids (`kid`) to secrets of 32 bytes: the
-    first signs, all verify. Claims given as `extra` stand beside the registered ones (an API access token carries `userId`,
+    memory of this process; the one used longest ago is dropped first. `keys` maps key ids (`kid`) to the seeds of private
+    keys, 32 bytes each: the first signs, all verify, and `key_set` publishes their public halves. Claims given as `extra` stand beside the registered ones (an API access token carries `userId`,
     `role` and `permissions`).
     """
 
     def __init__(self, keys: Mapping[str, bytes], clock: Clock, *, remembered: int = 10_000) -> None:
-        if not keys or any(len(secret) < 32 for secret in keys.values()):
-            raise ValueError("signing needs at least one key, each of 32 bytes or more")
-        self._keys = {key_id: OctKey.import_key(secret) for key_id, secret in keys.items()}
+        if not keys or any(len(seed) != SEED_BYTES for seed in keys.values()):
+            raise ValueError(f"signing needs at least one key, each with a seed of {SEED_BYTES} bytes")
+        self._keys = {key_id: _key(key_id, seed) for key_id, seed in keys.items()}
         self._current = next(iter(self._keys))
         self._clock = clock
         self._capacity = remembered
@@ -83,6 +85,10 @@ class JoseTokens:
         self._remember(token, claims)
         return claims
 
+    def key_set(self) -> Mapping[str, Any]:
+        """The public keys as a JSON Web Key Set (RFC 7517), the one that signs first."""
+        return {"keys": [key.as_dict(private=False) for key in self._keys.values()]}
+
     def forget(self, token: str) -> None:
         """Drop the token from memory: the next time, it is verified from the start."""
         self._verified.pop(token, None)
@@ -105,7 +111,7 @@ class JoseTokens:
         except (JoseError, ValueError, TypeError, OverflowError, RecursionError):
             raise _refused() from None
 
-    def _key_of(self, guest: GuestProtocol) -> OctKey:
+    def _key_of(self, guest: GuestProtocol) -> OKPKey:
         """The key that the header names; a header with anything more than ours in it was not written by us."""
         header = guest.headers()
         key_id = header.get("kid")
@@ -123,6 +129,10 @@ class JoseTokens:
             exp={"essential": True},
             jti={"essential": True},
         )
+
+
+def _key(key_id: str, seed: bytes) -> OKPKey:
+    return OKPKey.import_key(Ed25519PrivateKey.from_private_bytes(seed), {"kid": key_id, "use": "sig", "alg": ALGORITHM})
 
 
 def _header(key_id: str) -> dict[str, str]:

@@ -23,3 +23,7 @@ class Tokens(Protocol):
     def verify(self, audience: str, token: str) -> Claims:
         """Raises `Unauthenticated` for a token that is forged, expired, of another audience or another algorithm."""
         ...
+
+    def key_set(self) -> Mapping[str, Any]:
+        """The public keys as a JSON Web Key Set (RFC 7517): what others verify our tokens with."""
+        ...

@@ -12,6 +12,7 @@ from madang.entrypoints.http.composition import HttpContainer
 from madang.entrypoints.http.docs_page import docs_handlers
 from madang.entrypoints.http.edge import Edge
 from madang.entrypoints.http.health import Health
+from madang.entrypoints.http.key_set import key_set_handler
 from madang.entrypoints.http.lifespans import Lifespans
 from madang.entrypoints.http.metrics import Metrics
 from madang.entrypoints.http.mounts import MountedApp, Mounts
@@ -60,6 +61,7 @@ def create_app(container: HttpContainer) -> Litestar:
         [
             *(pipeline.bind(route) for route in routes_for(settings.products)),
             *Health(container, metrics).handlers(),
+            key_set_handler(container.tokens),
             *docs_handlers(openapi_document(settings.products, base_url=settings.base_url)),
             *(Pages(container, addresses, limits).bind(PAGES) if "portraits" in settings.products else ()),
         ],

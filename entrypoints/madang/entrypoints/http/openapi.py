@@ -137,6 +137,9 @@ def _success(operation: Operation) -> Json:
     headers = {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *_LIMIT_HEADERS)}
     if operation.idempotent:
         headers["Idempotency-Replayed"] = {"$ref": "#/components/headers/Idempotency-Replayed"}
+    if operation.schema is not None:
+        content = {operation.media_type: {"schema": operation.schema, "examples": {"example": {"value": operation.example}}}}
+        return {"description": operation.summary, "headers": headers, "content": content}
     if operation.answers is None:
         content = {operation.media_type: {"schema": {"type": "string", "format": "binary"}, "example": "(the file)"}}
         return {"description": operation.summary, "headers": headers, "content": content}

@@ -56,7 +56,7 @@ class FormBody:
 class Operation:
     """`path` is below `prefix`; `errors` are the codes beyond those that any operation can answer; `answers` is the type of
     `data`, or None for an answer outside the envelope of type `media_type`. `limit_by_path` counts each path by itself;
-    `also` are further statuses of the same answer."""
+    `also` are further statuses of the same answer; `schema` is that of a JSON answer outside the envelope."""
 
     method: str
     path: str
@@ -79,6 +79,7 @@ class Operation:
     media_type: str = "application/json"
     prefix: str = PREFIX
     also: Sequence[int] = ()
+    schema: Mapping[str, Any] | None = None
 
     @property
     def full_path(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from madang.entrypoints.http import health, knowledge_base, portraits, webhooks
+from madang.entrypoints.http import health, key_set, knowledge_base, portraits, webhooks
 from madang.entrypoints.http.openapi import document_of
 from madang.entrypoints.http.operation import Route
 
@@ -18,5 +18,5 @@ def routes_for(products: Collection[str]) -> Sequence[Route]:
 
 def openapi_document(products: Collection[str] = tuple(PRODUCTS), *, base_url: str = "http://127.0.0.1:8000") -> dict[str, Any]:
     """What `/openapi.json` serves; needs neither a connection nor settings."""
-    operations = [*(route.operation for route in routes_for(products)), *health.OPERATIONS]
+    operations = [*(route.operation for route in routes_for(products)), *health.OPERATIONS, *key_set.OPERATIONS]
     return document_of(operations, base_url=base_url)
