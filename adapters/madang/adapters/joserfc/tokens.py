@@ -45,8 +45,8 @@ class JoseTokens:
 
     Verifying costs more than the query that a request makes, so a token that was verified once is found again in a bounded
     memory of this process; the one used longest ago is dropped first. `keys` maps key ids (`kid`) to the seeds of private
-    keys, 32 bytes each: the first signs, all verify, and `key_set` publishes their public halves. Claims given as `extra` stand beside the registered ones (an API access token carries `userId`,
-    `role` and `permissions`).
+    keys, 32 bytes each: the first signs, all verify, and `key_set` publishes their public halves. Claims given as `extra` stand
+    beside the registered ones (an API access token carries `userId`, `role` and `permissions`).
     """
 
     def __init__(self, keys: Mapping[str, bytes], clock: Clock, *, remembered: int = 10_000) -> None:

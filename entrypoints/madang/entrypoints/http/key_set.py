@@ -44,8 +44,8 @@ OPERATIONS: Final[Sequence[Operation]] = (
         "getKeySet",
         "Identity",
         "The public keys of our tokens",
-        "A JSON Web Key Set (RFC 7517). The first key signs; tokens of the others are still good. A token names its key by `kid`; "
-        "that it was revoked is known to us alone.",
+        "A JSON Web Key Set (RFC 7517). The first key signs; tokens of the others are still good. A token names its key by "
+        "`kid`; that it was revoked is known to us alone.",
         None,
         _EXAMPLE,
         prefix="",

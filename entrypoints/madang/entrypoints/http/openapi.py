@@ -138,7 +138,9 @@ def _success(operation: Operation) -> Json:
     if operation.idempotent:
         headers["Idempotency-Replayed"] = {"$ref": "#/components/headers/Idempotency-Replayed"}
     if operation.schema is not None:
-        content = {operation.media_type: {"schema": operation.schema, "examples": {"example": {"value": operation.example}}}}
+        content: Json = {
+            operation.media_type: {"schema": operation.schema, "examples": {"example": {"value": operation.example}}}
+        }
         return {"description": operation.summary, "headers": headers, "content": content}
     if operation.answers is None:
         content = {operation.media_type: {"schema": {"type": "string", "format": "binary"}, "example": "(the file)"}}
