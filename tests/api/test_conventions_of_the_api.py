@@ -150,6 +150,7 @@ async def test_limits_are_on_every_answer_of_the_api(client: httpx.AsyncClient, 
             "ratelimit-limit",
             "ratelimit-remaining",
             "ratelimit-reset",
+            "ratelimit-policy",
         ]
 
 

@@ -46,6 +46,7 @@ from madang.core.kernel.tokens import Tokens
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.core.notifications.service import NotificationService
 from madang.core.operations.audit import AuditTrail
+from madang.core.operations.jobs import JobService
 from madang.core.portraits.compensation import Compensation
 from madang.core.portraits.handlers import PortraitHandlers
 from madang.core.portraits.knowledge_base import KnowledgeBaseService
@@ -145,6 +146,7 @@ class Wiring(containers.DeclarativeContainer):
     sessions = providers.Singleton(
         SessionService, units, tokens, cipher, audit_trail, clock, lifetime=settings.provided.session_lifetime
     )
+    jobs = providers.Singleton(JobService, units, audit_trail)
     billing = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
     notifications = providers.Singleton(NotificationService, routed, cipher, clock)
     knowledge_base = providers.Singleton(KnowledgeBaseService, units)
@@ -261,6 +263,10 @@ class Container:
     @property
     def sessions(self) -> SessionService:
         return self._wiring.sessions()
+
+    @property
+    def jobs(self) -> JobService:
+        return self._wiring.jobs()
 
     @property
     def personal_data(self) -> Sequence[PersonalData[Any]]:

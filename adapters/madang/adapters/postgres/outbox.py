@@ -17,6 +17,7 @@ import msgspec
 from madang.adapters.postgres import outbox_statements as sql
 from madang.adapters.postgres.database import Connection, Database
 from madang.adapters.postgres.failures import could_not_connect, is_connection_failure, unavailable
+from madang.adapters.postgres.message_rows import message_row
 from madang.adapters.postgres.outbox_together import TogetherInOneCommit
 from madang.adapters.postgres.unit_of_work import BeforeCommit, PostgresUnitOfWork
 from madang.core.kernel.errors import LeaseLost
@@ -95,11 +96,11 @@ class PostgresOutbox:
     async def listing(self, *, state: MessageState | None, topic: str | None, limit: int) -> Sequence[MessageRow]:
         """The newest first."""
         statement, values = sql.listing(state.value if state else None, topic, limit)
-        return [_row(row) for row in await self._database.fetch(statement, *values)]
+        return [message_row(row) for row in await self._database.fetch(statement, *values)]
 
     async def get(self, message_id: UUID) -> MessageRow | None:
         row = await self._database.fetchrow(sql.GET, message_id)
-        return None if row is None else _row(row)
+        return None if row is None else message_row(row)
 
     async def revive(self, message_id: UUID) -> bool:
         return bool(await self._write(sql.REVIVE, message_id))
@@ -181,21 +182,3 @@ def _leased(row: asyncpg.Record) -> Leased:
         key=row["key"],
     )
     return Leased(message, row["lease_token"])
-
-
-def _row(row: asyncpg.Record) -> MessageRow:
-    failure = row["last_failure"]
-    return MessageRow(
-        id=row["id"],
-        topic=row["topic"],
-        lane=Lane(row["lane"]),
-        state=MessageState(row["state"]),
-        subject=row["subject"],
-        attempts=row["attempts"],
-        failures=row["failures"],
-        due_at=row["due_at"],
-        created_at=row["created_at"],
-        lease_until=row["lease_until"],
-        last_failure=None if failure is None else Failure(**failure),
-        request_id=row["request_id"],
-    )

@@ -6,6 +6,7 @@
 # ruff: noqa: S608 – put together from constants of this module
 
 from typing import Final
+from uuid import UUID
 
 CHANNEL: Final = "madang_messages"
 
@@ -126,13 +127,14 @@ PRUNE: Final = """
 """
 
 
-def listing(state: str | None, topic: str | None, limit: int) -> tuple[str, list[object]]:
-    """The newest messages; a condition for what is given only, so that each form can use its index."""
+def listing(state: str | None, topic: str | None, limit: int, *, before: UUID | None = None) -> tuple[str, list[object]]:
+    """The newest messages, or those older than `before`; a condition for what is given only, so that each form can use its
+    index. Ids are UUIDv7: their order is the order in which the messages were made."""
     values: list[object] = [limit]
     conditions: list[str] = []
-    for column, value in (("state", state), ("topic", topic)):
+    for condition, value in (("state =", state), ("topic =", topic), ("id <", before)):
         if value is not None:
             values.append(value)
-            conditions.append(f"{column} = ${len(values)}")
+            conditions.append(f"{condition} ${len(values)}")
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT {_ROW} FROM messages {where} ORDER BY created_at DESC, id DESC LIMIT $1", values
+    return f"SELECT {_ROW} FROM messages {where} ORDER BY id DESC LIMIT $1", values

@@ -20,6 +20,7 @@ from madang.adapters.postgres.failures import (
     unstorable,
 )
 from madang.adapters.postgres.inbox import PostgresInbox
+from madang.adapters.postgres.jobs import PostgresJobs
 from madang.adapters.postgres.knowledge_base import PostgresKnowledgeBase
 from madang.adapters.postgres.notifications import PostgresNotifications
 from madang.adapters.postgres.one_time_tokens import PostgresOneTimeTokens
@@ -158,6 +159,10 @@ class PostgresUnitOfWork:
     @cached_property
     def receipts(self) -> PostgresReceipts:
         return PostgresReceipts(self.connection)
+
+    @cached_property
+    def jobs(self) -> PostgresJobs:
+        return PostgresJobs(self.connection)
 
     @cached_property
     def work(self) -> PostgresWork:

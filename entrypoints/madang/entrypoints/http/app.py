@@ -29,6 +29,7 @@ _READABLE: Final = [
     "RateLimit-Limit",
     "RateLimit-Remaining",
     "RateLimit-Reset",
+    "RateLimit-Policy",
     "Retry-After",
     "Idempotency-Replayed",
     "Content-Disposition",

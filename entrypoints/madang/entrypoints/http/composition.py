@@ -4,11 +4,14 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
+from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.idempotency import IdempotencyStore
-from madang.core.kernel.paging import Page, PageRequest
+from madang.core.kernel.outbox import MessageRow
+from madang.core.kernel.paging import CursorPage, CursorRequest, Page, PageRequest
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.tokens import Tokens
+from madang.core.operations.jobs import JobFilter
 from madang.core.portraits.model import CareEntry, Portrait, StoredFile, Survey
 from madang.core.portraits.pictures import Crop
 from madang.core.portraits.repository import PortraitView
@@ -111,6 +114,16 @@ class Billing(Protocol):
     async def receive_webhook(self, provider: str, request: WebhookRequest) -> bool: ...
 
 
+class Jobs(Protocol):
+    """The outbox for administrators (`JobService`)."""
+
+    async def page(self, request: CursorRequest, wanted: JobFilter) -> CursorPage[MessageRow]: ...
+
+    async def get(self, job_id: UUID) -> MessageRow: ...
+
+    async def retry(self, caller: Caller, job_id: UUID) -> MessageRow: ...
+
+
 class Mount(Protocol):
     @property
     def path(self) -> str: ...
@@ -196,6 +209,9 @@ class HttpContainer(Protocol):
 
     @property
     def billing(self) -> Billing: ...
+
+    @property
+    def jobs(self) -> Jobs: ...
 
     @property
     def registry(self) -> Registry: ...

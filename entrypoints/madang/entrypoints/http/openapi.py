@@ -230,12 +230,16 @@ _SECURITY: Final[Json] = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
-_LIMIT_HEADERS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+_LIMIT_HEADERS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy")
 _HEADERS: Final[Json] = {
     "X-Request-Id": {"description": "The request's id: yours, or one that was made.", "schema": {"type": "string"}},
     "RateLimit-Limit": {"description": "Calls allowed in the window.", "schema": {"type": "integer"}},
     "RateLimit-Remaining": {"description": "Calls left in the window.", "schema": {"type": "integer"}},
     "RateLimit-Reset": {"description": "Seconds until the window starts anew.", "schema": {"type": "integer"}},
+    "RateLimit-Policy": {
+        "description": "Which limit: the tightest of this call's.",
+        "schema": {"type": "string"},
+    },
     "Idempotency-Replayed": {"description": "`true` when this is the first answer again.", "schema": {"type": "string"}},
 }
 _PAGINATION: Final = {"page": 1, "limit": 20, "total": 40, "totalPages": 2, "hasNext": True, "hasPrev": False}

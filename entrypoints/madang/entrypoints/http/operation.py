@@ -55,8 +55,9 @@ class FormBody:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """`path` is below `prefix`; `errors` are the codes beyond those that any operation can answer; `answers` is the type of
-    `data`, or None for an answer outside the envelope of type `media_type`. `limit_by_path` counts each path by itself;
-    `also` are further statuses of the same answer; `schema` is that of a JSON answer outside the envelope."""
+    `data`, or None for an answer outside the envelope of type `media_type`. `limit` names one policy or several, counted
+    beside the default one; `limit_by_path` counts each path by itself. `also` are further statuses of the same answer;
+    `schema` is that of a JSON answer outside the envelope."""
 
     method: str
     path: str
@@ -73,7 +74,7 @@ class Operation:
     paginated: bool = False
     by_cursor: bool = False
     errors: Sequence[str] = ()
-    limit: str = DEFAULT
+    limit: str | Sequence[str] = DEFAULT
     limit_by_path: bool = False
     idempotent: bool = False
     media_type: str = "application/json"

@@ -20,7 +20,7 @@ from madang.entrypoints.http.errors import Refusal, refusal_for
 from madang.entrypoints.http.exchange import exchange_of
 from madang.entrypoints.http.language import LANGUAGES, Language, catalogue, preferred, sentence
 from madang.entrypoints.http.pages.rendering import notice
-from madang.entrypoints.http.rate_limits import DEFAULT, RateLimits
+from madang.entrypoints.http.rate_limits import DEFAULT, RateLimits, policies_of
 
 logger = structlog.stdlib.get_logger("madang.http")
 
@@ -90,10 +90,8 @@ class Pages:
         return HTTPRouteHandler(route.path, http_method=HttpMethod(route.method), include_in_schema=False)(endpoint)
 
     async def _count(self, route: PageRoute, visit: Visit) -> None:
-        caller = f"address:{visit.address}"
-        if route.limit != DEFAULT:
-            caller = f"{caller}:{visit.portrait_id}"
-        await self._limits.spend(visit.request.scope, route.limit, caller)
+        path = "" if route.limit == DEFAULT else str(visit.portrait_id)
+        await self._limits.spend(visit.request.scope, policies_of(route.limit, None), f"address:{visit.address}", path=path)
 
     def _visit(self, request: Request[Any, Any, Any]) -> Visit:
         chosen = request.query_params.get("lang")

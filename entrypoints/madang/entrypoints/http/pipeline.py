@@ -18,7 +18,7 @@ from madang.entrypoints.http.bodies import convert_query, decode_json, read, req
 from madang.entrypoints.http.composition import HttpContainer
 from madang.entrypoints.http.exchange import exchange_of
 from madang.entrypoints.http.operation import Call, JsonBody, Operation, RawBody, Route
-from madang.entrypoints.http.rate_limits import RateLimits
+from madang.entrypoints.http.rate_limits import RateLimits, counted_as, policies_of
 
 
 class Pipeline:
@@ -60,10 +60,9 @@ class Pipeline:
 
     async def _admit(self, operation: Operation, request: Request[Any, Any, Any], address: str) -> Claims | None:
         claims, refused = self._identify(operation.access, request)
-        caller = _caller(claims, address)
-        if operation.limit_by_path:
-            caller = f"{caller}:{request.scope['path']}"
-        await self._limits.spend(request.scope, operation.limit, caller)
+        path = request.scope["path"] if operation.limit_by_path else ""
+        policies = policies_of(operation.limit, claims)
+        await self._limits.spend(request.scope, policies, counted_as(claims, address), path=path)
         if refused is not None:
             raise refused
         if operation.access is not None and claims is not None:
@@ -89,7 +88,7 @@ class Pipeline:
                 raise TypeError(f"{route.operation.id}: what is streamed cannot be kept under a key")
             return answer
 
-        scope = f"{route.operation.id}:{_caller(call.claims, self._addresses.hidden(call.address))}"
+        scope = f"{route.operation.id}:{counted_as(call.claims, self._addresses.hidden(call.address))}"
         once = idempotency.Once(self._container.idempotency, self._container.clock, scope, key)
         return await once.answer(idempotency.hash_of(call.request, raw), act)
 
@@ -102,7 +101,3 @@ async def _raw_body(request: Request[Any, Any, Any], expected: JsonBody | RawBod
     elif raw or not expected.optional:
         require_type(request, "application/json")
     return raw
-
-
-def _caller(claims: Claims | None, address: str) -> str:
-    return f"{claims.audience}:{claims.subject}" if claims is not None else f"address:{address}"

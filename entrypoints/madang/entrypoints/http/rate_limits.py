@@ -1,26 +1,47 @@
 """How often one caller may do one thing: the policies by name, and the headers that tell the caller."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from litestar.types import Scope
 
+from madang.core.kernel.tokens import Claims
 from madang.entrypoints.http.addresses import Addresses
 from madang.entrypoints.http.composition import Allowance, Limiter
 from madang.entrypoints.http.errors import RateLimitExceeded
 from madang.entrypoints.http.exchange import Exchange, exchange_of
 
 DEFAULT: Final = "default"
+API_KEY: Final = "api_key"
 POLICIES: Final[Mapping[str, str]] = {
     DEFAULT: "100/minute",
+    API_KEY: "1000/day",
     "order": "30/hour",
     "photo": "30/hour",
     "phone_check": "10/hour",
     "webhook": "1200/minute",
 }
 """A deployment may set others by name in `limits`."""
+_WITHOUT_DEFAULT: Final = frozenset({"webhook"})
+"""A provider delivers for everybody from a few addresses: it is counted by this alone."""
 _HEADER: Final = b"ratelimit-limit"
+
+
+def policies_of(own: str | Sequence[str], claims: Claims | None) -> Sequence[str]:
+    """What a call of an operation with these limits counts under: all under the default, a key's calls by the day, too."""
+    named = (own,) if isinstance(own, str) else tuple(own)
+    general = () if _WITHOUT_DEFAULT.intersection(named) else (DEFAULT,)
+    by_key = (API_KEY,) if claims is not None and "keyId" in claims.extra else ()
+    return tuple(dict.fromkeys((*general, *by_key, *named)))
+
+
+def counted_as(claims: Claims | None, address: str) -> str:
+    """Whose calls these are. A user is one caller, by all sessions and keys; who shows no valid token is an address."""
+    if claims is None:
+        return f"address:{address}"
+    user_id = claims.extra.get("userId")
+    return f"user:{user_id}" if user_id else f"{claims.audience}:{claims.subject}"
 
 
 class RateLimits:
@@ -28,22 +49,42 @@ class RateLimits:
         self._limiter = limiter
         self._addresses = addresses
 
-    async def spend(self, scope: Scope, policy: str, caller: str) -> None:
-        """Count one call by `caller` (hidden here: it may be an address). Raises `RateLimitExceeded`."""
-        allowance = await self._count(exchange_of(scope), policy, caller)
-        if not allowance.allowed:
-            raise RateLimitExceeded("too many requests", retry_after=max(1.0, allowance.reset_after))
+    async def spend(self, scope: Scope, policies: str | Sequence[str], caller: str, *, path: str = "") -> None:
+        """Count one call by `caller` (hidden here: it may be an address) under each of the policies, until one refuses; with a
+        `path`, all but the general ones count it by itself. Raises `RateLimitExceeded`."""
+        named = (policies,) if isinstance(policies, str) else policies
+        allowances = {}
+        for policy in named:
+            by = caller if not path or policy in (DEFAULT, API_KEY) else f"{caller}:{path}"
+            allowances[policy] = allowance = await self._limiter.hit(policy, self._addresses.hidden(by))
+            if not allowance.allowed:
+                break
+        tightest = min(allowances, key=lambda policy: _room(allowances[policy]))
+        _announce(exchange_of(scope), tightest, allowances[tightest])
+        if not (last := allowances[tightest]).allowed:
+            raise RateLimitExceeded(
+                f"too many requests: {tightest} allows {last.limit}",
+                retry_after=max(1.0, last.reset_after),
+                policy=tightest,
+                limit=last.limit,
+            )
 
     async def announce(self, scope: Scope, exchange: Exchange) -> None:
         """The headers for an answer that no operation made: an unknown path, a wrong method."""
         if scope["path"].startswith("/api/") and not any(name == _HEADER for name, _ in exchange.extra_headers):
-            await self._count(exchange, DEFAULT, f"address:{self._addresses.of(scope)}")
+            caller = self._addresses.hidden(f"address:{self._addresses.of(scope)}")
+            _announce(exchange, DEFAULT, await self._limiter.hit(DEFAULT, caller))
 
-    async def _count(self, exchange: Exchange, policy: str, caller: str) -> Allowance:
-        allowance = await self._limiter.hit(policy, self._addresses.hidden(caller))
-        exchange.extra_headers += [
-            (_HEADER, b"%d" % allowance.limit),
-            (b"ratelimit-remaining", b"%d" % max(0, allowance.remaining)),
-            (b"ratelimit-reset", b"%d" % math.ceil(max(0.0, allowance.reset_after))),
-        ]
-        return allowance
+
+def _room(allowance: Allowance) -> tuple[bool, int, float]:
+    """Refused is tighter than allowed, little left tighter than much, a long wait tighter than a short one."""
+    return allowance.allowed, allowance.remaining, -allowance.reset_after
+
+
+def _announce(exchange: Exchange, policy: str, allowance: Allowance) -> None:
+    exchange.extra_headers += [
+        (_HEADER, b"%d" % allowance.limit),
+        (b"ratelimit-remaining", b"%d" % max(0, allowance.remaining)),
+        (b"ratelimit-reset", b"%d" % math.ceil(max(0.0, allowance.reset_after))),
+        (b"ratelimit-policy", policy.encode("ascii")),
+    ]
