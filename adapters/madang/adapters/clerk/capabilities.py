@@ -1,0 +1,21 @@
+"""What the issuer's side can do; what hangs on the settings is told by the provider itself."""
+
+from dataclasses import replace
+from typing import Final
+
+from madang.adapters.clerk.settings import ClerkSettings
+from madang.ports.identity import IdentityCapabilities
+
+IDENTITY: Final = IdentityCapabilities(offline=True, fetches_people=True, deletes_people=True, webhooks=True)
+
+
+def as_configured(settings: ClerkSettings) -> IdentityCapabilities:
+    """Without a secret key nobody is fetched or deleted, without a webhook secret no webhook is believed."""
+    has_key = settings.secret_key is not None
+    return replace(
+        IDENTITY,
+        issuers=frozenset(settings.issuers),
+        fetches_people=has_key,
+        deletes_people=has_key,
+        webhooks=settings.webhook_secret is not None,
+    )
