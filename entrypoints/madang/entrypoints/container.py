@@ -15,6 +15,7 @@ from dependency_injector import containers, providers
 
 from madang.adapters.cryptography.cipher import AesGcmCipher
 from madang.adapters.cryptography.keys import KeyRing
+from madang.adapters.jinja.renderer import JinjaMessageRenderer
 from madang.adapters.joserfc.tokens import JoseTokens
 from madang.adapters.phonenumbers.phone_numbers import E164PhoneNumbers
 from madang.adapters.pillow.photo_lab import PillowPhotoLab
@@ -44,6 +45,7 @@ from madang.core.kernel.request_context import request_id
 from madang.core.kernel.schedules import Recurring, handler_of, schedule
 from madang.core.kernel.tokens import Tokens
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
+from madang.core.notifications.addressing import Addressing
 from madang.core.notifications.service import NotificationService
 from madang.core.operations.audit import AuditTrail
 from madang.core.operations.jobs import JobService
@@ -148,7 +150,9 @@ class Wiring(containers.DeclarativeContainer):
     )
     jobs = providers.Singleton(JobService, units, audit_trail)
     billing = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
-    notifications = providers.Singleton(NotificationService, routed, cipher, clock)
+    renderer = providers.Singleton(JinjaMessageRenderer, settings.provided.brand, settings.provided.timezone)
+    addressing = providers.Singleton(Addressing, renderer, cipher, tokens, clock, base_url=base_url)
+    notifications = providers.Singleton(NotificationService, routed, cipher, clock, addressing)
     knowledge_base = providers.Singleton(KnowledgeBaseService, units)
     portraits = providers.Singleton(
         PortraitService,

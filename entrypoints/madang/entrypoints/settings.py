@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     )
 
     environment: str = "development"
+    brand: Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[^\x00-\x1f]*$")] = "Madang"
     products: tuple[str, ...] = ("portraits",)
     base_url: Annotated[str, AfterValidator(_without_slash)] = "http://127.0.0.1:8000"
     host: str = "127.0.0.1"

@@ -22,6 +22,7 @@ from madang.adapters.postgres.failures import (
 from madang.adapters.postgres.inbox import PostgresInbox
 from madang.adapters.postgres.jobs import PostgresJobs
 from madang.adapters.postgres.knowledge_base import PostgresKnowledgeBase
+from madang.adapters.postgres.notification_preferences import PostgresPreferences, PostgresSuppressions
 from madang.adapters.postgres.notifications import PostgresNotifications
 from madang.adapters.postgres.one_time_tokens import PostgresOneTimeTokens
 from madang.adapters.postgres.outgoing import Outgoing, write_messages
@@ -147,6 +148,14 @@ class PostgresUnitOfWork:
     @cached_property
     def notifications(self) -> PostgresNotifications:
         return PostgresNotifications(self.connection)
+
+    @cached_property
+    def notification_preferences(self) -> PostgresPreferences:
+        return PostgresPreferences(self.connection)
+
+    @cached_property
+    def email_suppressions(self) -> PostgresSuppressions:
+        return PostgresSuppressions(self.connection)
 
     @cached_property
     def portraits(self) -> PostgresPortraits:

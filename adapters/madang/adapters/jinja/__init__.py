@@ -1,0 +1,1 @@
+"""Messages to people, put into words with Jinja."""
