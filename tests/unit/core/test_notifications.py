@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from madang.core.kernel.messages import Failure, Message
+from madang.core.notifications.addressing import Addressing
 from madang.core.notifications.model import Notification, NotificationStatus
 from madang.core.notifications.service import SEND_SMS, NotificationService
 from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable
@@ -101,7 +102,8 @@ class Post:
         self.route = Routes(*route)
         self.senders = list(route)
         self.database = DatabaseInMemory()
-        self.service = NotificationService(self.route, Envelope(), StandingClock())  # type: ignore[arg-type]
+        addressing = Addressing(None, Envelope(), None, StandingClock(), base_url="")  # type: ignore[arg-type]
+        self.service = NotificationService(self.route, Envelope(), StandingClock(), addressing)  # type: ignore[arg-type]
 
     async def queue(self, key: str = "portrait:1:ready") -> "Post":
         async with self.database.unit() as uow:
@@ -111,7 +113,7 @@ class Post:
     async def work(self) -> DeliveryInMemory:
         [message] = self.database.state.sent
         delivery = DeliveryInMemory(self.database, message.payload)
-        await self.service.send_sms(delivery)
+        await self.service.send(delivery)
         return delivery
 
     async def give_up(self, error: PortError) -> None:

@@ -75,7 +75,7 @@ def upgrade() -> None:
     )
     _let("channel", CHANNELS)
     _let("status", STATUSES)
-    op.create_check_constraint("addressed", "notifications", "text IS NULL OR channel IS NOT NULL")
+    op.create_check_constraint("ck_notifications_addressed", "notifications", "text IS NULL OR channel IS NOT NULL")
     op.create_index("ix_notifications_created_at", "notifications", ["created_at"], unique=False)
     op.create_index(
         "ix_notifications_receipt_id",
@@ -98,7 +98,7 @@ def downgrade() -> None:
     op.execute("DELETE FROM notifications WHERE channel IS DISTINCT FROM 'sms'")
     op.execute("UPDATE notifications SET status = 'sent' WHERE status = 'delivered'")
     op.execute("UPDATE notifications SET status = 'failed' WHERE status = 'withheld'")
-    op.drop_constraint("addressed", "notifications", type_="check")
+    op.drop_constraint("ck_notifications_addressed", "notifications", type_="check")
     _let("channel", "channel IN ('sms')")
     _let("status", "status IN ('queued', 'sent', 'failed', 'unknown')")
     op.drop_index("ix_notifications_user_id", table_name="notifications", postgresql_where=sa.text("user_id IS NOT NULL"))
@@ -129,5 +129,5 @@ def downgrade() -> None:
 
 
 def _let(column: str, condition: str) -> None:
-    op.drop_constraint(column, "notifications", type_="check")
-    op.create_check_constraint(column, "notifications", condition)
+    op.drop_constraint(f"ck_notifications_{column}", "notifications", type_="check")
+    op.create_check_constraint(f"ck_notifications_{column}", "notifications", condition)
