@@ -142,7 +142,10 @@ async def test_a_farewell_reaches_who_is_erased_in_the_same_commit_and_nothing_i
 async def test_nothing_legible_is_stored_and_the_words_go_once_they_have_arrived(deployment: Deployment) -> None:
     member = await deployment.member()
     await notify(deployment, member)
-    stored = "SELECT string_agg(n::text, '') FROM (SELECT to_jsonb(n) FROM notifications n UNION ALL SELECT to_jsonb(m) FROM messages m) n"
+    stored = (
+        "SELECT string_agg(stored::text, '') FROM (SELECT to_jsonb(n) AS stored FROM notifications n "
+        "UNION ALL SELECT to_jsonb(m) FROM messages m) everything"
+    )
     queued = await deployment.value(stored)
     await deployment.work()
     sent = await deployment.value(stored)
