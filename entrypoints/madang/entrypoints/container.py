@@ -69,6 +69,7 @@ from madang.ports.errors import Misconfigured
 
 if TYPE_CHECKING:
     from madang.adapters.redis.limits import RedisRateLimiter
+    from madang.core.operations.key_rotation import KeyRotation
 
 log = structlog.stdlib.get_logger("madang.container")
 
@@ -84,6 +85,20 @@ def _limiter(redis: Client, limits: Mapping[str, str]) -> "RedisRateLimiter":
         known = ", ".join(POLICIES)
         raise Misconfigured(f"limits.{unknown[0]}: there is no such limit, known are {known}", operation="limits")
     return RedisRateLimiter(redis, {**POLICIES, **limits})
+
+
+def _key_rotation(
+    database: Database,
+    cipher: PersonalDataCipher,
+    keys: KeyRing,
+    units: UnitOfWorkFactory[PostgresUnitOfWork],
+    trail: AuditTrail,
+) -> "KeyRotation":
+    """Only the command line rotates: no process that serves loads the declared tables."""
+    from madang.adapters.postgres.sealed_rows import PostgresSealedRows
+    from madang.core.operations.key_rotation import KeyRotation
+
+    return KeyRotation(PostgresSealedRows(database), cipher, [key_id.hex() for key_id in keys.key_ids], units, trail)
 
 
 class _Worked(Protocol):
@@ -149,6 +164,7 @@ class Wiring(containers.DeclarativeContainer):
         SessionService, units, tokens, cipher, audit_trail, clock, lifetime=settings.provided.session_lifetime
     )
     jobs = providers.Singleton(JobService, units, audit_trail)
+    key_rotation = providers.Singleton(_key_rotation, database, cipher, keys, units, audit_trail)
     billing = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
     renderer = providers.Singleton(JinjaMessageRenderer, settings.provided.brand, settings.provided.timezone)
     addressing = providers.Singleton(Addressing, renderer, cipher, tokens, clock, base_url=base_url)
@@ -271,6 +287,10 @@ class Container:
     @property
     def jobs(self) -> JobService:
         return self._wiring.jobs()
+
+    @property
+    def key_rotation(self) -> "KeyRotation":
+        return self._wiring.key_rotation()
 
     @property
     def personal_data(self) -> Sequence[PersonalData[Any]]:

@@ -5,8 +5,17 @@ from uuid import UUID
 
 import pytest
 
+from integration.portraits.conftest import OpenShop
 from integration.portraits.shop import BUYER, E164, Shop, photo
-from madang.core.kernel.errors import Gone, NotFound, PermissionDenied, TooManyAttempts, ValidationFailed, WrongState
+from madang.core.kernel.errors import (
+    AlreadyExists,
+    Gone,
+    NotFound,
+    PermissionDenied,
+    TooManyAttempts,
+    ValidationFailed,
+    WrongState,
+)
 from madang.core.kernel.ids import new_id
 
 WRONG = "010-9999-0000"
@@ -124,3 +133,20 @@ async def test_after_the_end_the_right_number_opens_nothing(shop: Shop, job: UUI
     await shop.let_pass(hours=24)
     with pytest.raises(Gone):
         await shop.portraits.check_phone(job, E164, BUYER)
+
+
+async def test_a_new_master_key_knows_the_number_and_forgives_no_tries(open_shop: OpenShop, shop: Shop, job: UUID) -> None:
+    await guesses(shop, job, 2)
+    older = shop.container.settings.secret_key.get_secret_value()  # type: ignore[union-attr]  # the tests set one
+    async with open_shop(secret_key="test-key-not-secret-the-next-one-000000", older_secret_keys=[older]) as rekeyed:
+        assert await guess(rekeyed, job, STRANGER, written=E164) == "right"
+        assert await guess(rekeyed, job) == "TOO_MANY_ATTEMPTS"
+
+
+async def test_a_client_reference_stays_taken_when_the_master_key_changes(open_shop: OpenShop, shop: Shop) -> None:
+    first = await shop.order(client_reference="order-1")
+    older = shop.container.settings.secret_key.get_secret_value()  # type: ignore[union-attr]  # as above
+    async with open_shop(secret_key="test-key-not-secret-the-next-one-000000", older_secret_keys=[older]) as rekeyed:
+        with pytest.raises(AlreadyExists) as taken:
+            await rekeyed.order(client_reference="order-1")
+    assert taken.value.params == {"id": str(first)}

@@ -65,8 +65,16 @@ class AesGcmCipher:
         except InvalidTag:
             raise CiphertextInvalid(f"the text was changed, or is not for {purpose}") from None
 
+    @property
+    def head(self) -> bytes:
+        return VERSION + self._keys.current_id
+
+    def key_id_of(self, head: bytes) -> str:
+        """The whole head for what is none of ours."""
+        return head.removeprefix(VERSION).hex()
+
     def is_current(self, ciphertext: bytes) -> bool:
-        return ciphertext[:_HEAD_BYTES] == VERSION + self._keys.current_id
+        return ciphertext.startswith(self.head)
 
     def resealed(self, ciphertext: bytes, *, purpose: str) -> bytes:
         return self._seal(self._open(ciphertext, purpose), purpose)
@@ -75,7 +83,7 @@ class AesGcmCipher:
         return self.resealed(wrapped, purpose=DATA_KEY_PURPOSE)
 
     def _seal(self, plain: bytes, purpose: str) -> bytes:
-        head = VERSION + self._keys.current_id
+        head = self.head
         nonce = os.urandom(NONCE_BYTES)
         return head + nonce + self._aead(self._keys.current_id, purpose).encrypt(nonce, plain, head + purpose.encode())
 

@@ -34,6 +34,16 @@ class PersonalDataCipher(Protocol):
 
     def decrypt_under(self, wrapped: bytes, ciphertext: bytes, *, purpose: str) -> str: ...
 
+    @property
+    def head(self) -> bytes:
+        """What everything begins with that is sealed under the current master key. All heads are of one length, so storage
+        tells old from new without opening anything."""
+        ...
+
+    def key_id_of(self, head: bytes) -> str:
+        """Of which master key this head tells, in hex: safe to show."""
+        ...
+
     def is_current(self, ciphertext: bytes) -> bool:
         """Whether this text (or wrapped key) is sealed under the current master key."""
         ...

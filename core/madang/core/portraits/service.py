@@ -132,13 +132,13 @@ class PortraitService:
         Raises `AlreadyExists` for a client reference that the account has used, and what the payment gateway raises;
         nothing is stored unless the checkout was opened.
         """
-        account = self._account_of(command.account)
+        accounts = self._accounts_of(command.account)
         async with self._units() as uow:
             earlier = await _ordered(uow, command.id)
             if earlier is not None:
                 return earlier
-            await self._refuse_taken_reference(uow, account, command.client_reference)
-        portrait = self._new_portrait(command, account)
+            await self._refuse_taken_reference(uow, accounts, command.client_reference)
+        portrait = self._new_portrait(command, accounts[0])
         payment = await self._billing.open_checkout(self._purchase_of(portrait))
         try:
             return await self._place(portrait, payment)
@@ -227,16 +227,16 @@ class PortraitService:
         """
         number = self._phone_numbers.to_e164(written)
         now = self._clock.now()
-        address_hash = self._cipher.keyed_hash(address, purpose=ADDRESS)
         async with self._units() as uow:
             # The job's row lock makes simultaneous guesses wait for one another.
             portrait = await _existing(uow, portrait_id, lock=True)
             portrait.require_open(now)
             portrait.require(*_ANSWERABLE)
-            attempts = await uow.portraits.attempts(portrait_id, address_hash) or AccessAttempts(portrait_id, address_hash)
+            attempts = await self._attempts_of(uow, portrait_id, address)
             if attempts.is_blocked(now):
                 raise _blocked(attempts, now)
-            matches = hmac.compare_digest(self._cipher.keyed_hash(number, purpose=PHONE), portrait.phone_hash or b"")
+            hashes = self._cipher.keyed_hashes(number, purpose=PHONE)
+            matches = any(hmac.compare_digest(each, portrait.phone_hash or b"") for each in hashes)
             attempts = replace(attempts, failures=0, blocked_until=None) if matches else attempts.after_wrong(now)
             await uow.portraits.save_attempts(attempts)
         if matches:
@@ -288,14 +288,24 @@ class PortraitService:
                 raise Conflict("this portrait's survey was already answered", code="SURVEY_ALREADY_SUBMITTED")
         return survey
 
-    def _account_of(self, account: str) -> str:
-        """A client's address is personal data: only its keyed hash is kept."""
-        return self._cipher.keyed_hash(account, purpose=ACCOUNT).hex()
+    def _accounts_of(self, account: str) -> Sequence[str]:
+        """A client's address is personal data: only its keyed hash is kept, under whichever key was current."""
+        return [hashed.hex() for hashed in self._cipher.keyed_hashes(account, purpose=ACCOUNT)]
 
-    async def _refuse_taken_reference(self, uow: PortraitsUnitOfWork, account: str, reference: str | None) -> None:
-        taken = await uow.portraits.by_client_reference(account, reference) if reference else None
-        if taken is not None:
-            raise AlreadyExists("this client reference was used for another order", id=str(taken.id))
+    async def _attempts_of(self, uow: PortraitsUnitOfWork, portrait_id: UUID, address: str) -> AccessAttempts:
+        """A new key forgives nobody: the count goes on under the hash that it was begun under."""
+        hashes = self._cipher.keyed_hashes(address, purpose=ADDRESS)
+        for hashed in hashes:
+            found = await uow.portraits.attempts(portrait_id, hashed)
+            if found is not None:
+                return found
+        return AccessAttempts(portrait_id, hashes[0])
+
+    async def _refuse_taken_reference(self, uow: PortraitsUnitOfWork, accounts: Sequence[str], reference: str | None) -> None:
+        for account in accounts if reference else ():
+            taken = await uow.portraits.by_client_reference(account, reference or "")
+            if taken is not None:
+                raise AlreadyExists("this client reference was used for another order", id=str(taken.id))
 
     def _new_portrait(self, command: OrderPortrait, account: str) -> Portrait:
         now = self._clock.now()

@@ -123,6 +123,7 @@ async def _inside(settings: "Settings") -> Sequence[Finding]:
                 ("storage", _storage),
                 ("processes", _processes),
                 ("dead messages", _dead_messages),
+                ("keys", _keys),
                 ("invariants", _invariants),
             )
             found = [await _safely(what, look, container) for what, look in looks]
@@ -196,6 +197,24 @@ async def _dead_messages(container: "Container") -> Sequence[Finding]:
     topics = ", ".join(f"{count} of {topic}" for topic, count in Counter(row.topic for row in dead).most_common())
     advice = "`madang jobs list --state dead` says why; `madang redrive --dead` runs them again"
     return [red("dead messages", topics, advice, *(str(row.id) for row in dead[:20]))]
+
+
+async def _keys(container: "Container") -> Sequence[Finding]:
+    """What older master keys still seal, and what a key seals that is in no setting."""
+    uses = await container.key_rotation.uses()
+    lost = [use for use in uses if not use.known]
+    older = sum(use.total for use in uses if use.known and not use.current)
+    findings = [
+        red(
+            "keys",
+            f"{use.total} values are sealed under the key {use.key_id}, which is not set: nobody can read them",
+            "list that key in MADANG_OLDER_SECRET_KEYS, then `madang keys rotate`",
+        )
+        for use in lost
+    ]
+    if older:
+        findings.append(yellow("keys", f"{older} values are sealed under an older key", "run `madang keys rotate`"))
+    return findings or [green("keys", "everything is sealed under the current one")]
 
 
 async def _invariants(container: "Container") -> Sequence[Finding]:

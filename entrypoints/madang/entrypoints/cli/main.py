@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "relay": LazyCommand(f"{_HERE}.processes:relay", "Run one relay process, which wakes the workers."),
     "plugins": LazyCommand(f"{_HERE}.plugins:plugins", "List and check plugins."),
     "knowledge-base": LazyCommand(f"{_HERE}.knowledge_base:knowledge_base", "Import the care catalogue."),
+    "keys": LazyCommand(f"{_HERE}.keys:keys", "List master keys, and seal personal data anew under the current one."),
     "token": LazyCommand(f"{_HERE}.token:token", "Issue access tokens for operators."),
     "openapi": LazyCommand(f"{_HERE}.openapi:openapi", "Print the OpenAPI document."),
     "prepare": LazyCommand(f"{_HERE}.prepare:prepare", "Migrate, and fill an empty knowledge base.", hidden=True),

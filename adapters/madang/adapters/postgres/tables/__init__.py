@@ -1,7 +1,8 @@
 """Every table, declared once: what the migrations must lead to, and where a column's meaning is written down.
 
-Only migrations and tests import this package. The statements at run time are plain SQL on asyncpg, so that an API or worker
-process carries neither the memory nor the start-up time of SQLAlchemy; the round-trip tests hold the two together.
+Only migrations, the rotation of keys and tests import this package. The statements at run time are plain SQL on asyncpg,
+so that an API or worker process carries neither the memory nor the start-up time of SQLAlchemy; the round-trip tests hold
+the two together.
 """
 
 from madang.adapters.postgres.tables import audit, billing, identity, kernel, notifications, portraits
