@@ -46,7 +46,7 @@ from madang.core.kernel.schedules import Recurring, handler_of, schedule
 from madang.core.kernel.tokens import Tokens
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.core.notifications.addressing import Addressing
-from madang.core.notifications.service import NotificationService
+from madang.core.notifications.service import NotificationService, Operators
 from madang.core.operations.audit import AuditTrail
 from madang.core.operations.jobs import JobService
 from madang.core.portraits.compensation import Compensation
@@ -168,7 +168,10 @@ class Wiring(containers.DeclarativeContainer):
     billing = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
     renderer = providers.Singleton(JinjaMessageRenderer, settings.provided.brand, settings.provided.timezone)
     addressing = providers.Singleton(Addressing, renderer, cipher, tokens, clock, base_url=base_url)
-    notifications = providers.Singleton(NotificationService, routed, cipher, clock, addressing)
+    operators = providers.Singleton(
+        Operators, emails=settings.provided.operator_emails, language=settings.provided.operator_language
+    )
+    notifications = providers.Singleton(NotificationService, routed, cipher, clock, addressing, operators)
     knowledge_base = providers.Singleton(KnowledgeBaseService, units)
     portraits = providers.Singleton(
         PortraitService,

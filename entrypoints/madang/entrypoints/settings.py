@@ -4,6 +4,7 @@ Wrong settings raise pydantic's `ValidationError`, with every wrong key at once;
 """
 
 import ipaddress
+import re
 import tomllib
 from datetime import timedelta
 from importlib.resources.abc import Traversable
@@ -21,6 +22,7 @@ FILE: Final = "madang.toml"
 PRODUCTS: Final = ("portraits",)
 """The products that this release has."""
 _MIN_KEY: Final = 32
+_E_MAIL: Final = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+\.[^@\s<>,;]+")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
@@ -31,6 +33,12 @@ def _without_slash(address: str) -> str:
     if not address.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
     return address.rstrip("/")
+
+
+def _address(written: str) -> str:
+    if not _E_MAIL.fullmatch(written):
+        raise ValueError("is no e-mail address")
+    return written
 
 
 def _known_zone(name: str) -> str:
@@ -87,6 +95,8 @@ class Settings(BaseSettings):
     plugin_modules: tuple[str, ...] = ()
     strict_plugins: bool = False
     session_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
+    operator_emails: tuple[Annotated[str, AfterValidator(_address)], ...] = Field(default=(), repr=False)
+    operator_language: Literal["ko", "en"] = "en"
     limits: dict[str, str] = Field(default_factory=dict)
     plugins: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from madang.core.kernel.messages import Failure, Message
 from madang.core.notifications.addressing import Addressing
 from madang.core.notifications.model import Notification, NotificationStatus
-from madang.core.notifications.service import SEND_SMS, NotificationService
+from madang.core.notifications.service import SEND_SMS, NotificationService, Operators
 from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable
 from madang.ports.provider import ProviderHealth
 from madang.ports.sms import SmsCapabilities, SmsReceipt, SmsRequest, SmsSender, SmsStatus
@@ -103,7 +103,7 @@ class Post:
         self.senders = list(route)
         self.database = DatabaseInMemory()
         addressing = Addressing(None, Envelope(), None, StandingClock(), base_url="")  # type: ignore[arg-type]
-        self.service = NotificationService(self.route, Envelope(), StandingClock(), addressing)  # type: ignore[arg-type]
+        self.service = NotificationService(self.route, Envelope(), StandingClock(), addressing, Operators())  # type: ignore[arg-type]
 
     async def queue(self, key: str = "portrait:1:ready") -> "Post":
         async with self.database.unit() as uow:

@@ -1,7 +1,9 @@
 """Use cases of notifications: record a message in the caller's commit, for the worker to send once."""
 
+import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -16,17 +18,36 @@ from madang.core.notifications.kinds import kind_named
 from madang.core.notifications.model import RECIPIENT, TEXT, Category, Channel, Notification, NotificationStatus
 from madang.core.notifications.repository import NotificationsUnitOfWork
 from madang.core.notifications.sending import Sending
+from madang.ports.errors import Misconfigured
 
 logger = logging.getLogger(__name__)
 
+OPERATOR_KEY: Final = "notifications.operator"
 SEND: Final = "notifications.send"
 SEND_SMS: Final = "notifications.send_sms"
+
+
+@dataclass(frozen=True, slots=True)
+class Operators:
+    """Who runs the deployment: their e-mail addresses, and the language they read. Their chat channels are the route's."""
+
+    emails: Sequence[str] = field(default=(), repr=False)
+    language: str = "en"
 
 
 class NotificationService:
     """Fulfils `Notifier`."""
 
-    def __init__(self, providers: Providers, cipher: PersonalDataCipher, clock: Clock, addressing: Addressing) -> None:
+    def __init__(
+        self,
+        providers: Providers,
+        cipher: PersonalDataCipher,
+        clock: Clock,
+        addressing: Addressing,
+        operators: Operators,
+    ) -> None:
+        self._providers = providers
+        self._operators = operators
         self._cipher = cipher
         self._clock = clock
         self._addressing = addressing
@@ -58,6 +79,22 @@ class NotificationService:
             notification = addressed
         await self._record(uow, notification, SEND)
 
+    async def tell_operators(self, uow: NotificationsUnitOfWork, kind: str, key: str, values: Mapping[str, str]) -> int:
+        """Post to every chat channel of the route and write to every operator's address; to how many places. A second one with
+        the same key is dropped. Raises `LookupError` as `notify` does."""
+        declared = kind_named(kind)
+        declared.check(values)
+        if declared.category is not Category.OPERATIONS:
+            raise LookupError(f"{kind} is for users, not for the operators")
+        places = list(self._places())
+        if not places:
+            logger.warning("%s reaches nobody: no chat is in the route, and operator_emails is empty", kind)
+        for place, channel, poster, address in places:
+            asked = self._new(f"{key}:{place}", kind, "operators", content=self._addressing.sealed(values))
+            asked = dataclasses.replace(asked, provider=poster)
+            await self._record(uow, self._addressing.written(asked, declared, channel, address, self._operators.language), SEND)
+        return len(places)
+
     async def queue_sms(
         self, uow: NotificationsUnitOfWork, *, key: str, to: str, template: str, text: str, subject: str
     ) -> None:
@@ -82,6 +119,19 @@ class NotificationService:
 
     async def give_up(self, uow: NotificationsUnitOfWork, message: Message, failure: Failure) -> None:
         await self._sending.give_up(uow, message, failure)
+
+    def _places(self) -> Iterator[tuple[str, Channel, str | None, str | None]]:
+        """Each with a word for its key, its channel, and the poster or the address."""
+        try:
+            posters = self._providers.chat_posters()
+        except Misconfigured as error:
+            logger.error("no chat of the route can be used: %s", error.message)
+            posters = ()
+        for poster in posters:
+            yield f"chat:{poster.name}", Channel.CHAT, poster.name, None
+        for address in self._operators.emails:
+            hidden = self._cipher.keyed_hash(address, purpose=OPERATOR_KEY).hex()[:16]
+            yield f"email:{hidden}", Channel.EMAIL, None, address
 
     def _new(
         self,
