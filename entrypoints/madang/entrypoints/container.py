@@ -26,11 +26,19 @@ from madang.adapters.postgres.invariants import invariants
 from madang.adapters.postgres.outbox import PostgresOutbox
 from madang.adapters.postgres.reader import PostgresPortraitReader
 from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork, unit_of_work_factory
+from madang.adapters.puremagic.content_types import PuremagicContentTypes
 from madang.adapters.redis.connection import Client, connect
 from madang.adapters.redis.live import RedisLiveEvents
+from madang.adapters.spool.disk import DiskSpool
 from madang.core.billing.events import PAYMENT_CHANGED
 from madang.core.billing.handlers import BillingHandlers
 from madang.core.billing.service import BillingService
+from madang.core.files.arrivals import Arrivals
+from madang.core.files.cleaning import Cleaning
+from madang.core.files.invariant import NoFilePastItsTime
+from madang.core.files.personal_data import FilesPersonalData
+from madang.core.files.policies import MEGABYTE
+from madang.core.files.service import Allowance, FileService
 from madang.core.identity.one_time import OneTimeTokens
 from madang.core.identity.sessions import SessionService
 from madang.core.kernel.clock import Clock, SystemClock
@@ -109,6 +117,14 @@ class _Recurs(Protocol):
     def recurring(self) -> Sequence[Recurring]: ...
 
 
+def _spool(settings: Settings) -> DiskSpool:
+    return DiskSpool(settings.data_dir / "spool", settings.file_spool_mb * MEGABYTE)
+
+
+def _allowance(settings: Settings) -> Allowance:
+    return Allowance(settings.file_quota_mb * MEGABYTE, settings.file_pending_uploads)
+
+
 def _recurring(*parts: _Recurs) -> Sequence[Recurring]:
     return [work for part in parts for work in part.recurring()]
 
@@ -172,6 +188,13 @@ class Wiring(containers.DeclarativeContainer):
         Operators, emails=settings.provided.operator_emails, language=settings.provided.operator_language
     )
     notifications = providers.Singleton(NotificationService, routed, cipher, clock, addressing, operators)
+    arrivals = providers.Singleton(
+        Arrivals, providers.Singleton(_spool, settings), providers.Singleton(PuremagicContentTypes), photo_lab, routed
+    )
+    allowance = providers.Singleton(_allowance, settings)
+    files = providers.Singleton(FileService, units, routed, arrivals, cipher, audit_trail, clock, allowance)
+    file_cleaning = providers.Singleton(Cleaning, routed, clock)
+    files_personal_data = providers.Singleton(FilesPersonalData, file_cleaning, cipher)
     knowledge_base = providers.Singleton(KnowledgeBaseService, units)
     portraits = providers.Singleton(
         PortraitService,
@@ -192,12 +215,19 @@ class Wiring(containers.DeclarativeContainer):
     purging = providers.Singleton(Purging, routed, compensation, clock)
     billing_handlers = providers.Singleton(BillingHandlers, billing, routed, clock)
     portrait_handlers = providers.Singleton(PortraitHandlers, picture_making, report_writing, purging, compensation, clock)
-    personal_data = providers.List()
+    personal_data = providers.List(files_personal_data)
     products = providers.Dict(portraits=portrait_handlers)
-    recurring = providers.Callable(_recurring, plugin_work)
+    recurring = providers.Callable(_recurring, plugin_work, file_cleaning)
     recurring_work = providers.Singleton(_RecurringWork, recurring, clock)
     handlers = providers.Singleton(
-        _handlers, products, settings.provided.products, billing_handlers, notifications, plugin_work, recurring_work
+        _handlers,
+        products,
+        settings.provided.products,
+        billing_handlers,
+        notifications,
+        file_cleaning,
+        plugin_work,
+        recurring_work,
     )
 
 
@@ -305,6 +335,10 @@ class Container:
         await schedule(self._wiring.recurring(), self.units, self.clock)
 
     @property
+    def files(self) -> FileService:
+        return self._wiring.files()
+
+    @property
     def billing(self) -> BillingService:
         return self._wiring.billing()
 
@@ -336,7 +370,8 @@ class Container:
     def invariants(self) -> Sequence[Invariant]:
         refund_owed = partial(self._wiring.compensation().refund_owed, self.units)
         of_rows = invariants(self.database, units=self.units, refund_owed=refund_owed)
-        return (*of_rows, NoFilePastItsPurge(self.units, self.providers.storage, self.clock))
+        of_portraits = NoFilePastItsPurge(self.units, self.providers.storage, self.clock)
+        return (*of_rows, of_portraits, NoFilePastItsTime(self.units, self.clock))
 
 
 @asynccontextmanager

@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     long_concurrency: Count = 8
     database_pool: Annotated[int, Field(ge=2, le=1000)] = 10
     routes: Routes = Field(default_factory=dict, validate_default=True)
+    file_quota_mb: Annotated[int, Field(ge=1, le=10_000_000)] = 1024
+    file_pending_uploads: Count = 100
+    file_spool_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 2048
     plugins_allowed: tuple[str, ...] | None = None
     plugin_modules: tuple[str, ...] = ()
     strict_plugins: bool = False

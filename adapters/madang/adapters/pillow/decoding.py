@@ -19,8 +19,8 @@ WEBP: Final = "WEBP"
 MAX_SCANS: Final = 100
 """A progressive JPEG has about ten; a small file with thousands would keep a processor busy for minutes."""
 
-_SCAN_MARKER: Final = b"\xff\xda"
-_PNG_END: Final = b"IEND\xaeB`\x82"
+SCAN_MARKER: Final = b"\xff\xda"
+PNG_END: Final = b"IEND\xaeB`\x82"
 
 
 class Damaged(Exception):
@@ -44,9 +44,9 @@ def kind_of(data: bytes) -> str | None:
 
 def open_picture(data: bytes, kind: str, *, max_pixels: int) -> ImageFile.ImageFile:
     """Read the header only. Raises `Damaged` and `TooManyPixels`."""
-    if kind == JPEG and data.count(_SCAN_MARKER) > MAX_SCANS:
+    if kind == JPEG and data.count(SCAN_MARKER) > MAX_SCANS:
         raise Damaged("more scans than a photo has")
-    if kind == PNG and _PNG_END not in data:
+    if kind == PNG and PNG_END not in data:
         raise Damaged("cut short")
     with reading():
         picture = Image.open(io.BytesIO(data), formats=[kind])

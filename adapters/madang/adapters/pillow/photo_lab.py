@@ -1,13 +1,14 @@
-"""`PhotoLab` with Pillow."""
+"""`PhotoLab` and `PictureCheck` with Pillow."""
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from functools import partial
+from typing import Any, BinaryIO, Final, TypeVar
 
 from PIL import Image, ImageFile
 
-from madang.adapters.pillow import colours, encoding
+from madang.adapters.pillow import checking, colours, encoding
 from madang.adapters.pillow.decoding import (
     JPEG,
     PNG,
@@ -68,6 +69,18 @@ class PillowPhotoLab:
             return await _in_thread(self._threads_for(made), _in_three_forms, made, picture)
         except (Damaged, TooManyPixels):
             raise Unprocessable("the finished picture cannot be decoded", code="PICTURE_UNREADABLE") from None
+
+    async def check_picture(self, picture: BinaryIO) -> None:
+        """As `PictureCheck.check_picture` says."""
+        try:
+            opened = await _in_thread(self._threads, partial(checking.open_file, picture, max_pixels=MAX_PIXELS))
+            await _in_thread(self._threads_for(opened), checking.decode, opened)
+        except TooManyPixels:
+            raise PayloadTooLarge(
+                f"the picture has more than {MAX_PIXELS:,} pixels", code="FILE_TOO_MANY_PIXELS", limit=MAX_PIXELS
+            ) from None
+        except Damaged:
+            raise Unprocessable("the picture is truncated or damaged", code="FILE_UNREADABLE") from None
 
     def close(self) -> None:
         """Let the threads end when their work is done."""

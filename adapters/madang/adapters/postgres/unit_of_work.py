@@ -19,6 +19,7 @@ from madang.adapters.postgres.failures import (
     unavailable,
     unstorable,
 )
+from madang.adapters.postgres.files import PostgresFiles
 from madang.adapters.postgres.inbox import PostgresInbox
 from madang.adapters.postgres.jobs import PostgresJobs
 from madang.adapters.postgres.knowledge_base import PostgresKnowledgeBase
@@ -136,6 +137,10 @@ class PostgresUnitOfWork:
     @cached_property
     def one_time_tokens(self) -> PostgresOneTimeTokens:
         return PostgresOneTimeTokens(self.connection)
+
+    @cached_property
+    def files(self) -> PostgresFiles:
+        return PostgresFiles(self.connection)
 
     @cached_property
     def payments(self) -> PostgresPayments:

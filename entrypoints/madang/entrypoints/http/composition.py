@@ -1,9 +1,13 @@
 """What HTTP asks of the composed process: the part of the container that this edge touches."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 from uuid import UUID
 
+from madang.core.files.contents import SpooledFile
+from madang.core.files.model import File, FileStatus
+from madang.core.files.service import AnnouncedUpload, AnnounceUpload, StoreFile
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.idempotency import IdempotencyStore
@@ -16,7 +20,7 @@ from madang.core.portraits.model import CareEntry, Portrait, StoredFile, Survey
 from madang.core.portraits.pictures import Crop
 from madang.core.portraits.repository import PortraitView
 from madang.core.portraits.service import OrderedPortrait, OrderPortrait, PortraitResult
-from madang.ports.storage import StoredObject
+from madang.ports.storage import PresignedRequest, StoredObject
 from madang.ports.webhook import WebhookRequest
 
 
@@ -108,6 +112,30 @@ class KnowledgeBase(Protocol):
     async def delete(self, code: str) -> None: ...
 
     async def import_csv(self, text: str) -> ImportOutcome: ...
+
+
+class Files(Protocol):
+    """The use cases of a file's owner (`FileService`)."""
+
+    async def announce_upload(self, caller: Caller, command: AnnounceUpload) -> AnnouncedUpload: ...
+
+    async def complete(self, caller: Caller, file_id: UUID) -> File: ...
+
+    def receiving(self, purpose: str) -> AbstractAsyncContextManager[SpooledFile]: ...
+
+    async def store(self, caller: Caller, command: StoreFile, spooled: SpooledFile) -> File: ...
+
+    async def get(self, caller: Caller, file_id: UUID) -> File: ...
+
+    async def page(
+        self, caller: Caller, request: PageRequest, *, purpose: str | None = None, status: FileStatus | None = None
+    ) -> Page[File]: ...
+
+    async def link(self, caller: Caller, file_id: UUID) -> PresignedRequest: ...
+
+    async def delete(self, caller: Caller, file_id: UUID) -> File: ...
+
+    def name_of(self, file: File) -> str: ...
 
 
 class Billing(Protocol):
@@ -206,6 +234,9 @@ class HttpContainer(Protocol):
 
     @property
     def knowledge_base(self) -> KnowledgeBase: ...
+
+    @property
+    def files(self) -> Files: ...
 
     @property
     def billing(self) -> Billing: ...

@@ -99,6 +99,7 @@ class Call:
     body: Any = None
     query: Any = None
     reserved_id: UUID | None = None
+    keep: "Keep | None" = None
 
     @property
     def caller(self) -> Caller:
@@ -121,8 +122,14 @@ class Call:
         about = meta(exchange_of(self.request.scope).request_id, container.clock.now(), container.settings.timezone, pagination)
         return Answer(status or self.operation.status, encode(Success(True, data, about)))
 
+    async def once(self, body: bytes, handler: "Handler") -> ASGIApp:
+        """For a handler that reads its body by itself: act under the idempotency key, if one was sent. `body` is what makes two
+        requests the same."""
+        return await (handler(self) if self.keep is None else self.keep(body, handler))
+
 
 Handler = Callable[[Call], Awaitable[ASGIApp]]
+Keep = Callable[[bytes, Handler], Awaitable[ASGIApp]]
 
 
 @dataclass(frozen=True, slots=True)

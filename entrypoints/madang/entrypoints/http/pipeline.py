@@ -1,5 +1,6 @@
 """What happens to every call of the API before its handler: limits, token, permission, body, idempotency key."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from madang.entrypoints.http.authentication import Access, authenticate, bearer_
 from madang.entrypoints.http.bodies import convert_query, decode_json, read, require_type
 from madang.entrypoints.http.composition import HttpContainer
 from madang.entrypoints.http.exchange import exchange_of
-from madang.entrypoints.http.operation import Call, JsonBody, Operation, RawBody, Route
+from madang.entrypoints.http.operation import Call, Handler, JsonBody, Operation, RawBody, Route
 from madang.entrypoints.http.rate_limits import RateLimits, counted_as, policies_of
 
 
@@ -51,12 +52,13 @@ class Pipeline:
         call = Call(request, self._container, operation, address, claims)
         if operation.query is not None:
             call.query = convert_query(dict(request.query_params.items()), operation.query)
+        key = idempotency.key_of(request) if operation.idempotent else None
         if operation.body is None or not isinstance(operation.body, JsonBody | RawBody):
+            call.keep = None if key is None else partial(self._once, call, key)
             return await route.handler(call)
         raw = await _raw_body(request, operation.body)
-        key = idempotency.key_of(request) if operation.idempotent else None
         call.body = decode_json(raw or b"{}", operation.body.shape) if isinstance(operation.body, JsonBody) else raw
-        return await (route.handler(call) if key is None else self._once(route, call, key, raw))
+        return await (route.handler(call) if key is None else self._once(call, key, raw, route.handler))
 
     async def _admit(self, operation: Operation, request: Request[Any, Any, Any], address: str) -> Claims | None:
         claims, refused = self._identify(operation.access, request)
@@ -80,15 +82,15 @@ class Pipeline:
         except Unauthenticated as error:
             return None, error
 
-    async def _once(self, route: Route, call: Call, key: str, raw: bytes) -> ASGIApp:
+    async def _once(self, call: Call, key: str, raw: bytes, handler: Handler) -> ASGIApp:
         async def act(subject_id: UUID) -> Answer:
             call.reserved_id = subject_id
-            answer = await route.handler(call)
+            answer = await handler(call)
             if not isinstance(answer, Answer):
-                raise TypeError(f"{route.operation.id}: what is streamed cannot be kept under a key")
+                raise TypeError(f"{call.operation.id}: what is streamed cannot be kept under a key")
             return answer
 
-        scope = f"{route.operation.id}:{counted_as(call.claims, self._addresses.hidden(call.address))}"
+        scope = f"{call.operation.id}:{counted_as(call.claims, self._addresses.hidden(call.address))}"
         once = idempotency.Once(self._container.idempotency, self._container.clock, scope, key)
         return await once.answer(idempotency.hash_of(call.request, raw), act)
 

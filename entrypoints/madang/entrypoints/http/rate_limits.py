@@ -19,6 +19,7 @@ POLICIES: Final[Mapping[str, str]] = {
     API_KEY: "1000/day",
     "order": "30/hour",
     "photo": "30/hour",
+    "upload": "600/hour",
     "phone_check": "10/hour",
     "webhook": "1200/minute",
 }

@@ -1,0 +1,50 @@
+"""What files owe a person."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from madang.core.files.cleaning import Cleaning, forgetting_of
+from madang.core.files.model import NAME_PURPOSE, File
+from madang.core.files.names import fitting
+from madang.core.files.repository import FilesUnitOfWork
+from madang.core.kernel.protection import PersonalDataCipher
+
+
+class FilesPersonalData:
+    """Fulfils `PersonalData`."""
+
+    name: Final = "files"
+    tables: Final = frozenset({"files"})
+
+    def __init__(self, cleaning: Cleaning, cipher: PersonalDataCipher) -> None:
+        self._cleaning = cleaning
+        self._cipher = cipher
+
+    async def export(self, uow: FilesUnitOfWork, user_id: UUID) -> Mapping[str, Any]:
+        return {"files": [self._described(file) for file in await uow.files.of_owner(user_id)]}
+
+    async def forget_outside(self, uow: FilesUnitOfWork, user_id: UUID) -> None:
+        """Raises `Unavailable` when something stays."""
+        await self._cleaning.forget_owner(user_id)
+
+    async def erase(self, uow: FilesUnitOfWork, user_id: UUID, now: datetime) -> Mapping[str, int]:
+        """A message looks at the storage once more, when the last address that was given away is over."""
+        rows = await uow.files.erase(user_id)
+        uow.send(forgetting_of(user_id, now))
+        return {"files": rows}
+
+    def _described(self, file: File) -> Mapping[str, Any]:
+        name = None if file.name is None else self._cipher.decrypt(file.name, purpose=NAME_PURPOSE)
+        return {
+            "id": str(file.id),
+            "filename": None if name is None else fitting(name, file.content_type),
+            "purpose": file.purpose,
+            "status": file.status.value,
+            "contentType": file.content_type or file.declared_type,
+            "size": file.size,
+            "sha256": file.sha256,
+            "createdAt": file.created_at.isoformat(),
+            "completedAt": None if file.completed_at is None else file.completed_at.isoformat(),
+        }
