@@ -1,0 +1,1 @@
+"""Messages to a Discord channel through a webhook."""

@@ -1,0 +1,1 @@
+"""Messages to a Slack channel through an incoming webhook."""

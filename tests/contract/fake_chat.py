@@ -1,0 +1,81 @@
+"""Slack's and Discord's webhooks as their guides and descriptions say: what they take, and what they refuse in which words."""
+
+from typing import Any
+
+from contract.loopback import Arrived, Loopback, Reply
+
+TOKEN = "T0/B0/not-a-real-token"
+SPOILT = ("<!", "<@", "<#")
+
+
+class FakeSlack(Loopback):
+    """Keeps what was posted. Errors are words in plain text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.posted: list[dict[str, Any]] = []
+
+    @property
+    def webhook(self) -> str:
+        return f"{self.url}/services/{TOKEN}"
+
+    def answer(self, request: Arrived) -> Reply:
+        if request.path != f"/services/{TOKEN}":
+            return Reply(404, "no_service")
+        if request.method != "POST" or request.headers.get("content-type") != "application/json":
+            return Reply(400, "invalid_payload")
+        payload = request.json
+        if not (payload.get("text") or payload.get("attachments")):
+            return Reply(400, "no_text")
+        blocks = payload.get("blocks", []) + [each for part in payload.get("attachments", []) for each in part["blocks"]]
+        if not all(map(_is_block, blocks)):
+            return Reply(400, "invalid_blocks")
+        self.posted.append(payload)
+        return Reply(200, "ok")
+
+
+def _is_block(block: dict[str, Any]) -> bool:
+    if block["type"] == "header":
+        return block["text"]["type"] == "plain_text" and 0 < len(block["text"]["text"]) <= 150
+    fields = block.get("fields", [])
+    texts = [each["text"] for each in fields]
+    fits = len(fields) <= 10 and all(0 < len(each) <= 2000 for each in texts)
+    return block["type"] == "section" and fits and (not block.get("text") or 0 < len(block["text"]["text"]) <= 3000)
+
+
+class FakeDiscord(Loopback):
+    """Keeps what was posted. Errors are JSON with a code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.posted: list[dict[str, Any]] = []
+
+    @property
+    def webhook(self) -> str:
+        return f"{self.url}/api/webhooks/1234/{TOKEN.replace('/', '-')}"
+
+    def answer(self, request: Arrived) -> Reply:
+        if request.path != self.webhook.removeprefix(self.url):
+            return Reply(401, {"message": "Invalid Webhook Token", "code": 50027})
+        if request.method == "GET":
+            return Reply(200, {"id": "1234", "type": 1})
+        if request.headers.get("content-type") != "application/json":
+            return Reply(400, {"message": "Invalid Form Body", "code": 50035})
+        payload = request.json
+        embeds = payload.get("embeds", [])
+        if not payload.get("content") and not embeds:
+            return Reply(400, {"message": "Cannot send an empty message", "code": 50006})
+        if len(payload.get("content") or "") > 2000 or not all(map(_is_embed, embeds)):
+            return Reply(400, {"message": "Invalid Form Body", "code": 50035, "errors": {}})
+        self.posted.append(payload)
+        if request.query.get("wait") != "true":
+            return Reply(204)
+        return Reply(200, {"id": f"99{len(self.posted)}", "type": 0, "timestamp": "2026-03-01T12:00:00.000000+00:00"})
+
+
+def _is_embed(embed: dict[str, Any]) -> bool:
+    fields = embed.get("fields", [])
+    lengths = [len(embed.get("title", "")), len(embed.get("description", ""))]
+    sizes = lengths + [len(each["name"]) + len(each["value"]) for each in fields]
+    named = all(0 < len(each["name"]) <= 256 and 0 < len(each["value"]) <= 1024 for each in fields)
+    return named and len(fields) <= 25 and lengths[0] <= 256 and lengths[1] <= 4096 and sum(sizes) <= 6000

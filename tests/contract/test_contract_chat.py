@@ -1,0 +1,364 @@
+"""Chat over real HTTP: what Slack and Discord get, what each of their refusals means, and that the address stays secret."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract.fake_chat import TOKEN, FakeDiscord, FakeSlack
+from contract.loopback import ACT_AND_BE_SILENT, ACT_AND_HANG_UP, Reply, closed_port, serving
+from madang.adapters.discord import mapping as discord_mapping
+from madang.adapters.discord.chat import DiscordChat
+from madang.adapters.discord.settings import DiscordSettings
+from madang.adapters.slack import mapping as slack_mapping
+from madang.adapters.slack.chat import SlackChat
+from madang.adapters.slack.settings import SlackSettings
+from madang.ports.chat import ChatField, ChatPoster, ChatRequest, ChatTone
+from madang.ports.context import ProviderContext
+from madang.ports.errors import (
+    Misconfigured,
+    OutcomeUnknown,
+    PortError,
+    RateLimited,
+    Rejected,
+    Unavailable,
+    Unsupported,
+)
+from madang.ports.secret import Secret
+
+CHAT = ChatRequest("결제 실패율이 10%를 넘었습니다.", "chat-1", fields=[ChatField("rate", "12%")])
+MENTIONS = "<!channel> <@U1> @everyone & *bold* [a](http://x) 1 < 2 > 0"
+
+
+@dataclass
+class Place:
+    """A platform on this machine, and the provider that posts to it."""
+
+    server: Any
+    provider: ChatPoster
+    address: str
+
+
+PLATFORMS: dict[str, tuple[Any, Any, Any]] = {
+    "slack": (FakeSlack, SlackChat, SlackSettings),
+    "discord": (FakeDiscord, DiscordChat, DiscordSettings),
+}
+
+
+@pytest.fixture(params=PLATFORMS)
+async def place(request: pytest.FixtureRequest, context: ProviderContext) -> AsyncIterator[Place]:
+    fake, provider_type, settings = PLATFORMS[request.param]
+    with serving(fake()) as server:
+        provider = provider_type(settings(Secret(server.webhook)), context)
+        yield Place(server, provider, server.webhook)
+        await provider.close()
+
+
+@pytest.fixture
+async def slack(context: ProviderContext) -> AsyncIterator[Place]:
+    with serving(FakeSlack()) as server:
+        provider = SlackChat(SlackSettings(Secret(server.webhook)), context)
+        yield Place(server, provider, server.webhook)
+        await provider.close()
+
+
+@pytest.fixture
+async def discord(context: ProviderContext) -> AsyncIterator[Place]:
+    with serving(FakeDiscord()) as server:
+        provider = DiscordChat(DiscordSettings(Secret(server.webhook)), context)
+        yield Place(server, provider, server.webhook)
+        await provider.close()
+
+
+async def test_a_message_is_posted_once_and_cannot_be_looked_up(place: Place) -> None:
+    receipt = await place.provider.post(CHAT)
+    assert len(place.server.posted) == 1
+    assert (receipt.id is not None) == place.provider.capabilities.returns_id
+    assert not place.provider.capabilities.idempotent
+    with pytest.raises(Unsupported):
+        await place.provider.find("chat-1")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"text": ""}, "invalid_request"),
+        ({"text": " \n "}, "invalid_request"),
+        ({"text": "x" * 3001}, "too_long"),
+        ({"fields": [ChatField("n", str(n)) for n in range(11)]}, "invalid_request"),
+        ({"fields": [ChatField("n", "x" * 2001)]}, "too_long"),
+        ({"title": "x" * 257}, "too_long"),
+        ({"title": "x", "link": "javascript:alert(1)"}, "invalid_request"),
+        ({"title": "x", "link": "https://a.example/ b"}, "invalid_request"),
+        ({"link": "https://a.example"}, "invalid_request"),
+    ],
+)
+async def test_a_bad_message_is_rejected_before_it_leaves(place: Place, change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Rejected) as rejected:
+        await place.provider.post(replace(CHAT, **change))
+    assert rejected.value.reason == reason
+    assert place.server.arrived == []
+
+
+@pytest.mark.parametrize("wish", [{"channel": "#general"}, {"thread": "123"}])
+async def test_what_a_webhook_has_not_is_unsupported(place: Place, wish: dict[str, Any]) -> None:
+    with pytest.raises(Unsupported):
+        await place.provider.post(replace(CHAT, **wish))
+
+
+@pytest.mark.parametrize("tone", ChatTone)
+@pytest.mark.parametrize("link", [None, "https://a.example/x?a=1&b=<2>|3"])
+async def test_the_longest_message_of_control_characters_is_taken(place: Place, tone: ChatTone, link: str | None) -> None:
+    text = "&<>*_" * (place.provider.capabilities.max_length // 5)
+    message = ChatRequest(text, "k", title="A <title> & more", link=link, tone=tone, fields=[ChatField("<a>", "&b")])
+    await place.provider.post(message)
+    assert len(place.server.posted) == 1
+
+
+async def test_a_text_alone_that_grows_by_escaping_is_taken(discord: Place) -> None:
+    await discord.provider.post(ChatRequest("*" * 2000, "k"))
+    assert discord.server.posted[0]["embeds"][0]["description"] == "\\*" * 2000
+
+
+async def test_slack_gets_no_mention_and_no_link_out_of_a_text(slack: Place) -> None:
+    await slack.provider.post(ChatRequest(MENTIONS, "k", title="<!here>", fields=[ChatField("<!here>", "<@U1>")]))
+    [payload] = slack.server.posted
+    assert not re.search(r"<[!@#]", str(payload))
+    assert payload["text"] == "&lt;!here&gt;\n&lt;!channel&gt; &lt;@U1&gt; @everyone &amp; *bold* [a](http://x) 1 &lt; 2 &gt; 0"
+    assert [block["type"] for block in payload["blocks"]] == ["header", "section", "section"]
+    assert payload["blocks"][1]["text"]["type"] == "plain_text"
+
+
+async def test_slack_shows_a_linked_title_that_cannot_break_out(slack: Place) -> None:
+    await slack.provider.post(ChatRequest("text", "k", title="a|b>c", link="https://a.example/?q=1&r=<|>"))
+    [payload] = slack.server.posted
+    assert payload["blocks"][0]["text"]["text"] == "<https://a.example/?q=1&amp;r=%3C%7C%3E|a|b&gt;c>"
+
+
+async def test_discord_tells_nobody_and_formats_nothing(discord: Place) -> None:
+    await discord.provider.post(ChatRequest(MENTIONS + "\n1. one\n- two\nhttps://a.example/a_b_c", "k"))
+    [payload] = discord.server.posted
+    assert payload["allowed_mentions"] == {"parse": []}
+    assert payload["content"] == (
+        "\\<!channel\\> \\<\\@U1\\> \\@everyone & \\*bold\\* \\[a\\](http://x) 1 \\< 2 \\> 0\n1\\. one\n\\- two\n"
+        "https://a.example/a_b_c"
+    )
+
+
+async def test_the_tone_is_a_colour(place: Place) -> None:
+    await place.provider.post(replace(CHAT, tone=ChatTone.BAD))
+    [payload] = place.server.posted
+    shown = payload["attachments"][0] if place.provider.name == "slack" else payload["embeds"][0]
+    assert shown["color"] in ("#e01e5a", 0xE01E5A)
+
+
+async def test_extra_goes_along_as_it_is(place: Place) -> None:
+    await place.provider.post(replace(CHAT, extra={"username": "Madang"}))
+    assert place.server.posted[0]["username"] == "Madang"
+
+
+SLACK_ROWS = [
+    (Reply(400, "invalid_payload"), Rejected, "invalid_request"),
+    (Reply(400, "invalid_blocks"), Rejected, "invalid_request"),
+    (Reply(400, "invalid_blocks_format"), Rejected, "invalid_request"),
+    (Reply(400, "no_text"), Rejected, "invalid_request"),
+    (Reply(400, "missing_text_or_fallback_or_attachments"), Rejected, "invalid_request"),
+    (Reply(400, "too_many_attachments"), Rejected, "invalid_request"),
+    (Reply(400, "user_not_found"), Rejected, "invalid_request"),
+    (Reply(400, "something new"), Rejected, "invalid_request"),
+    (Reply(404, "channel_not_found"), Rejected, "unknown_channel"),
+    (Reply(410, "channel_is_archived"), Rejected, "channel_closed"),
+    (Reply(403, "action_prohibited"), Rejected, "channel_closed"),
+    (Reply(400, "posting_to_general_channel_denied"), Rejected, "channel_closed"),
+    (Reply(404, "no_service"), Misconfigured, None),
+    (Reply(404, "no_service_id"), Misconfigured, None),
+    (Reply(403, "no_active_hooks"), Misconfigured, None),
+    (Reply(404, "no_team"), Misconfigured, None),
+    (Reply(403, "team_disabled"), Misconfigured, None),
+    (Reply(403, "invalid_token"), Misconfigured, None),
+    (Reply(401, "<html>"), Misconfigured, None),
+    (Reply(302, "", {"location": "https://evil.example"}), Misconfigured, None),
+    (Reply(429, "rate_limited", {"retry-after": "30"}), RateLimited, 30.0),
+    (Reply(429, "", {"retry-after": "soon"}), RateLimited, None),
+    (Reply(500, "rollup_error"), OutcomeUnknown, None),
+    (Reply(503, "<html>"), OutcomeUnknown, None),
+    (Reply(200, "<html>welcome to the hotel"), OutcomeUnknown, None),
+    (ACT_AND_HANG_UP, OutcomeUnknown, None),
+]
+DISCORD_ROWS = [
+    (Reply(404, {"message": "m", "code": 10003}), Rejected, "unknown_channel"),
+    (Reply(413, {"message": "m", "code": 40005}), Rejected, "too_long"),
+    (Reply(400, {"message": "m", "code": 50006}), Rejected, "invalid_request"),
+    (Reply(400, {"message": "m", "code": 50035, "errors": {}}), Rejected, "invalid_request"),
+    (Reply(400, {"message": "m", "code": 50083}), Rejected, "channel_closed"),
+    (Reply(400, {"message": "m", "code": 160005}), Rejected, "channel_closed"),
+    (Reply(400, {"message": "m", "code": 20009}), Rejected, "content_policy"),
+    (Reply(400, {"message": "m", "code": 200000}), Rejected, "content_policy"),
+    (Reply(400, {"message": "m", "code": 200001}), Rejected, "content_policy"),
+    (Reply(400, {"message": "m", "code": True}), Rejected, "invalid_request"),
+    (Reply(404, {"message": "m", "code": 10015}), Misconfigured, None),
+    (Reply(403, {"message": "m", "code": 50001}), Misconfigured, None),
+    (Reply(403, {"message": "m", "code": 50013}), Misconfigured, None),
+    (Reply(401, {"message": "m", "code": 50027}), Misconfigured, None),
+    (Reply(404, "<html>"), Misconfigured, None),
+    (Reply(301, "", {"location": "https://evil.example"}), Misconfigured, None),
+    (Reply(429, {"message": "m", "retry_after": 0.65, "global": False}, {"retry-after": "1"}), RateLimited, 0.65),
+    (Reply(429, "error code: 1015", {"retry-after": "7"}), RateLimited, 7.0),
+    (Reply(429, {"message": "m", "retry_after": -1}), RateLimited, None),
+    (Reply(500, {"message": "m", "code": 0}), OutcomeUnknown, None),
+    (Reply(502, "<html>"), OutcomeUnknown, None),
+    (ACT_AND_HANG_UP, OutcomeUnknown, None),
+]
+
+
+async def check_row(place: Place, reply: Reply, error: type[PortError], detail: str | float | None) -> None:
+    place.server.next.append(reply)
+    with pytest.raises(error) as raised:
+        await place.provider.post(CHAT)
+    assert type(raised.value) is error
+    assert (raised.value.provider, raised.value.operation) == (place.provider.name, "post")
+    assert getattr(raised.value, "reason", getattr(raised.value, "retry_after", None)) == detail
+    assert len(place.server.arrived) == 1, "nothing is tried twice"
+
+
+@pytest.mark.parametrize(("reply", "error", "detail"), SLACK_ROWS)
+async def test_every_refusal_of_slack_is_one_of_the_taxonomy(
+    slack: Place, reply: Reply, error: type[PortError], detail: str | float | None
+) -> None:
+    await check_row(slack, reply, error, detail)
+
+
+def test_every_word_of_slack_has_its_row() -> None:
+    told = {row[0].body for row in SLACK_ROWS}
+    assert {*slack_mapping.REASONS, *slack_mapping.WRONG_ADDRESS} <= told
+
+
+@pytest.mark.parametrize(("reply", "error", "detail"), DISCORD_ROWS)
+async def test_every_refusal_of_discord_is_one_of_the_taxonomy(
+    discord: Place, reply: Reply, error: type[PortError], detail: str | float | None
+) -> None:
+    await check_row(discord, reply, error, detail)
+
+
+def test_every_code_of_discord_has_its_row() -> None:
+    told = {row[0].body.get("code") for row in DISCORD_ROWS if isinstance(row[0].body, dict)}
+    assert {*discord_mapping.REASONS, *discord_mapping.WRONG_ADDRESS} <= told
+
+
+async def test_the_id_of_slacks_answer_is_in_the_error(slack: Place) -> None:
+    slack.server.next.append(Reply(400, "invalid_payload", {"x-slack-req-id": "req-1"}))
+    with pytest.raises(Rejected) as rejected:
+        await slack.provider.post(CHAT)
+    assert (rejected.value.code, rejected.value.request_id) == ("invalid_payload", "req-1")
+
+
+async def test_a_posted_message_counts_as_posted_also_when_its_id_cannot_be_read(discord: Place) -> None:
+    discord.server.next.extend([Reply(204), Reply(200, "not json"), Reply(200, {"id": 7, "timestamp": "yesterday"})])
+    receipts = [await discord.provider.post(CHAT) for _ in range(3)]
+    assert [each.id for each in receipts] == [None, None, None]
+
+
+async def test_silence_past_the_time_limit_leaves_it_open(place: Place) -> None:
+    place.server.next.append(ACT_AND_BE_SILENT)
+    with pytest.raises(OutcomeUnknown):
+        await place.provider.post(replace(CHAT, timeout=0.1))
+    assert len(place.server.posted) == 1
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+async def test_without_a_connection_it_is_surely_not_posted(platform: str, context: ProviderContext) -> None:
+    _, provider_type, settings = PLATFORMS[platform]
+    provider = provider_type(settings(Secret(f"http://127.0.0.1:{closed_port()}/webhooks/x")), context)
+    with pytest.raises(Unavailable) as away:
+        await provider.post(CHAT)
+    assert "webhooks" not in str(away.value)
+    await provider.close()
+
+
+async def test_check_finds_the_webhook_and_posts_nothing(place: Place) -> None:
+    assert (await place.provider.check()).reachable
+    assert place.server.posted == []
+    place.server.next.append(Reply(500, "rollup_error"))
+    with pytest.raises((Unavailable, OutcomeUnknown)):
+        await place.provider.check()
+
+
+async def test_check_tells_a_webhook_that_is_gone(place: Place, context: ProviderContext) -> None:
+    _, provider_type, settings = PLATFORMS[place.provider.name]
+    provider = provider_type(settings(Secret(place.address + "x")), context)
+    with pytest.raises(Misconfigured):
+        await provider.check()
+    with pytest.raises(Misconfigured):
+        await provider.post(CHAT)
+    await provider.close()
+
+
+def whole(error: BaseException) -> Iterator[str]:
+    """Everything that a log or an error tracker could make of it, causes and requests included."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield from (repr(seen), str(seen), str(vars(seen)))
+        if (request := getattr(seen, "_request", None)) is not None:
+            yield str(request.url)
+        seen = seen.__cause__ or seen.__context__
+
+
+async def test_the_address_shows_nowhere(place: Place, caplog: pytest.LogCaptureFixture, context: ProviderContext) -> None:
+    caplog.set_level(logging.DEBUG)
+    seen = [repr(place.provider), repr(vars(place.provider))]
+    await place.provider.post(CHAT)
+    place.server.next.extend([Reply(404, TOKEN), ACT_AND_HANG_UP])
+    for _ in range(2):
+        with pytest.raises(PortError) as raised:
+            await place.provider.post(CHAT)
+        seen += whole(raised.value)
+    _, provider_type, settings = PLATFORMS[place.provider.name]
+    away = settings(Secret(place.address.replace(str(place.server.server_port), str(closed_port()))))
+    provider = provider_type(away, context)
+    with pytest.raises(Unavailable) as raised:
+        await provider.post(CHAT)
+    await provider.close()
+    seen += [*whole(raised.value), repr(away), caplog.text]
+    assert "httpx" in {record.name for record in caplog.records}, "httpx does log its calls"
+    assert not [text for text in seen if "not-a-real" in text]
+
+
+@pytest.mark.parametrize("settings", [SlackSettings, DiscordSettings])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "hooks.example/webhooks/x",
+        "http://hooks.example/webhooks/x",
+        "https://",
+        "https://hooks.example",
+        "https://[/webhooks/x",
+    ],
+)
+def test_an_address_that_is_no_webhook_is_refused_without_being_repeated(settings: Any, address: str) -> None:
+    with pytest.raises(ValueError, match=r"^webhook_url is not an address with https:// and ") as refused:
+        settings(Secret(address))
+    assert "hooks.example" not in str(refused.value)
+
+
+async def test_many_post_at_once(place: Place) -> None:
+    await asyncio.gather(*(place.provider.post(replace(CHAT, idempotency_key=f"k{n}")) for n in range(10)))
+    assert len(place.server.posted) == 10
+
+
+@given(st.text(min_size=1, max_size=400))
+def test_escaping_keeps_every_character_and_leaves_no_control(text: str) -> None:
+    slack = slack_mapping.escaped(text)
+    assert not re.search(r"[<>]", slack)
+    assert slack.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == text
+
+
+@given(st.text(alphabet="ab \n*_~`|<>@#-[]()\\19.", max_size=60))
+def test_discord_shows_the_text_as_it_was_written(text: str) -> None:
+    assert re.sub(r"\\(.)", r"\1", discord_mapping.escaped(text)) == text
