@@ -11,6 +11,9 @@ from madang.adapters.cryptography.cipher import AesGcmCipher
 from madang.adapters.cryptography.keys import KeyRing
 from madang.adapters.joserfc.tokens import JoseTokens
 from madang.adapters.phonenumbers.phone_numbers import E164PhoneNumbers
+from madang.core.identity.api_keys import CreatedApiKey, NewApiKey
+from madang.core.identity.model import ApiKey
+from madang.core.kernel.caller import Caller
 from madang.core.kernel.errors import (
     AlreadyExists,
     Conflict,
@@ -19,11 +22,13 @@ from madang.core.kernel.errors import (
     PermissionDenied,
     Problem,
     TooManyAttempts,
+    Unauthenticated,
     Unprocessable,
 )
 from madang.core.kernel.idempotency import Claim, ClaimOutcome, KeptAnswer
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.paging import Page, PageRequest
+from madang.core.kernel.tokens import Claims
 from madang.core.portraits.catalogue import read_catalogue
 from madang.core.portraits.model import (
     LIFETIME,
@@ -382,6 +387,32 @@ class Surroundings:
 QUIET_DEPTH = {"waiting": 3, "leased": 1, "dead": 0, "oldest_due": 0.0, "oldest_lease": -4.0}
 
 
+class NothingRevoked:
+    def ended(self, session: object) -> bool:
+        return False
+
+    async def watch(self) -> None: ...
+
+    async def loaded(self, patience: float) -> bool:
+        return True
+
+
+class NoApiKeys:
+    """There is none, and so none is good."""
+
+    async def verify(self, written: str) -> Claims:
+        raise Unauthenticated("the API key is not valid")
+
+    async def create(self, caller: Caller, wanted: NewApiKey) -> CreatedApiKey:
+        raise Conflict("no key is made here", code="TOO_MANY_API_KEYS")
+
+    async def of_caller(self, caller: Caller) -> Sequence[ApiKey]:
+        return []
+
+    async def revoke(self, caller: Caller, key_id: UUID) -> None:
+        raise NotFound("there is no such API key", code="API_KEY_NOT_FOUND")
+
+
 class InMemoryContainer:
     """Fulfils `HttpContainer`."""
 
@@ -390,6 +421,8 @@ class InMemoryContainer:
         self.settings = Settings()
         self.clock = MovableClock()
         self.tokens = JoseTokens({"test": b"test-key-not-secret-test-key-not"}, self.clock)
+        self.revocations = NothingRevoked()
+        self.api_keys = self.api_key_check = NoApiKeys()
         self.cipher = AesGcmCipher(keys)
         self.idempotency = KeptAnswers()
         self.limiter = CountingLimiter()

@@ -266,7 +266,8 @@ async def test_another_ones_job_looks_like_none(client: httpx.AsyncClient, buyer
 def forged(token: str) -> list[str]:
     head, claims, signature = token.split(".")
     none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0"
-    return [f"{head}.{claims}.{signature[:-2]}AA", f"{none}.{claims}.", f"{head}.{claims}.", "a.b.c", "x" * 5000, "한글"]
+    changed = ("B" if signature[0] == "A" else "A") + signature[1:]
+    return [f"{head}.{claims}.{changed}", f"{none}.{claims}.", f"{head}.{claims}.", "a.b.c", "x" * 5000, "한글"]
 
 
 async def test_forged_tokens_are_refused(client: httpx.AsyncClient, buyer: Buyer) -> None:

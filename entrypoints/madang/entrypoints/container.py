@@ -19,12 +19,14 @@ from madang.adapters.jinja.renderer import JinjaMessageRenderer
 from madang.adapters.joserfc.tokens import JoseTokens
 from madang.adapters.phonenumbers.phone_numbers import E164PhoneNumbers
 from madang.adapters.pillow.photo_lab import PillowPhotoLab
+from madang.adapters.postgres.api_keys import PostgresKeyHolders
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.heartbeats import Heartbeats
 from madang.adapters.postgres.idempotency import PostgresIdempotencyStore
 from madang.adapters.postgres.invariants import invariants
 from madang.adapters.postgres.outbox import PostgresOutbox
 from madang.adapters.postgres.reader import PostgresPortraitReader
+from madang.adapters.postgres.revocations import Revocations
 from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork, unit_of_work_factory
 from madang.adapters.puremagic.content_types import PuremagicContentTypes
 from madang.adapters.redis.connection import Client, connect
@@ -39,6 +41,8 @@ from madang.core.files.invariant import NoFilePastItsTime
 from madang.core.files.personal_data import FilesPersonalData
 from madang.core.files.policies import MEGABYTE
 from madang.core.files.service import Allowance, FileService
+from madang.core.identity.api_key_check import ApiKeyCheck
+from madang.core.identity.api_keys import ApiKeyService
 from madang.core.identity.one_time import OneTimeTokens
 from madang.core.identity.sessions import SessionService
 from madang.core.kernel.clock import Clock, SystemClock
@@ -166,7 +170,11 @@ class Wiring(containers.DeclarativeContainer):
     tokens = providers.Singleton(JoseTokens, keys.provided.derive_each.call("tokens"), clock)
     routed = providers.Singleton(RoutedProviders, registry, settings.provided.routes)
 
-    units = providers.Singleton(unit_of_work_factory, database, subscriptions, request_id.get, topics)
+    api_key_check = providers.Singleton(ApiKeyCheck, providers.Singleton(PostgresKeyHolders, database), clock)
+    revocations = providers.Singleton(Revocations, database, api_key_check.provided.forget)
+    units = providers.Singleton(
+        unit_of_work_factory, database, subscriptions, request_id.get, topics, revocations.provided.hear
+    )
     outbox = providers.Singleton(PostgresOutbox, database, topics=topics, subscriptions=subscriptions)
     idempotency = providers.Singleton(PostgresIdempotencyStore, database, cipher)
     reader = providers.Singleton(PostgresPortraitReader, database)
@@ -181,6 +189,7 @@ class Wiring(containers.DeclarativeContainer):
     )
     jobs = providers.Singleton(JobService, units, audit_trail)
     key_rotation = providers.Singleton(_key_rotation, database, cipher, keys, units, audit_trail)
+    api_keys = providers.Singleton(ApiKeyService, units, audit_trail, clock)
     billing = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
     renderer = providers.Singleton(JinjaMessageRenderer, settings.provided.brand, settings.provided.timezone)
     addressing = providers.Singleton(Addressing, renderer, cipher, tokens, clock, base_url=base_url)
@@ -324,6 +333,18 @@ class Container:
     @property
     def key_rotation(self) -> "KeyRotation":
         return self._wiring.key_rotation()
+
+    @property
+    def api_key_check(self) -> ApiKeyCheck:
+        return self._wiring.api_key_check()
+
+    @property
+    def revocations(self) -> Revocations:
+        return self._wiring.revocations()
+
+    @property
+    def api_keys(self) -> ApiKeyService:
+        return self._wiring.api_keys()
 
     @property
     def personal_data(self) -> Sequence[PersonalData[Any]]:

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 – put together from constants of this module
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -10,11 +10,9 @@ from uuid import UUID
 import asyncpg
 
 from madang.adapters.postgres.database import Connection
+from madang.adapters.postgres.revocations import CHANNEL
 from madang.adapters.postgres.statements import affected, insert, select, update
 from madang.core.identity.model import RefreshToken, Session
-
-REVOKED: Final = "madang_revoked"
-"""The channel on which every API process hears which sessions ended, with the commit that ended them."""
 
 _SESSION: Final = (
     "id",
@@ -41,14 +39,14 @@ WITH open AS (
 ), ended AS (
     UPDATE sessions SET revoked_at = $3, revoked_because = $2 FROM open WHERE sessions.id = open.id RETURNING sessions.id
 )
-SELECT id, pg_notify('{REVOKED}', id::text) FROM ended
+SELECT id, pg_notify('{CHANNEL}', id::text) FROM ended
 """
 """Locked in one order: two who end the sessions of one user do not wait for one another."""
 _REVOKE_ONE: Final = f"""
 WITH ended AS (
     UPDATE sessions SET revoked_at = $3, revoked_because = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING id
 )
-SELECT id, pg_notify('{REVOKED}', id::text) FROM ended
+SELECT id, pg_notify('{CHANNEL}', id::text) FROM ended
 """
 _ADD_REFRESH: Final = insert("refresh_tokens", _REFRESH)
 _GET_REFRESH: Final = {lock: select("refresh_tokens", _REFRESH, "digest = $1", lock=lock) for lock in (False, True)}
@@ -61,10 +59,12 @@ DELETE FROM sessions WHERE id IN (
 
 
 class PostgresSessions:
-    """Fulfils `SessionRepository`. Deleting a session deletes its tokens."""
+    """Fulfils `SessionRepository`. Deleting a session deletes its tokens; `ended` is told of each that ended, as the channel
+    will be."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, ended: Callable[[str], None]) -> None:
         self._connection = connection
+        self._ended = ended
 
     async def add(self, session: Session) -> None:
         await self._connection.execute(_ADD, *_values(session, _SESSION))
@@ -80,10 +80,16 @@ class PostgresSessions:
         return [to_session(row) for row in await self._connection.fetch(_OF_USER, user_id, now)]
 
     async def revoke(self, user_id: UUID, because: str, now: datetime, *, except_for: UUID | None = None) -> Sequence[UUID]:
-        return [row["id"] for row in await self._connection.fetch(_REVOKE, user_id, because, now, except_for)]
+        return await self._ending(_REVOKE, user_id, because, now, except_for)
 
     async def revoke_one(self, session_id: UUID, because: str, now: datetime) -> bool:
-        return await self._connection.fetchrow(_REVOKE_ONE, session_id, because, now) is not None
+        return bool(await self._ending(_REVOKE_ONE, session_id, because, now))
+
+    async def _ending(self, statement: str, *values: Any) -> Sequence[UUID]:
+        ids = [row["id"] for row in await self._connection.fetch(statement, *values)]
+        for session_id in ids:
+            self._ended(str(session_id))
+        return ids
 
     async def add_refresh(self, token: RefreshToken) -> None:
         await self._connection.execute(_ADD_REFRESH, *_values(token, _REFRESH))

@@ -9,8 +9,10 @@ from typing import Self
 import asyncpg
 
 from madang.adapters.postgres.actions import PostgresActions
+from madang.adapters.postgres.api_keys import PostgresApiKeys
 from madang.adapters.postgres.audit import PostgresAudit, PostgresPersonalKeys
 from madang.adapters.postgres.database import Connection, Database
+from madang.adapters.postgres.external_identities import PostgresExternalIdentities
 from madang.adapters.postgres.failures import (
     CommitOutcomeUnknown,
     is_already_gone,
@@ -30,6 +32,7 @@ from madang.adapters.postgres.outgoing import Outgoing, write_messages
 from madang.adapters.postgres.payments import PostgresPayments
 from madang.adapters.postgres.portraits import PostgresPortraits
 from madang.adapters.postgres.receipts import PostgresReceipts
+from madang.adapters.postgres.recovery_codes import PostgresRecoveryCodes
 from madang.adapters.postgres.sessions import PostgresSessions
 from madang.adapters.postgres.users import PostgresUsers
 from madang.adapters.postgres.work import PostgresWork
@@ -48,7 +51,8 @@ class PostgresUnitOfWork:
     1. the buffered messages are written in one statement, which notifies `madang_messages` once when it wrote any;
     2. each of `before_commit` is called with the connection, in order: whatever one raises rolls everything back. This is
        where the outbox puts its fence and its "done": it is the last thing before
-    3. `COMMIT`.
+    3. `COMMIT`;
+    4. `revoked` is told what this commit revoked: the others hear it from the database, this process need not wait for that.
 
     `PostgresUnitOfWork(database, topics=…, subscriptions=…, request_id=…, before_commit=[fence])` is what the outbox builds for
     `step`, `finish` and `bury`, with the message's own request id; the list can also be appended to while the unit is open.
@@ -67,6 +71,7 @@ class PostgresUnitOfWork:
         subscriptions: Subscriptions,
         request_id: str = "",
         before_commit: Sequence[BeforeCommit] = (),
+        revoked: Callable[[str], None] | None = None,
     ) -> None:
         self.before_commit: list[BeforeCommit] = list(before_commit)
         self._database = database
@@ -74,6 +79,8 @@ class PostgresUnitOfWork:
         self._subscriptions = subscriptions
         self._request_id = request_id
         self._outgoing: list[Outgoing] = []
+        self._revoked = revoked
+        self._revocations: list[str] = []
         self._connection: Connection | None = None
         self._opened = False
 
@@ -132,7 +139,7 @@ class PostgresUnitOfWork:
 
     @cached_property
     def sessions(self) -> PostgresSessions:
-        return PostgresSessions(self.connection)
+        return PostgresSessions(self.connection, self._revocations.append)
 
     @cached_property
     def one_time_tokens(self) -> PostgresOneTimeTokens:
@@ -141,6 +148,17 @@ class PostgresUnitOfWork:
     @cached_property
     def files(self) -> PostgresFiles:
         return PostgresFiles(self.connection)
+
+    def recovery_codes(self) -> PostgresRecoveryCodes:
+        return PostgresRecoveryCodes(self.connection)
+
+    @cached_property
+    def api_keys(self) -> PostgresApiKeys:
+        return PostgresApiKeys(self.connection, self._revocations.append)
+
+    @cached_property
+    def external_identities(self) -> PostgresExternalIdentities:
+        return PostgresExternalIdentities(self.connection)
 
     @cached_property
     def payments(self) -> PostgresPayments:
@@ -192,6 +210,9 @@ class PostgresUnitOfWork:
             _raise_translated(error)
             raise
         await _commit(self.connection)
+        if self._revoked is not None:
+            for told in self._revocations:
+                self._revoked(told)
 
 
 def unit_of_work_factory(
@@ -199,11 +220,14 @@ def unit_of_work_factory(
     subscriptions: Subscriptions,
     request_id: Callable[[], str],
     topics: Mapping[str, Topic],
+    revoked: Callable[[str], None] | None = None,
 ) -> UnitOfWorkFactory[PostgresUnitOfWork]:
     """Units of work whose messages carry what `request_id()` answers when the unit is opened. `topics` may be filled later."""
 
     def open_unit() -> PostgresUnitOfWork:
-        return PostgresUnitOfWork(database, topics=topics, subscriptions=subscriptions, request_id=request_id())
+        return PostgresUnitOfWork(
+            database, topics=topics, subscriptions=subscriptions, request_id=request_id(), revoked=revoked
+        )
 
     return open_unit
 

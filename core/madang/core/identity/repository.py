@@ -1,6 +1,7 @@
 """What identity asks of storage."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -112,7 +113,9 @@ class RecoveryCodeRepository(Protocol):
 
 
 class ApiKeyRepository(Protocol):
-    async def add(self, key: ApiKey) -> None: ...
+    async def add(self, key: ApiKey) -> None:
+        """A key of the same user with this id keeps its row, and is from now on opened by this one's secret."""
+        ...
 
     async def of_user(self, user_id: UUID) -> Sequence[ApiKey]:
         """Those that are not revoked, the newest first."""
@@ -124,7 +127,30 @@ class ApiKeyRepository(Protocol):
         """Every API process hears of a revocation with the commit."""
         ...
 
-    async def revoke_all(self, user_id: UUID, now: datetime) -> Sequence[UUID]: ...
+    async def revoke_all(self, user_id: UUID, now: datetime) -> Sequence[UUID]:
+        """Every API process hears of it with the commit."""
+        ...
+
+    async def reconsider(self, user_id: UUID) -> None:
+        """What a user's keys may do has changed with their role: every API process asks anew after the commit."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """A key with what its owner is now."""
+
+    key: ApiKey
+    role: str
+    status: UserStatus
+
+
+class KeyHolders(Protocol):
+    """Outside of any unit of work: it is asked for calls of the API that may need none."""
+
+    async def by_digest(self, digest: bytes, now: datetime) -> KeyHolder | None:
+        """Of a good key it also writes down that it was used, at most once a minute."""
+        ...
 
 
 class ExternalIdentityRepository(Protocol):

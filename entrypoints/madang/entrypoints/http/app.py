@@ -13,7 +13,7 @@ from madang.entrypoints.http.docs_page import docs_handlers
 from madang.entrypoints.http.edge import Edge
 from madang.entrypoints.http.health import Health
 from madang.entrypoints.http.key_set import key_set_handler
-from madang.entrypoints.http.lifespans import Lifespans
+from madang.entrypoints.http.lifespans import Lifespans, Watching
 from madang.entrypoints.http.metrics import Metrics
 from madang.entrypoints.http.mounts import MountedApp, Mounts
 from madang.entrypoints.http.page_visits import Pages
@@ -70,7 +70,7 @@ def create_app(container: HttpContainer) -> Litestar:
         cors_config=_cors(settings.cors_origins),
         exception_handlers={Exception: refusals.for_litestar},
         request_max_body_size=None,
-        lifespan=[Lifespans(mounted)],
+        lifespan=[Watching(container.revocations), Lifespans(mounted)],
         logging_config=None,
         debug=False,
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 from madang.core.identity.roles import Role, permissions_of
@@ -45,11 +45,41 @@ def bearer_of(header: bytes | None) -> str | None:
     return token.strip()
 
 
-def authenticate(tokens: Tokens, access: Access, token: str | None) -> Claims:
-    """Raises `Unauthenticated` without a valid token for this audience."""
+class Revocations(Protocol):
+    def ended(self, session: object) -> bool:
+        """Whether tokens of this session are to be refused, whatever they say."""
+        ...
+
+
+class ApiKeys(Protocol):
+    async def verify(self, written: str) -> Claims:
+        """Claims like those of a token, with the `keyId`. Raises `Unauthenticated`."""
+        ...
+
+
+def authenticate(tokens: Tokens, revocations: Revocations, access: Access, token: str | None) -> Claims:
+    """Raises `Unauthenticated` without a valid token for this audience, and for one whose session is over."""
     if token is None:
         raise Unauthenticated("this needs a token")
-    return tokens.verify(access.audience.value, token)
+    claims = tokens.verify(access.audience.value, token)
+    if revocations.ended(claims.extra.get("sid")):
+        raise Unauthenticated("this session is over: sign in again")
+    return claims
+
+
+async def authenticate_key(keys: ApiKeys, access: Access, header: bytes) -> Claims:
+    """Raises `Unauthenticated` for a key that is not good, and where no key is taken at all."""
+    if access.audience is not Audience.API or not access.by_key:
+        raise Unauthenticated("this takes no API key: sign in, and send the token as: Authorization: Bearer <token>")
+    return await keys.verify(header.decode("latin-1").strip())
+
+
+def permissions_in(claims: Claims) -> frozenset[str]:
+    """What the bearer may do. An administrator may do what the role may now; an administrator's key what it was given."""
+    granted = frozenset(claims.extra.get("permissions") or ())
+    if claims.extra.get("role") == Role.ADMIN and "keyId" not in claims.extra:
+        return granted | permissions_of(Role.ADMIN)
+    return granted
 
 
 def caller_of(claims: Claims | None, address: str, agent: str | None) -> Caller:
@@ -60,11 +90,9 @@ def caller_of(claims: Claims | None, address: str, agent: str | None) -> Caller:
         return Caller(CallerKind.BUYER, address=address, agent=agent)
     extra = claims.extra
     user_id = _uuid(extra.get("userId"))
-    role = extra.get("role")
-    granted = frozenset(extra.get("permissions") or ()) | (permissions_of(role) if role == Role.ADMIN else frozenset())
     key_id = _uuid(extra.get("keyId"))
     kind = CallerKind.API_KEY if key_id else CallerKind.USER if user_id else CallerKind.OPERATOR
-    return Caller(kind, user_id, role, granted, _uuid(extra.get("sid")), key_id, address, agent)
+    return Caller(kind, user_id, extra.get("role"), permissions_in(claims), _uuid(extra.get("sid")), key_id, address, agent)
 
 
 def _uuid(written: object) -> UUID | None:
@@ -73,8 +101,7 @@ def _uuid(written: object) -> UUID | None:
 
 def require_permission(access: Access, claims: Claims) -> None:
     """Raises `PermissionDenied`."""
-    granted = claims.extra.get("permissions") or ()
-    if access.permission and claims.extra.get("role") != "admin" and access.permission not in granted:
+    if access.permission and access.permission not in permissions_in(claims):
         raise PermissionDenied(f"this needs the permission {access.permission}", permission=access.permission)
 
 

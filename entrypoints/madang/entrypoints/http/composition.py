@@ -8,13 +8,15 @@ from uuid import UUID
 from madang.core.files.contents import SpooledFile
 from madang.core.files.model import File, FileStatus
 from madang.core.files.service import AnnouncedUpload, AnnounceUpload, StoreFile
+from madang.core.identity.api_keys import CreatedApiKey, NewApiKey
+from madang.core.identity.model import ApiKey
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.idempotency import IdempotencyStore
 from madang.core.kernel.outbox import MessageRow
 from madang.core.kernel.paging import CursorPage, CursorRequest, Page, PageRequest
 from madang.core.kernel.protection import PersonalDataCipher
-from madang.core.kernel.tokens import Tokens
+from madang.core.kernel.tokens import Claims, Tokens
 from madang.core.operations.jobs import JobFilter
 from madang.core.portraits.model import CareEntry, Portrait, StoredFile, Survey
 from madang.core.portraits.pictures import Crop
@@ -208,6 +210,32 @@ class Heartbeats(Protocol):
     async def all(self) -> Sequence[Heartbeat]: ...
 
 
+class Revocations(Protocol):
+    """Which sessions are over (`madang.adapters.postgres.revocations`)."""
+
+    def ended(self, session: object) -> bool: ...
+
+    async def watch(self) -> None:
+        """Runs until it is cancelled."""
+        ...
+
+    async def loaded(self, patience: float) -> bool: ...
+
+
+class ApiKeyCheck(Protocol):
+    async def verify(self, written: str) -> Claims: ...
+
+
+class ApiKeys(Protocol):
+    """The owner's use cases (`ApiKeyService`)."""
+
+    async def create(self, caller: Caller, wanted: NewApiKey) -> CreatedApiKey: ...
+
+    async def of_caller(self, caller: Caller) -> Sequence[ApiKey]: ...
+
+    async def revoke(self, caller: Caller, key_id: UUID) -> None: ...
+
+
 class HttpContainer(Protocol):
     """Fulfilled by the process's container, and by an in-memory one in the fast tests."""
 
@@ -219,6 +247,15 @@ class HttpContainer(Protocol):
 
     @property
     def tokens(self) -> Tokens: ...
+
+    @property
+    def revocations(self) -> Revocations: ...
+
+    @property
+    def api_key_check(self) -> ApiKeyCheck: ...
+
+    @property
+    def api_keys(self) -> ApiKeys: ...
 
     @property
     def cipher(self) -> PersonalDataCipher: ...

@@ -51,6 +51,12 @@ _DATABASE: Final = "postgresql"
 _NOT_A_CODE: Final = re.compile(r"[^A-Z0-9]+")
 
 
+class TwoCredentials(domain.DomainError):
+    """A token and an API key at once: whose call it is must not depend on which one we look at. HTTP 400."""
+
+    code = "BAD_REQUEST"
+
+
 class UnsupportedMediaType(domain.DomainError):
     """The body is of a type that this operation does not read. HTTP 415."""
 

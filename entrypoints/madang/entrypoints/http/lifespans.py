@@ -1,7 +1,7 @@
-"""The plugins' own applications are told when the process begins and ends, as ASGI's lifespan protocol has it.
+"""What lives as long as the API process: the watch for revocations, and the plugins' own applications.
 
-Nothing that one of them does here stops the others or the API: without an answer in time it is served all the same, and told
-nothing further.
+These are told when the process begins and ends, as ASGI's lifespan protocol has it. Nothing that one of them does here stops
+the others or the API: without an answer in time it is served all the same, and told nothing further.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 
+from madang.entrypoints.http.composition import Revocations
 from madang.entrypoints.http.mounts import MountedApp
 
 logger = structlog.stdlib.get_logger("madang.http")
@@ -19,6 +20,27 @@ PATIENCE = 5.0
 """Seconds for all of them together to start, and again to end."""
 _STARTUP: Final = "lifespan.startup"
 _SHUTDOWN: Final = "lifespan.shutdown"
+
+
+class Watching:
+    """Hears which sessions end, from before the first request on."""
+
+    def __init__(self, revocations: Revocations) -> None:
+        self._revocations = revocations
+
+    def __call__(self, _: object) -> AbstractAsyncContextManager[None]:
+        return self._watched()
+
+    @asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        watch = asyncio.create_task(self._revocations.watch(), name="watch for revocations")
+        try:
+            if not await self._revocations.loaded(PATIENCE):
+                logger.warning("serving before it is known which sessions ended: the database does not answer")
+            yield
+        finally:
+            watch.cancel()
+            await asyncio.wait([watch], timeout=PATIENCE)
 
 
 class Lifespans:

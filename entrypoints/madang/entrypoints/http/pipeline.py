@@ -14,9 +14,17 @@ from madang.core.kernel.tokens import Claims
 from madang.entrypoints.http import idempotency
 from madang.entrypoints.http.addresses import Addresses
 from madang.entrypoints.http.answers import Answer
-from madang.entrypoints.http.authentication import Access, authenticate, bearer_of, require_own, require_permission
+from madang.entrypoints.http.authentication import (
+    Access,
+    authenticate,
+    authenticate_key,
+    bearer_of,
+    require_own,
+    require_permission,
+)
 from madang.entrypoints.http.bodies import convert_query, decode_json, read, require_type
 from madang.entrypoints.http.composition import HttpContainer
+from madang.entrypoints.http.errors import TwoCredentials
 from madang.entrypoints.http.exchange import exchange_of
 from madang.entrypoints.http.operation import Call, Handler, JsonBody, Operation, RawBody, Route
 from madang.entrypoints.http.rate_limits import RateLimits, counted_as, policies_of
@@ -61,7 +69,7 @@ class Pipeline:
         return await (route.handler(call) if key is None else self._once(call, key, raw, route.handler))
 
     async def _admit(self, operation: Operation, request: Request[Any, Any, Any], address: str) -> Claims | None:
-        claims, refused = self._identify(operation.access, request)
+        claims, refused = await self._identify(operation.access, request)
         path = request.scope["path"] if operation.limit_by_path else ""
         policies = policies_of(operation.limit, claims)
         await self._limits.spend(request.scope, policies, counted_as(claims, address), path=path)
@@ -73,12 +81,20 @@ class Pipeline:
                 require_own(claims, request.path_params["portrait_id"])
         return claims
 
-    def _identify(self, access: Access | None, request: Request[Any, Any, Any]) -> tuple[Claims | None, Unauthenticated | None]:
-        """A forged token is refused only after its sender was counted: guessing is not free."""
+    async def _identify(
+        self, access: Access | None, request: Request[Any, Any, Any]
+    ) -> tuple[Claims | None, Unauthenticated | None]:
+        """A forged token or key is refused only after its sender was counted: guessing is not free."""
         if access is None:
             return None, None
+        exchange, container = exchange_of(request.scope), self._container
         try:
-            return authenticate(self._container.tokens, access, bearer_of(exchange_of(request.scope).authorization)), None
+            if exchange.api_key is None:
+                token = bearer_of(exchange.authorization)
+                return authenticate(container.tokens, container.revocations, access, token), None
+            if exchange.authorization is not None:
+                raise TwoCredentials("send a token or an API key, not both")
+            return await authenticate_key(container.api_key_check, access, exchange.api_key), None
         except Unauthenticated as error:
             return None, error
 
