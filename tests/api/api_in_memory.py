@@ -302,22 +302,22 @@ class InMemoryKnowledgeBase:
             raise NotFound("none", code="CARE_ENTRY_NOT_FOUND")
         return self.entries[code]
 
-    async def create(self, entry: CareEntry) -> CareEntry:
+    async def create(self, caller: Caller, entry: CareEntry) -> CareEntry:
         if entry.code in self.entries:
             raise AlreadyExists("taken", code="CARE_CODE_TAKEN")
         self.entries[entry.code] = entry
         return entry
 
-    async def replace(self, code: str, entry: CareEntry) -> CareEntry:
+    async def replace(self, caller: Caller, code: str, entry: CareEntry) -> CareEntry:
         await self.get(code)
         self.entries[code] = entry
         return entry
 
-    async def delete(self, code: str) -> None:
+    async def delete(self, caller: Caller, code: str) -> None:
         await self.get(code)
         del self.entries[code]
 
-    async def import_csv(self, text: str) -> Imported:
+    async def import_csv(self, caller: Caller, text: str) -> Imported:
         entries, problems = read_catalogue(text)
         created = sum(entry.code not in self.entries for entry in entries)
         self.entries |= {entry.code: entry for entry in entries}

@@ -60,6 +60,7 @@ from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.core.notifications.addressing import Addressing
 from madang.core.notifications.service import NotificationService, Operators
 from madang.core.operations.audit import AuditTrail
+from madang.core.operations.audit_reading import AuditReading
 from madang.core.operations.jobs import JobService
 from madang.core.portraits.compensation import Compensation
 from madang.core.portraits.handlers import PortraitHandlers
@@ -188,6 +189,7 @@ class Wiring(containers.DeclarativeContainer):
         SessionService, units, tokens, cipher, audit_trail, clock, lifetime=settings.provided.session_lifetime
     )
     jobs = providers.Singleton(JobService, units, audit_trail)
+    audit_reading = providers.Singleton(AuditReading, units, audit_trail)
     key_rotation = providers.Singleton(_key_rotation, database, cipher, keys, units, audit_trail)
     api_keys = providers.Singleton(ApiKeyService, units, audit_trail, clock)
     billing = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
@@ -204,7 +206,7 @@ class Wiring(containers.DeclarativeContainer):
     files = providers.Singleton(FileService, units, routed, arrivals, cipher, audit_trail, clock, allowance)
     file_cleaning = providers.Singleton(Cleaning, routed, clock)
     files_personal_data = providers.Singleton(FilesPersonalData, file_cleaning, cipher)
-    knowledge_base = providers.Singleton(KnowledgeBaseService, units)
+    knowledge_base = providers.Singleton(KnowledgeBaseService, units, audit_trail)
     portraits = providers.Singleton(
         PortraitService,
         units=units,
@@ -329,6 +331,10 @@ class Container:
     @property
     def jobs(self) -> JobService:
         return self._wiring.jobs()
+
+    @property
+    def audit_reading(self) -> AuditReading:
+        return self._wiring.audit_reading()
 
     @property
     def key_rotation(self) -> "KeyRotation":

@@ -11,6 +11,7 @@ from integration.portraits.conftest import OpenShop
 from integration.portraits.rivals import AUTHORS, Author, authors, report
 from integration.portraits.shop import SANDBOX, Shop
 from integration.portraits.test_picture_retries import FAILED_TEXT, assert_given_up
+from madang.core.kernel.caller import OPERATOR
 from madang.core.portraits.model import FailureReason, PortraitStatus
 from madang.ports.errors import Rejected, Unavailable
 
@@ -122,7 +123,7 @@ async def test_a_code_that_was_deleted_since_is_in_the_report_and_not_among_the_
     job, _, _ = await written(desk, by_first=[json.dumps(report("SC003", "SC001"))])
     before = await desk.portraits.result(job)
     assert set(before.care) == {"SC001", "SC003"}
-    await desk.container.knowledge_base.delete("SC001")
+    await desk.container.knowledge_base.delete(OPERATOR, "SC001")
     after = await desk.portraits.result(job)
     assert set(after.care) == {"SC003"}
     assert after.report == before.report

@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608 – put together from constants of this module
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -75,6 +76,12 @@ class PostgresPersonalKeys:
             "SELECT wrapped FROM personal_keys WHERE person_id = $1", person_id
         )
         return wrapped
+
+    async def of(self, person_ids: Collection[UUID]) -> Mapping[UUID, bytes]:
+        rows = await self._connection.fetch(
+            "SELECT person_id, wrapped FROM personal_keys WHERE person_id = ANY ($1)", list(person_ids)
+        )
+        return {row["person_id"]: row["wrapped"] for row in rows}
 
     async def add(self, person_id: UUID, wrapped: bytes) -> bytes:
         kept: bytes = await self._connection.fetchval(

@@ -5,7 +5,7 @@ Where a caller was is personal and cannot be emptied here, so it is sealed under
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -53,12 +53,14 @@ class AuditAction(StrEnum):
     DATA_EXPORTED = "DATA_EXPORTED"
     ERASURE_ASKED = "ERASURE_ASKED"
     KEYS_ROTATED = "KEYS_ROTATED"
+    ACCESS_TOKEN_ISSUED = "ACCESS_TOKEN_ISSUED"  # noqa: S105 - as above
     WEBHOOK_ENDPOINT_CREATED = "WEBHOOK_ENDPOINT_CREATED"
     WEBHOOK_ENDPOINT_DELETED = "WEBHOOK_ENDPOINT_DELETED"
     WEBHOOK_ENDPOINT_DISABLED = "WEBHOOK_ENDPOINT_DISABLED"
     WEBHOOK_REDELIVERED = "WEBHOOK_REDELIVERED"
     PREFERENCES_CHANGED = "PREFERENCES_CHANGED"
     JOB_RETRIED = "JOB_RETRIED"
+    INVARIANT_MENDED = "INVARIANT_MENDED"
     PROVIDER_CHECKED = "PROVIDER_CHECKED"
     KNOWLEDGE_BASE_CHANGED = "KNOWLEDGE_BASE_CHANGED"
     ALERT_RAISED = "ALERT_RAISED"
@@ -114,6 +116,10 @@ class PersonalKeyRepository(Protocol):
 
     async def get(self, person_id: UUID) -> bytes | None: ...
 
+    async def of(self, person_ids: Collection[UUID]) -> Mapping[UUID, bytes]:
+        """Of those who have one."""
+        ...
+
     async def add(self, person_id: UUID, wrapped: bytes) -> bytes:
         """Keep this one, or answer the one that a concurrent request kept first."""
         ...
@@ -167,10 +173,13 @@ class AuditTrail:
 
     async def origin_of(self, uow: AuditedUnitOfWork, event: AuditEvent) -> Origin | None:
         """None where it was not kept, and where the person was erased."""
-        if event.origin is None or event.person_id is None:
-            return None
-        wrapped = await uow.personal_keys.get(event.person_id)
-        if wrapped is None:
+        people = () if event.person_id is None else (event.person_id,)
+        return self.origin_under(await uow.personal_keys.of(people), event)
+
+    def origin_under(self, keys: Mapping[UUID, bytes], event: AuditEvent) -> Origin | None:
+        """Like `origin_of`, by the wrapped keys of people that were read before."""
+        wrapped = None if event.person_id is None else keys.get(event.person_id)
+        if event.origin is None or wrapped is None:
             return None
         return Origin(**json.loads(self._cipher.decrypt_under(wrapped, event.origin, purpose=ORIGIN_PURPOSE)))
 

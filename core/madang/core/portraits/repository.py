@@ -9,6 +9,7 @@ from uuid import UUID
 from madang.core.billing.repository import BillingUnitOfWork
 from madang.core.kernel.paging import Page, PageRequest
 from madang.core.notifications.repository import NotificationsUnitOfWork
+from madang.core.operations.audit import AuditedUnitOfWork
 from madang.core.portraits.model import (
     AccessAttempts,
     CareEntry,
@@ -119,7 +120,7 @@ class PortraitReader(Protocol):
     async def view(self, portrait_id: UUID) -> PortraitView | None: ...
 
 
-class PortraitsUnitOfWork(BillingUnitOfWork, NotificationsUnitOfWork, Protocol):
+class PortraitsUnitOfWork(AuditedUnitOfWork, BillingUnitOfWork, NotificationsUnitOfWork, Protocol):
     @property
     def portraits(self) -> PortraitRepository: ...
 

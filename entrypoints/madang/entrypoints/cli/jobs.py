@@ -58,16 +58,28 @@ def retry_jobs(job_ids: tuple[UUID, ...], as_json: bool) -> None:
     """Make dead or waiting messages due now."""
 
     async def retry(container: "Container") -> dict[str, bool]:
-        return {str(job_id): await container.outbox.revive(job_id) for job_id in job_ids}
+        return {str(job_id): await revived(container, job_id) for job_id in job_ids}
 
-    revived = on_deployment(retry)
+    outcomes = on_deployment(retry)
     if as_json:
-        print_json(revived)
+        print_json(outcomes)
     else:
-        for job_id, done in revived.items():
+        for job_id, done in outcomes.items():
             click.echo(f"{job_id}: {'due now' if done else 'neither dead nor waiting, left as it is'}")
-    if not all(revived.values()):
+    if not all(outcomes.values()):
         raise click.exceptions.Exit(1)
+
+
+async def revived(container: "Container", job_id: UUID) -> bool:
+    """Made due now by the operator; False for a message that is not there, or is neither dead nor waiting."""
+    from madang.core.kernel.caller import OPERATOR
+    from madang.core.kernel.errors import NotFound, WrongState
+
+    try:
+        await container.jobs.retry(OPERATOR, job_id)
+    except (NotFound, WrongState):
+        return False
+    return True
 
 
 def _as_line(row: "MessageRow") -> tuple[object, ...]:

@@ -22,7 +22,9 @@ def import_file(file: Path, as_json: bool) -> None:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise CliError(f"{file} is not UTF-8: save it as “CSV UTF-8”") from error
-    outcome = on_deployment(lambda container: container.knowledge_base.import_csv(text))
+    from madang.core.kernel.caller import OPERATOR
+
+    outcome = on_deployment(lambda container: container.knowledge_base.import_csv(OPERATOR, text))
     if as_json:
         print_json(jsonable(outcome))
     else:

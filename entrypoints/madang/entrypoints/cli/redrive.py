@@ -8,6 +8,7 @@ import click
 
 from madang.entrypoints.cli.deployment import on_deployment
 from madang.entrypoints.cli.failures import told
+from madang.entrypoints.cli.jobs import revived
 from madang.entrypoints.cli.screen import print_json, print_table
 
 if TYPE_CHECKING:
@@ -59,14 +60,21 @@ async def mend_invariants(container: "Container", *, dry_run: bool) -> Sequence[
     mended = []
     for invariant in container.invariants:
         for violation in await invariant.violations(limit=_AT_ONCE):
-            done = "would be mended" if dry_run else await _mend(invariant, violation)
+            done = "would be mended" if dry_run else await _mend(container, invariant, violation)
             mended.append(Mended(invariant.name, violation.subject, done))
     return mended
 
 
-async def _mend(invariant: "Invariant", violation: "Violation") -> str:
-    """What was done; empty when it failed, which must not keep the others from being mended."""
+async def _mend(container: "Container", invariant: "Invariant", violation: "Violation") -> str:
+    """What was done; empty when it failed, which must not keep the others from being mended. The trail says first who had it
+    mended: what a mend does is not one commit."""
+    from madang.core.kernel.caller import OPERATOR
+    from madang.core.operations.audit import AuditAction
+
     try:
+        async with container.units() as uow:
+            trail, mended = container.audit_trail, AuditAction.INVARIANT_MENDED
+            await trail.record(uow, OPERATOR, mended, violation.subject, invariant=invariant.name)
         return await invariant.mend(violation)
     except Exception as error:  # noqa: BLE001 - whatever a provider or the database raises is told
         click.echo(f"{invariant.name}, {violation.subject}: {told(error).sentence}", err=True)
@@ -79,7 +87,7 @@ async def revive_dead(container: "Container", *, dry_run: bool) -> Sequence[Mend
 
     mended = []
     for row in await container.outbox.listing(state=MessageState.DEAD, topic=None, limit=_AT_ONCE):
-        revived = dry_run or await container.outbox.revive(row.id)
-        done = "would be due again" if dry_run else "due again" if revived else ""
+        again = dry_run or await revived(container, row.id)
+        done = "would be due again" if dry_run else "due again" if again else ""
         mended.append(Mended(f"dead message of {row.topic}", row.subject or str(row.id), done))
     return mended

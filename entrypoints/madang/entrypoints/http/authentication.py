@@ -96,7 +96,11 @@ def caller_of(claims: Claims | None, address: str, agent: str | None) -> Caller:
 
 
 def _uuid(written: object) -> UUID | None:
-    return UUID(written) if isinstance(written, str) else None
+    """None for a word that is no id: a token of `madang token` may name anybody."""
+    try:
+        return UUID(written) if isinstance(written, str) else None
+    except ValueError:
+        return None
 
 
 def require_permission(access: Access, claims: Claims) -> None:

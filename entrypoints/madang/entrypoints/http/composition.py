@@ -17,6 +17,7 @@ from madang.core.kernel.outbox import MessageRow
 from madang.core.kernel.paging import CursorPage, CursorRequest, Page, PageRequest
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.tokens import Claims, Tokens
+from madang.core.operations.audit_reading import AuditFilter, ReadEvent
 from madang.core.operations.jobs import JobFilter
 from madang.core.portraits.model import CareEntry, Portrait, StoredFile, Survey
 from madang.core.portraits.pictures import Crop
@@ -107,13 +108,13 @@ class KnowledgeBase(Protocol):
 
     async def get(self, code: str) -> CareEntry: ...
 
-    async def create(self, entry: CareEntry) -> CareEntry: ...
+    async def create(self, caller: Caller, entry: CareEntry) -> CareEntry: ...
 
-    async def replace(self, code: str, entry: CareEntry) -> CareEntry: ...
+    async def replace(self, caller: Caller, code: str, entry: CareEntry) -> CareEntry: ...
 
-    async def delete(self, code: str) -> None: ...
+    async def delete(self, caller: Caller, code: str) -> None: ...
 
-    async def import_csv(self, text: str) -> ImportOutcome: ...
+    async def import_csv(self, caller: Caller, text: str) -> ImportOutcome: ...
 
 
 class Files(Protocol):
@@ -142,6 +143,12 @@ class Files(Protocol):
 
 class Billing(Protocol):
     async def receive_webhook(self, provider: str, request: WebhookRequest) -> bool: ...
+
+
+class AuditEvents(Protocol):
+    """The audit trail for its readers (`AuditReading`)."""
+
+    async def page(self, caller: Caller, request: CursorRequest, wanted: AuditFilter) -> CursorPage[ReadEvent]: ...
 
 
 class Jobs(Protocol):
@@ -280,6 +287,9 @@ class HttpContainer(Protocol):
 
     @property
     def jobs(self) -> Jobs: ...
+
+    @property
+    def audit_reading(self) -> AuditEvents: ...
 
     @property
     def registry(self) -> Registry: ...

@@ -131,7 +131,7 @@ async def get_entry(call: Call) -> ASGIApp:
 async def create_entry(call: Call) -> ASGIApp:
     body: NewCareBody = call.body
     entry = _entry_of(body.code, body)
-    await call.container.knowledge_base.create(entry)
+    await call.container.knowledge_base.create(call.caller, entry)
     return call.succeed(of_care(entry))
 
 
@@ -153,7 +153,7 @@ async def create_entry(call: Call) -> ASGIApp:
 async def replace_entry(call: Call) -> ASGIApp:
     code = _code_in_path(call)
     entry = _entry_of(code, call.body)
-    await call.container.knowledge_base.replace(code, entry)
+    await call.container.knowledge_base.replace(call.caller, code, entry)
     return call.succeed(of_care(entry))
 
 
@@ -173,7 +173,7 @@ async def replace_entry(call: Call) -> ASGIApp:
 )
 async def delete_entry(call: Call) -> ASGIApp:
     code = _code_in_path(call)
-    await call.container.knowledge_base.delete(code)
+    await call.container.knowledge_base.delete(call.caller, code)
     return call.succeed(RemovedShape(code))
 
 
@@ -200,7 +200,7 @@ async def import_entries(call: Call) -> ASGIApp:
         raise MalformedBody("the file is not UTF-8", code="MALFORMED_CSV") from None
     if "\0" in text:
         raise MalformedBody("the file holds NUL characters", code="MALFORMED_CSV")
-    outcome = await call.container.knowledge_base.import_csv(text)
+    outcome = await call.container.knowledge_base.import_csv(call.caller, text)
     problems = [FieldProblem(problem.path, problem.message) for problem in outcome.problems]
     return call.succeed(ImportShape(outcome.created, outcome.updated, problems))
 

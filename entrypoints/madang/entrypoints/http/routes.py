@@ -3,12 +3,28 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from madang.entrypoints.http import admin_jobs, api_keys, files, health, key_set, knowledge_base, portraits, webhooks
+from madang.entrypoints.http import (
+    admin_jobs,
+    api_keys,
+    audit_events,
+    files,
+    health,
+    key_set,
+    knowledge_base,
+    portraits,
+    webhooks,
+)
 from madang.entrypoints.http.openapi import document_of
 from madang.entrypoints.http.operation import Route
 
 PRODUCTS: Final = {"portraits": (*portraits.ROUTES, *knowledge_base.ROUTES)}
-SHARED: Final = (*webhooks.ROUTES, *files.ROUTES, *admin_jobs.ROUTES, *api_keys.ROUTES)
+SHARED: Final = (
+    *webhooks.ROUTES,
+    *files.ROUTES,
+    *admin_jobs.ROUTES,
+    *audit_events.ROUTES,
+    *api_keys.ROUTES,
+)
 
 
 def routes_for(products: Collection[str]) -> Sequence[Route]:
