@@ -1,0 +1,93 @@
+"""HTTP towards Resend: bounded in time and size, no redirect followed, nothing tried twice."""
+
+import asyncio
+import functools
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from madang.adapters.resend.mapping import object_in
+from madang.adapters.resend.payload import NAME
+from madang.adapters.resend.settings import ResendSettings
+from madang.ports.errors import Misconfigured, OutcomeUnknown, Unavailable
+
+MAX_ANSWER_BYTES: Final = 8 * 1024**2
+"""An e-mail that is looked up comes with its whole content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`document` is the JSON object of the body, empty where there is none."""
+
+    status: int
+    headers: Mapping[str, str]
+    document: Mapping[str, Any]
+
+
+class ResendClient:
+    """One connection pool. Resend refuses calls without a user agent."""
+
+    def __init__(self, settings: ResendSettings) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=settings.base_url,
+            verify=_trust(),
+            trust_env=False,
+            follow_redirects=False,
+            proxy=settings.proxy.reveal() if settings.proxy else None,
+            headers={
+                "authorization": f"Bearer {settings.api_key.reveal()}",
+                "user-agent": "madang",
+                "accept": "application/json",
+                "accept-encoding": "identity",
+            },
+        )
+
+    async def call(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        timeout: float,
+        *,
+        json: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Raises `Unavailable` when surely nothing was done, `OutcomeUnknown` when something may have been."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._receive(method, path, timeout, json, headers or {})
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+            raise Unavailable(f"no connection: {type(error).__name__}", provider=NAME, operation=operation) from None
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL):
+            raise Misconfigured("base_url cannot be used", provider=NAME, operation=operation) from None
+        except (httpx.HTTPError, TimeoutError, _TooLong) as error:
+            lost = Unavailable if method == "GET" else OutcomeUnknown
+            raise lost(f"the answer was lost: {type(error).__name__}", provider=NAME, operation=operation) from None
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _receive(
+        self, method: str, path: str, timeout: float, json: Mapping[str, Any] | None, headers: Mapping[str, str]
+    ) -> Answer:
+        limits = httpx.Timeout(timeout, connect=timeout / 2)
+        async with self._http.stream(method, path, json=json, headers=dict(headers), timeout=limits) as response:
+            body = bytearray()
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > MAX_ANSWER_BYTES:
+                    raise _TooLong
+            return Answer(response.status_code, response.headers, object_in(bytes(body)))
+
+
+class _TooLong(Exception):
+    """The answer is longer than anything that is meant here."""
+
+
+@functools.cache
+def _trust() -> ssl.SSLContext:
+    """Reading the certificates takes longer than anything else here: once for a process."""
+    return httpx.create_ssl_context(trust_env=False)

@@ -1,0 +1,44 @@
+"""What a deployment says about its account at Resend."""
+
+import base64
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from madang.ports.secret import Secret
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True)
+class ResendSettings:
+    """`api_key` (`re_…`); `sender` is the address that e-mails come from, at a domain verified there, and `sender_name` the
+    name beside it. `webhook_secret` (`whsec_…`) makes what Resend reports believable. `proxy` is the address of an HTTP
+    proxy; the environment's is not used."""
+
+    api_key: Secret
+    sender: str
+    sender_name: str | None = None
+    webhook_secret: Secret | None = None
+    base_url: str = "https://api.resend.com"
+    proxy: Secret | None = None
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.base_url)
+        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)):
+            raise ValueError("base_url is not an address with https://")
+        if "@" not in self.sender or any(each in self.sender for each in " <>,\r\n"):
+            raise ValueError("sender is local@domain without a name: that goes into sender_name")
+        if any(not each.isprintable() for each in self.sender_name or ""):
+            raise ValueError("sender_name holds a line break")
+        if not self.api_key.reveal().isascii() or not self.api_key.reveal().isprintable():
+            raise ValueError("api_key holds a character that no key has")
+        if self.webhook_secret is not None and not _is_base64(self.webhook_secret):
+            raise ValueError("webhook_secret is whsec_ and base64")
+
+
+def _is_base64(secret: Secret) -> bool:
+    try:
+        return len(base64.b64decode(secret.reveal().removeprefix("whsec_") + "==")) >= 16
+    except ValueError:
+        return False
