@@ -2,7 +2,9 @@
 
 import io
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,23 @@ PDF = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R
 PROGRAM = b"MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff\x00\x00" + bytes(64)
 
 
-def picture(width: int = 40, height: int = 30, form: str = "PNG", **options: Any) -> bytes:
+def picture(
+    width: int = 40, height: int = 30, form: str = "PNG", colour: tuple[int, int, int] = (200, 30, 30), **options: Any
+) -> bytes:
     made = io.BytesIO()
-    Image.new("RGB", (width, height), (200, 30, 30)).save(made, form, **options)
+    Image.new("RGB", (width, height), colour).save(made, form, **options)
     return made.getvalue()
+
+
+def bomb() -> bytes:
+    """A small PNG that says it is 64 megapixels large."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 8000, 8000, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
 
 
 def large_picture() -> bytes:
