@@ -130,6 +130,7 @@ def make_settings(database_url: str, redis_url: str, tmp_path: Path) -> Callable
             "data_dir": tmp_path / "madang",
             "routes": dict(SANDBOX_ROUTES),
             "secret_key": "test-key-not-secret-test-key-not-secret",
+            "sign_in_seconds": 0,
         }
         return Settings(**{**values, **changes})
 

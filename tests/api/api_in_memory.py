@@ -12,7 +12,11 @@ from madang.adapters.cryptography.keys import KeyRing
 from madang.adapters.joserfc.tokens import JoseTokens
 from madang.adapters.phonenumbers.phone_numbers import E164PhoneNumbers
 from madang.core.identity.api_keys import CreatedApiKey, NewApiKey
-from madang.core.identity.model import ApiKey
+from madang.core.identity.model import ApiKey, User, UserStatus
+from madang.core.identity.profiles import Profile
+from madang.core.identity.registration import Register
+from madang.core.identity.sessions import OpenSession, SignedIn
+from madang.core.identity.sign_in import Challenge
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.errors import (
     AlreadyExists,
@@ -24,6 +28,7 @@ from madang.core.kernel.errors import (
     TooManyAttempts,
     Unauthenticated,
     Unprocessable,
+    ValidationFailed,
 )
 from madang.core.kernel.idempotency import Claim, ClaimOutcome, KeptAnswer
 from madang.core.kernel.ids import new_id
@@ -413,6 +418,76 @@ class NoApiKeys:
         raise NotFound("there is no such API key", code="API_KEY_NOT_FOUND")
 
 
+class InMemoryAccounts:
+    """All of identity: one user whose every password is right, and whose every token is good."""
+
+    def __init__(self, clock: MovableClock) -> None:
+        self.clock = clock
+        self.user = User(
+            id=new_id(),
+            role="client",
+            status=UserStatus.ACTIVE,
+            locale="ko",
+            created_at=clock.now(),
+            updated_at=clock.now(),
+        )
+
+    async def register(self, command: Register, caller: Caller) -> SignedIn:
+        if "@" not in command.email:
+            raise ValidationFailed(Problem("email", "is not an e-mail address"))
+        return self._signed_in()
+
+    async def sign_in(self, email: str, password: str, caller: Caller) -> SignedIn | Challenge:
+        return self._signed_in()
+
+    async def refresh(self, written: str, caller: Caller) -> SignedIn:
+        return self._signed_in()
+
+    async def page(self, caller: Caller, request: PageRequest) -> Page[OpenSession]:
+        return Page([], 0, request.page, request.limit)
+
+    async def end(self, caller: Caller, session_id: UUID) -> None:
+        raise NotFound("none", code="SESSION_NOT_FOUND")
+
+    async def log_out(self, caller: Caller) -> None: ...
+
+    def of(self, user: User) -> Profile:
+        return Profile(
+            id=user.id,
+            role=user.role,
+            permissions=(),
+            status=user.status,
+            locale=user.locale,
+            email="name@example.com",
+            email_verified=True,
+            name=None,
+            phone=None,
+            two_factor=False,
+            created_at=user.created_at,
+            updated_at=user.updated_at,
+            version=user.version,
+        )
+
+    async def get(self, user_id: UUID) -> Profile:
+        return self.of(self.user)
+
+    async def change(self, *changed: Any) -> Any:
+        """A profile by its changes, or how many sessions a new password ended."""
+        return 0 if isinstance(changed[1], str) else self.of(self.user)
+
+    async def forgot(self, email: str) -> None: ...
+
+    async def reset(self, token: str, new: str, caller: Caller) -> None: ...
+
+    async def send_again(self, caller: Caller) -> None: ...
+
+    async def verify(self, token: str, caller: Caller) -> None: ...
+
+    def _signed_in(self) -> SignedIn:
+        over = self.clock.now() + timedelta(hours=1)
+        return SignedIn(self.user, new_id(), "access", "refresh", over, over)
+
+
 class InMemoryContainer:
     """Fulfils `HttpContainer`."""
 
@@ -429,6 +504,9 @@ class InMemoryContainer:
         self.portraits = InMemoryPortraits(self.clock)
         self.knowledge_base = InMemoryKnowledgeBase()
         self.billing = InMemoryBilling()
+        accounts = InMemoryAccounts(self.clock)
+        self.registration = self.sign_in = self.sessions = self.profiles = accounts
+        self.passwords = self.email_verification = accounts
         self.registry = PluginMounts()
         self.surroundings = Surroundings(dict(QUIET_DEPTH), [Beat("worker", 1.0), Beat("relay", 1.0)])
         self.database = self.redis = self.heartbeats = self.surroundings

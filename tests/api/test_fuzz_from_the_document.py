@@ -64,6 +64,8 @@ def headers_for(operation: str, path: str) -> dict[str, str]:
     headers = {"Webhook-Signature": SIGNATURE}
     if operation in AUDIENCES:
         headers["Authorization"] = f"Bearer {container.token(AUDIENCES[operation], JOB)}"
+    elif "/auth/" in path:
+        headers["Authorization"] = f"Bearer {container.token('api', JOB, userId=str(JOB), sid=str(JOB))}"
     elif "knowledge-base" in path:
         headers |= container.editor()
     return headers

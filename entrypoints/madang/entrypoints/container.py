@@ -43,8 +43,6 @@ from madang.core.files.policies import MEGABYTE
 from madang.core.files.service import Allowance, FileService
 from madang.core.identity.api_key_check import ApiKeyCheck
 from madang.core.identity.api_keys import ApiKeyService
-from madang.core.identity.one_time import OneTimeTokens
-from madang.core.identity.sessions import SessionService
 from madang.core.kernel.clock import Clock, SystemClock
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.invariants import Invariant
@@ -73,6 +71,7 @@ from madang.core.portraits.report_writing import ReportWriting
 from madang.core.portraits.repository import PortraitReader
 from madang.core.portraits.service import PortraitService
 from madang.core.portraits.topics import PAYMENT_CHANGED as PORTRAITS_PAYMENT_CHANGED
+from madang.entrypoints.identity_wiring import IdentityServices, IdentityWiring
 from madang.entrypoints.master_key import key_ring, master_key
 from madang.entrypoints.plugin_work import PluginWork
 from madang.entrypoints.routing import RoutedProviders, plugins_in_use
@@ -184,10 +183,6 @@ class Wiring(containers.DeclarativeContainer):
     live = providers.Singleton(RedisLiveEvents, redis)
 
     audit_trail = providers.Singleton(AuditTrail, cipher, clock)
-    one_time_tokens = providers.Singleton(OneTimeTokens, clock)
-    sessions = providers.Singleton(
-        SessionService, units, tokens, cipher, audit_trail, clock, lifetime=settings.provided.session_lifetime
-    )
     jobs = providers.Singleton(JobService, units, audit_trail)
     audit_reading = providers.Singleton(AuditReading, units, audit_trail)
     key_rotation = providers.Singleton(_key_rotation, database, cipher, keys, units, audit_trail)
@@ -206,6 +201,18 @@ class Wiring(containers.DeclarativeContainer):
     files = providers.Singleton(FileService, units, routed, arrivals, cipher, audit_trail, clock, allowance)
     file_cleaning = providers.Singleton(Cleaning, routed, clock)
     files_personal_data = providers.Singleton(FilesPersonalData, file_cleaning, cipher)
+    identity = providers.Container(
+        IdentityWiring,
+        settings=settings,
+        database=database,
+        units=units,
+        tokens=tokens,
+        cipher=cipher,
+        phone_numbers=phone_numbers,
+        notifier=notifications,
+        audit_trail=audit_trail,
+        clock=clock,
+    )
     knowledge_base = providers.Singleton(KnowledgeBaseService, units, audit_trail)
     portraits = providers.Singleton(
         PortraitService,
@@ -226,9 +233,9 @@ class Wiring(containers.DeclarativeContainer):
     purging = providers.Singleton(Purging, routed, compensation, clock)
     billing_handlers = providers.Singleton(BillingHandlers, billing, routed, clock)
     portrait_handlers = providers.Singleton(PortraitHandlers, picture_making, report_writing, purging, compensation, clock)
-    personal_data = providers.List(files_personal_data)
+    personal_data = providers.List(identity.personal_data, files_personal_data)
     products = providers.Dict(portraits=portrait_handlers)
-    recurring = providers.Callable(_recurring, plugin_work, file_cleaning)
+    recurring = providers.Callable(_recurring, plugin_work, file_cleaning, identity.housekeeping)
     recurring_work = providers.Singleton(_RecurringWork, recurring, clock)
     handlers = providers.Singleton(
         _handlers,
@@ -237,15 +244,17 @@ class Wiring(containers.DeclarativeContainer):
         billing_handlers,
         notifications,
         file_cleaning,
+        identity.passwords,
         plugin_work,
         recurring_work,
     )
 
 
-class Container:
+class Container(IdentityServices):
     """The parts of a process, as plain objects; each is made when it is first asked for."""
 
     def __init__(self, wiring: Wiring) -> None:
+        super().__init__(wiring.identity)
         self._wiring = wiring
 
     @property
@@ -319,14 +328,6 @@ class Container:
     @property
     def audit_trail(self) -> AuditTrail:
         return self._wiring.audit_trail()
-
-    @property
-    def one_time_tokens(self) -> OneTimeTokens:
-        return self._wiring.one_time_tokens()
-
-    @property
-    def sessions(self) -> SessionService:
-        return self._wiring.sessions()
 
     @property
     def jobs(self) -> JobService:
@@ -423,6 +424,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         work = PluginWork(registry.listeners(used), registry.jobs(used))
         wiring = Wiring(settings=settings, keys=keys, registry=registry, plugin_work=work, database=database, redis=redis)
         opened.callback(lambda: wiring.photo_lab().close())
+        opened.callback(lambda: wiring.identity.password_hasher().close())
         _connect_contexts(wiring)
         yield Container(wiring)
 

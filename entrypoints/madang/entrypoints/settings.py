@@ -97,11 +97,17 @@ class Settings(BaseSettings):
     plugins_allowed: tuple[str, ...] | None = None
     plugin_modules: tuple[str, ...] = ()
     strict_plugins: bool = False
+    account_url: Annotated[str, AfterValidator(_without_slash)] | None = None
+    sign_in_seconds: Annotated[float, Field(ge=0, le=10)] = 0.5
     session_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
     operator_emails: tuple[Annotated[str, AfterValidator(_address)], ...] = Field(default=(), repr=False)
     operator_language: Literal["ko", "en"] = "en"
     limits: dict[str, str] = Field(default_factory=dict)
     plugins: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
+
+    @property
+    def pages_for_people(self) -> str:
+        return self.account_url or self.base_url
 
     @property
     def session_lifetime(self) -> timedelta:

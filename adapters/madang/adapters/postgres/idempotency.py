@@ -1,6 +1,7 @@
 """Answers kept by idempotency key, in PostgreSQL."""
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from madang.core.kernel.ids import new_id
 from madang.core.kernel.protection import PersonalDataCipher
 
 PURPOSE: Final = "idempotency.body"
+HASH_PURPOSE: Final = "idempotency.request"
 
 _CLAIM: Final = """
 INSERT INTO idempotency_keys AS kept (scope, key, body_hash, subject_id, claims, lease_until, expires_at)
@@ -25,7 +27,7 @@ ON CONFLICT (scope, key) DO UPDATE SET
     lease_until = excluded.lease_until,
     expires_at = excluded.expires_at,
     status = NULL, media_type = NULL, body = NULL
-WHERE kept.expires_at <= $7 OR (kept.status IS NULL AND kept.lease_until <= $7 AND kept.body_hash = excluded.body_hash)
+WHERE kept.expires_at <= $7 OR (kept.status IS NULL AND kept.lease_until <= $7 AND kept.body_hash = ANY ($8))
 RETURNING subject_id
 """
 """Takes a key that is new, expired, or left behind by a claimant that died; the row lock makes claimants take turns."""
@@ -50,7 +52,11 @@ DELETE FROM idempotency_keys WHERE (scope, key) IN (
 
 
 class PostgresIdempotencyStore:
-    """Fulfils `IdempotencyStore`."""
+    """Fulfils `IdempotencyStore`.
+
+    Hashes of requests are kept keyed: a body may hold a password, and a plain hash of one could be guessed at by who reads the
+    table.
+    """
 
     def __init__(self, database: Database, cipher: PersonalDataCipher) -> None:
         self._database = database
@@ -58,14 +64,15 @@ class PostgresIdempotencyStore:
 
     async def claim(self, scope: str, key: str, body_hash: bytes, *, now: datetime, lease: float, keep: float) -> Claim:
         lease_until, expires_at = now + timedelta(seconds=lease), now + timedelta(seconds=keep)
-        values: tuple[Any, ...] = (scope, key, body_hash, new_id(), lease_until, expires_at, now)
+        hashes = self._cipher.keyed_hashes(body_hash.hex(), purpose=HASH_PURPOSE)
+        values: tuple[Any, ...] = (scope, key, hashes[0], new_id(), lease_until, expires_at, now, hashes)
         while True:
             taken = await self._database.fetchrow(_CLAIM, *values)
             if taken is not None:
                 return Claim(ClaimOutcome.CLAIMED, taken["subject_id"])
             held = await self._database.fetchrow(_LOOK, scope, key)
             if held is not None:
-                return self._held(held, body_hash)
+                return self._held(held, hashes)
             # Its claimant released it between the two statements: it is free again.
 
     async def answer(self, scope: str, key: str, answer: KeptAnswer) -> None:
@@ -86,8 +93,8 @@ class PostgresIdempotencyStore:
         """Delete up to `limit` keys whose time is over; how many."""
         return affected(await self._database.execute(_PURGE, now, limit))
 
-    def _held(self, row: asyncpg.Record, body_hash: bytes) -> Claim:
-        if row["body_hash"] != body_hash:
+    def _held(self, row: asyncpg.Record, body_hashes: Sequence[bytes]) -> Claim:
+        if row["body_hash"] not in body_hashes:
             return Claim(ClaimOutcome.REUSED, row["subject_id"])
         if row["status"] is None:
             return Claim(ClaimOutcome.IN_PROGRESS, row["subject_id"])

@@ -13,6 +13,7 @@ _ADD: Final = insert("one_time_tokens", _TOKEN)
 _GET: Final = {lock: select("one_time_tokens", _TOKEN, "digest = $1 AND purpose = $2", lock=lock) for lock in (False, True)}
 _UPDATE: Final = update("one_time_tokens", _TOKEN, key="digest")
 _CANCEL: Final = "DELETE FROM one_time_tokens WHERE user_id = $1 AND purpose = $2 AND used_at IS NULL"
+_ISSUED: Final = "SELECT count(*) FROM one_time_tokens WHERE user_id = $1 AND purpose = $2 AND created_at > $3"
 _PRUNE: Final = """
 DELETE FROM one_time_tokens WHERE digest IN (
     SELECT digest FROM one_time_tokens WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -40,6 +41,10 @@ class PostgresOneTimeTokens:
 
     async def cancel(self, user_id: UUID, purpose: TokenPurpose) -> int:
         return affected(await self._connection.execute(_CANCEL, user_id, purpose.value))
+
+    async def issued(self, user_id: UUID, purpose: TokenPurpose, since: datetime) -> int:
+        made: int = await self._connection.fetchval(_ISSUED, user_id, purpose.value, since)
+        return made
 
     async def prune(self, before: datetime, *, limit: int) -> int:
         return affected(await self._connection.execute(_PRUNE, before, limit))

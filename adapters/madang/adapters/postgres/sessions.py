@@ -13,8 +13,9 @@ from madang.adapters.postgres.database import Connection
 from madang.adapters.postgres.revocations import CHANNEL
 from madang.adapters.postgres.statements import affected, insert, select, update
 from madang.core.identity.model import RefreshToken, Session
+from madang.core.kernel.paging import Page, PageRequest
 
-_SESSION: Final = (
+SESSION: Final = (
     "id",
     "user_id",
     "created_at",
@@ -26,12 +27,12 @@ _SESSION: Final = (
     "revoked_because",
 )
 _REFRESH: Final = ("digest", "session_id", "issued_at", "expires_at", "used_at")
-_ADD: Final = insert("sessions", _SESSION)
-_GET: Final = {lock: select("sessions", _SESSION, "id = $1", lock=lock) for lock in (False, True)}
-_UPDATE: Final = update("sessions", _SESSION)
-_OF_USER: Final = f"""
-SELECT {", ".join(_SESSION)} FROM sessions
-WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY last_used_at DESC, id DESC
+_ADD: Final = insert("sessions", SESSION)
+_GET: Final = {lock: select("sessions", SESSION, "id = $1", lock=lock) for lock in (False, True)}
+_UPDATE: Final = update("sessions", SESSION)
+_OPEN: Final = "FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2"
+_PAGE: Final = f"""
+SELECT {", ".join(SESSION)}, count(*) OVER () AS total {_OPEN} ORDER BY last_used_at DESC, id DESC LIMIT $3 OFFSET $4
 """
 _REVOKE: Final = f"""
 WITH open AS (
@@ -67,17 +68,19 @@ class PostgresSessions:
         self._ended = ended
 
     async def add(self, session: Session) -> None:
-        await self._connection.execute(_ADD, *_values(session, _SESSION))
+        await self._connection.execute(_ADD, *_values(session, SESSION))
 
     async def get(self, session_id: UUID, *, lock: bool = False) -> Session | None:
         row = await self._connection.fetchrow(_GET[lock], session_id)
         return None if row is None else to_session(row)
 
     async def update(self, session: Session) -> None:
-        await self._connection.execute(_UPDATE, *_values(session, _SESSION))
+        await self._connection.execute(_UPDATE, *_values(session, SESSION))
 
-    async def of_user(self, user_id: UUID, now: datetime) -> Sequence[Session]:
-        return [to_session(row) for row in await self._connection.fetch(_OF_USER, user_id, now)]
+    async def page(self, user_id: UUID, request: PageRequest, now: datetime) -> Page[Session]:
+        rows = await self._connection.fetch(_PAGE, user_id, now, request.limit, request.offset)
+        total: int = rows[0]["total"] if rows else await self._connection.fetchval(f"SELECT count(*) {_OPEN}", user_id, now)
+        return Page([to_session(row) for row in rows], total, request.page, request.limit)
 
     async def revoke(self, user_id: UUID, because: str, now: datetime, *, except_for: UUID | None = None) -> Sequence[UUID]:
         return await self._ending(_REVOKE, user_id, because, now, except_for)
@@ -106,7 +109,7 @@ class PostgresSessions:
 
 
 def to_session(row: asyncpg.Record) -> Session:
-    return Session(**{column: row[column] for column in _SESSION})
+    return Session(**{column: row[column] for column in SESSION})
 
 
 def _values(row: Any, columns: Sequence[str]) -> tuple[Any, ...]:

@@ -22,6 +22,7 @@ from madang.adapters.postgres.failures import (
     unstorable,
 )
 from madang.adapters.postgres.files import PostgresFiles
+from madang.adapters.postgres.identity_records import PostgresIdentityRecords
 from madang.adapters.postgres.inbox import PostgresInbox
 from madang.adapters.postgres.jobs import PostgresJobs
 from madang.adapters.postgres.knowledge_base import PostgresKnowledgeBase
@@ -34,6 +35,7 @@ from madang.adapters.postgres.portraits import PostgresPortraits
 from madang.adapters.postgres.receipts import PostgresReceipts
 from madang.adapters.postgres.recovery_codes import PostgresRecoveryCodes
 from madang.adapters.postgres.sessions import PostgresSessions
+from madang.adapters.postgres.sign_in_attempts import PostgresSignInAttempts
 from madang.adapters.postgres.users import PostgresUsers
 from madang.adapters.postgres.work import PostgresWork
 from madang.core.kernel.events import Event, Subscriptions
@@ -159,6 +161,14 @@ class PostgresUnitOfWork:
     @cached_property
     def external_identities(self) -> PostgresExternalIdentities:
         return PostgresExternalIdentities(self.connection)
+
+    @cached_property
+    def sign_in_attempts(self) -> PostgresSignInAttempts:
+        return PostgresSignInAttempts(self.connection)
+
+    @cached_property
+    def identity_records(self) -> PostgresIdentityRecords:
+        return PostgresIdentityRecords(self.connection, self._revocations.append)
 
     @cached_property
     def payments(self) -> PostgresPayments:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from madang.adapters.postgres.database import Connection
+from madang.adapters.postgres.database import Connection, Database
 from madang.adapters.postgres.statements import affected, insert, select, update
 from madang.core.identity.model import User, UserStatus
 from madang.core.kernel.errors import AlreadyExists, StaleVersion
@@ -75,6 +75,17 @@ class PostgresUsers:
         rows = await self._connection.fetch(_PAGE, *wanted, request.limit, request.offset)
         total: int = rows[0]["total"] if rows else await self._connection.fetchval(_COUNT, *wanted)
         return Page([to_user(row) for row in rows], total, request.page, request.limit)
+
+
+class PostgresUserReader:
+    """Fulfils `UserReader`. asyncpg prepares the statement once a connection and keeps it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def user(self, user_id: UUID) -> User | None:
+        row = await self._database.fetchrow(_GET[False], user_id)
+        return None if row is None else to_user(row)
 
 
 def to_user(row: asyncpg.Record) -> User:

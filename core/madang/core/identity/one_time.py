@@ -43,12 +43,15 @@ class OneTimeTokens:
         await uow.one_time_tokens.add(OneTimeToken(digest_of(secret), user_id, purpose, now, now + LIFETIME[purpose]))
         return secret
 
+    async def owner(self, uow: IdentityUnitOfWork, written: str, purpose: TokenPurpose) -> UUID | None:
+        """Whose open token it is, without locking it: who needs the user's row locks that first, then the token."""
+        token = await uow.one_time_tokens.get(digest_of(written), purpose)
+        return token.user_id if token is not None and self._is_open(token) else None
+
     async def find(self, uow: IdentityUnitOfWork, written: str, purpose: TokenPurpose) -> OneTimeToken | None:
         """The open token, locked until the commit; None for one that is unknown, used, over, or failed too often."""
         token = await uow.one_time_tokens.get(digest_of(written), purpose, lock=True)
-        if token is None or token.used_at is not None or token.failures >= MAX_FAILURES:
-            return None
-        return token if token.expires_at > self._clock.now() else None
+        return token if token is not None and self._is_open(token) else None
 
     async def use(self, uow: IdentityUnitOfWork, token: OneTimeToken) -> None:
         """Never good again. `token` is as `find` answered it in this unit of work."""
@@ -67,3 +70,8 @@ class OneTimeTokens:
             return None
         await self.use(uow, token)
         return token.user_id
+
+    def _is_open(self, token: OneTimeToken) -> bool:
+        if token.used_at is not None or token.failures >= MAX_FAILURES:
+            return False
+        return token.expires_at > self._clock.now()

@@ -1,9 +1,9 @@
 """What identity asks of storage."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from madang.core.identity.model import (
@@ -44,6 +44,14 @@ class UserRepository(Protocol):
         ...
 
 
+class UserReader(Protocol):
+    """Outside of a unit of work."""
+
+    async def user(self, user_id: UUID) -> User | None:
+        """By one statement."""
+        ...
+
+
 class SessionRepository(Protocol):
     async def add(self, session: Session) -> None: ...
 
@@ -51,7 +59,7 @@ class SessionRepository(Protocol):
 
     async def update(self, session: Session) -> None: ...
 
-    async def of_user(self, user_id: UUID, now: datetime) -> Sequence[Session]:
+    async def page(self, user_id: UUID, request: PageRequest, now: datetime) -> Page[Session]:
         """Those that are neither revoked nor over, the one used last first."""
         ...
 
@@ -87,17 +95,25 @@ class OneTimeTokenRepository(Protocol):
         """Delete what is still open for this purpose."""
         ...
 
+    async def issued(self, user_id: UUID, purpose: TokenPurpose, since: datetime) -> int:
+        """How many were made since then, and not cancelled."""
+        ...
+
     async def prune(self, before: datetime, *, limit: int) -> int: ...
 
 
 class SignInAttemptsRepository(Protocol):
-    async def get(self, keys: Sequence[bytes], *, lock: bool = False) -> Sequence[SignInAttempts]: ...
+    async def lock(self, keys: Sequence[bytes], now: datetime) -> Sequence[SignInAttempts]:
+        """The row of each key, made where there is none, locked until the commit."""
+        ...
 
     async def save(self, attempts: SignInAttempts) -> None: ...
 
-    async def clear(self, keys: Sequence[bytes]) -> None: ...
+    async def clear(self, keys: Sequence[bytes]) -> int: ...
 
-    async def prune(self, before: datetime, *, limit: int) -> int: ...
+    async def prune(self, before: datetime, *, limit: int) -> int:
+        """Delete those that were begun before then and block nobody any more."""
+        ...
 
 
 class RecoveryCodeRepository(Protocol):
@@ -165,6 +181,27 @@ class ExternalIdentityRepository(Protocol):
     async def remove_all(self, user_id: UUID) -> int: ...
 
 
+@dataclass(frozen=True, slots=True)
+class KeptAboutUser:
+    """For the export: no secret and no hash of one. Keys and external identities are JSON already."""
+
+    sessions: Sequence[Session]
+    api_keys: Sequence[Mapping[str, Any]]
+    external_identities: Sequence[Mapping[str, Any]]
+    recovery_codes_left: int
+
+
+class IdentityRecords(Protocol):
+    """All tables of identity at once, for export and erasure."""
+
+    async def of(self, user_id: UUID) -> KeptAboutUser: ...
+
+    async def erase(self, user_id: UUID, now: datetime) -> Mapping[str, int]:
+        """Empty the user's row and end and empty their sessions, so that every API process hears of it; delete the rest. Rows
+        by table; none when it was done before."""
+        ...
+
+
 class IdentityUnitOfWork(AuditedUnitOfWork, NotificationsUnitOfWork, Protocol):
     @property
     def users(self) -> UserRepository: ...
@@ -186,3 +223,6 @@ class IdentityUnitOfWork(AuditedUnitOfWork, NotificationsUnitOfWork, Protocol):
 
     @property
     def external_identities(self) -> ExternalIdentityRepository: ...
+
+    @property
+    def identity_records(self) -> IdentityRecords: ...

@@ -26,8 +26,9 @@ from madang.core.identity.repository import IdentityUnitOfWork
 from madang.core.identity.roles import permissions_of
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
-from madang.core.kernel.errors import Unauthenticated
+from madang.core.kernel.errors import NotFound, Unauthenticated
 from madang.core.kernel.ids import new_id
+from madang.core.kernel.paging import Page, PageRequest
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.tokens import Tokens
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
@@ -60,6 +61,19 @@ class SignedIn:
     refresh_token: str = field(repr=False)
     access_expires_at: datetime
     refresh_expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session for its owner's eyes; `current` is the one that asks."""
+
+    id: UUID
+    current: bool
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    agent: str | None = field(repr=False)
+    address: str | None = field(repr=False)
 
 
 class SessionService:
@@ -113,6 +127,27 @@ class SessionService:
             await self._end_family(uow, session, caller)
         raise Unauthenticated("this refresh token was used before: its session is over", code="REFRESH_TOKEN_REUSED")
 
+    async def page(self, caller: Caller, request: PageRequest) -> Page[OpenSession]:
+        """Where this person is signed in, the session used last first."""
+        async with self._units() as uow:
+            page = await uow.sessions.page(caller.person, request, self._clock.now())
+        return Page([self._legible(session, caller) for session in page.items], page.total, page.page, page.limit)
+
+    async def end(self, caller: Caller, session_id: UUID) -> None:
+        """Raises `NotFound`, also for another's session and for one that is over."""
+        async with self._units() as uow:
+            session = await uow.sessions.get(session_id, lock=True)
+            mine = session is not None and session.user_id == caller.person
+            if not mine or not await uow.sessions.revoke_one(session_id, Ended.REVOKED, self._clock.now()):
+                raise NotFound("there is no such session", code="SESSION_NOT_FOUND")
+            await self._audit_trail.record(uow, caller, AuditAction.SESSION_REVOKED, f"session:{session_id}")
+
+    async def log_out(self, caller: Caller) -> None:
+        """End the caller's own session; doing it again changes nothing."""
+        async with self._units() as uow:
+            if await uow.sessions.revoke_one(caller.session, Ended.LOGOUT, self._clock.now()):
+                await self._audit_trail.record(uow, caller, AuditAction.USER_LOGOUT, f"session:{caller.session}")
+
     async def _rotate(self, uow: IdentityUnitOfWork, token: RefreshToken, session: Session, caller: Caller) -> SignedIn:
         now = self._clock.now()
         user = await uow.users.get(session.user_id)
@@ -148,6 +183,20 @@ class SessionService:
         """Agent and address, for the owner to recognise where they are signed in."""
         agent = caller.agent[:_MAX_AGENT] if caller.agent else None
         return self._sealed(agent, AGENT_PURPOSE), self._sealed(caller.address, ADDRESS_PURPOSE)
+
+    def _legible(self, session: Session, caller: Caller) -> OpenSession:
+        return OpenSession(
+            session.id,
+            session.id == caller.session_id,
+            session.created_at,
+            session.last_used_at,
+            session.expires_at,
+            agent=self._opened(session.agent, AGENT_PURPOSE),
+            address=self._opened(session.address, ADDRESS_PURPOSE),
+        )
+
+    def _opened(self, sealed: bytes | None, purpose: str) -> str | None:
+        return None if sealed is None else self._cipher.decrypt(sealed, purpose=purpose)
 
     def _sealed(self, written: str | None, purpose: str) -> bytes | None:
         return None if written is None else self._cipher.encrypt(written, purpose=purpose)

@@ -40,6 +40,13 @@ class Caller:
             raise LookupError("this caller is no user")
         return self.user_id
 
+    @property
+    def session(self) -> UUID:
+        """Raises `LookupError` for a caller without one."""
+        if self.session_id is None:
+            raise LookupError("this caller has no session")
+        return self.session_id
+
 
 SYSTEM = Caller(CallerKind.SYSTEM)
 OPERATOR = Caller(CallerKind.OPERATOR)

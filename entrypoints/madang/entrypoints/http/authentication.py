@@ -104,7 +104,10 @@ def _uuid(written: object) -> UUID | None:
 
 
 def require_permission(access: Access, claims: Claims) -> None:
-    """Raises `PermissionDenied`."""
+    """Raises `PermissionDenied`; and `Unauthenticated` where a person with a session is asked for, and this is none."""
+    signed_in = _uuid(claims.extra.get("userId")) is not None and _uuid(claims.extra.get("sid")) is not None
+    if access.audience is Audience.API and not access.by_key and not signed_in:
+        raise Unauthenticated("this is for a person who has signed in")
     if access.permission and access.permission not in permissions_in(claims):
         raise PermissionDenied(f"this needs the permission {access.permission}", permission=access.permission)
 

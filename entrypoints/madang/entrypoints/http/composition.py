@@ -23,6 +23,7 @@ from madang.core.portraits.model import CareEntry, Portrait, StoredFile, Survey
 from madang.core.portraits.pictures import Crop
 from madang.core.portraits.repository import PortraitView
 from madang.core.portraits.service import OrderedPortrait, OrderPortrait, PortraitResult
+from madang.entrypoints.http.identity_parts import IdentityParts
 from madang.ports.storage import PresignedRequest, StoredObject
 from madang.ports.webhook import WebhookRequest
 
@@ -243,7 +244,7 @@ class ApiKeys(Protocol):
     async def revoke(self, caller: Caller, key_id: UUID) -> None: ...
 
 
-class HttpContainer(Protocol):
+class HttpContainer(IdentityParts, Protocol):
     """Fulfilled by the process's container, and by an in-memory one in the fast tests."""
 
     @property

@@ -29,7 +29,16 @@ _BY_STATUS: Final[Mapping[int, str]] = {
     500: "INTERNAL_ERROR",
     503: "DATABASE_ERROR PROVIDER_API_ERROR PROVIDER_NOT_CONFIGURED",
 }
-STATUS_OF: Final[Mapping[str, int]] = {code: status for status, codes in _BY_STATUS.items() for code in codes.split()}
+_OF_IDENTITY: Final[Mapping[int, str]] = {
+    401: "INVALID_CREDENTIALS REFRESH_TOKEN_REUSED",
+    403: "ACCOUNT_SUSPENDED PASSWORD_DOES_NOT_MATCH",
+    404: "SESSION_NOT_FOUND",
+    409: "EMAIL_ALREADY_VERIFIED EMAIL_TAKEN",
+    410: "LINK_NOT_VALID",
+}
+STATUS_OF: Final[Mapping[str, int]] = {
+    code: status for area in (_BY_STATUS, _OF_IDENTITY) for status, codes in area.items() for code in codes.split()
+}
 _RETRY_AFTER: Final[Mapping[str, int]] = {
     "DATABASE_ERROR": 1,
     "RATE_LIMIT_EXCEEDED": 42,

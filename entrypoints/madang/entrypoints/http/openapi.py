@@ -105,6 +105,15 @@ def _parameters(operation: Operation) -> Iterator[Json]:
             "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
             "example": "3f2c1a4e-0000-4000-8000-000000000000",
         }
+    if operation.etag and operation.method != "GET":
+        yield {
+            "name": "If-Match",
+            "in": "header",
+            "required": False,
+            "description": "The `ETag` that was read: the change is refused when somebody else has saved since.",
+            "schema": {"type": "string"},
+            "example": '"3"',
+        }
     yield {
         "name": "Accept-Language",
         "in": "header",
@@ -119,7 +128,7 @@ def _request_body(body: JsonBody | RawBody | FormBody) -> Json:
     if isinstance(body, JsonBody):
         schema = {"$ref": REF.format(name=body.shape.__name__)}
         media = {"schema": schema, "examples": {"example": {"value": body.example}}}
-        return {"required": not body.optional, "content": {"application/json": media}}
+        return {"required": not body.optional, "content": dict.fromkeys(body.media_types, media)}
     if isinstance(body, FormBody):
         media = {"schema": body.schema, "encoding": body.encoding, "examples": {"example": {"value": body.example}}}
         return {"required": True, "content": {"multipart/form-data": media}}
@@ -142,6 +151,8 @@ def _success(operation: Operation) -> Json:
             operation.media_type: {"schema": operation.schema, "examples": {"example": {"value": operation.example}}}
         }
         return {"description": operation.summary, "headers": headers, "content": content}
+    if operation.etag:
+        headers["ETag"] = {"$ref": "#/components/headers/ETag"}
     if operation.answers is None:
         content = {operation.media_type: {"schema": {"type": "string", "format": "binary"}, "example": "(the file)"}}
         return {"description": operation.summary, "headers": headers, "content": content}
@@ -178,6 +189,7 @@ def errors_of(operation: Operation) -> Sequence[str]:
         codes.append("UNAUTHORIZED")
         if operation.access.permission:
             codes.append("INSUFFICIENT_PERMISSIONS")
+    codes += ["STALE_VERSION"] if operation.etag and operation.method != "GET" else []
     codes += ["PORTRAIT_NOT_FOUND", "NOT_FOUND"] if "portrait_id" in operation.path else []
     codes += ["NOT_FOUND"] if ":str" in operation.path else []
     if operation.body is not None:
@@ -240,6 +252,7 @@ _HEADERS: Final[Json] = {
         "description": "Which limit: the tightest of this call's.",
         "schema": {"type": "string"},
     },
+    "ETag": {"description": "The version of what was answered.", "schema": {"type": "string"}},
     "Idempotency-Replayed": {"description": "`true` when this is the first answer again.", "schema": {"type": "string"}},
 }
 _PAGINATION: Final = {"page": 1, "limit": 20, "total": 40, "totalPages": 2, "hasNext": True, "hasPrev": False}

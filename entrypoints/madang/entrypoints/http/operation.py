@@ -1,6 +1,6 @@
 """An operation of the API as data: what is documented here is what is enforced."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -12,25 +12,33 @@ from msgspec import UNSET, Struct, UnsetType
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.tokens import Claims
-from madang.entrypoints.http.answers import Answer
+from madang.entrypoints.http.answers import JSON, Answer
 from madang.entrypoints.http.authentication import Access, caller_of
 from madang.entrypoints.http.bodies import MAX_JSON
 from madang.entrypoints.http.composition import HttpContainer
 from madang.entrypoints.http.envelope import Pagination, Success, encode, meta
+from madang.entrypoints.http.etags import etag, versions_in
 from madang.entrypoints.http.exchange import exchange_of
 from madang.entrypoints.http.rate_limits import DEFAULT
 
 PREFIX: Final = "/api/v1"
+MERGE_PATCH: Final = "application/merge-patch+json"
 
 
 @dataclass(frozen=True, slots=True)
 class JsonBody:
-    """A JSON body of this shape. An `optional` one may be left out and is then `{}`."""
+    """A JSON body of this shape. An `optional` one may be left out and is then `{}`. A `merge_patch` (RFC 7396) may also come
+    as its own media type."""
 
     shape: type[Struct]
     example: Mapping[str, Any]
     optional: bool = False
     limit: int = MAX_JSON
+    merge_patch: bool = False
+
+    @property
+    def media_types(self) -> Sequence[str]:
+        return (JSON, MERGE_PATCH) if self.merge_patch else (JSON,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,8 @@ class Operation:
     """`path` is below `prefix`; `errors` are the codes beyond those that any operation can answer; `answers` is the type of
     `data`, or None for an answer outside the envelope of type `media_type`. `limit` names one policy or several, counted
     beside the default one; `limit_by_path` counts each path by itself. `also` are further statuses of the same answer;
-    `schema` is that of a JSON answer outside the envelope."""
+    `schema` is that of a JSON answer outside the envelope. With `etag` the answer carries the version, and a change
+    may ask for it by `If-Match`."""
 
     method: str
     path: str
@@ -81,6 +90,7 @@ class Operation:
     prefix: str = PREFIX
     also: Sequence[int] = ()
     schema: Mapping[str, Any] | None = None
+    etag: bool = False
 
     @property
     def full_path(self) -> str:
@@ -116,11 +126,24 @@ class Call:
         found: UUID = self.request.path_params["portrait_id"]
         return found
 
-    def succeed(self, data: Any, *, status: int | None = None, pagination: Pagination | UnsetType = UNSET) -> Answer:
-        """The envelope around `data`."""
+    @property
+    def versions(self) -> Collection[int] | None:
+        """What `If-Match` asks for; None where any will do."""
+        return versions_in(self.request.headers.get("if-match"))
+
+    def succeed(
+        self,
+        data: Any,
+        *,
+        status: int | None = None,
+        pagination: Pagination | UnsetType = UNSET,
+        version: int | None = None,
+    ) -> Answer:
+        """The envelope around `data`; its `version` is the `ETag`."""
         container = self.container
         about = meta(exchange_of(self.request.scope).request_id, container.clock.now(), container.settings.timezone, pagination)
-        return Answer(status or self.operation.status, encode(Success(True, data, about)))
+        headers = None if version is None else etag(version)
+        return Answer(status or self.operation.status, encode(Success(True, data, about)), headers=headers)
 
     async def once(self, body: bytes, handler: "Handler") -> ASGIApp:
         """For a handler that reads its body by itself: act under the idempotency key, if one was sent. `body` is what makes two

@@ -117,5 +117,5 @@ async def _raw_body(request: Request[Any, Any, Any], expected: JsonBody | RawBod
         if expected.media_types:
             require_type(request, *expected.media_types)
     elif raw or not expected.optional:
-        require_type(request, "application/json")
+        require_type(request, *expected.media_types)
     return raw

@@ -22,6 +22,9 @@ POLICIES: Final[Mapping[str, str]] = {
     "upload": "600/hour",
     "phone_check": "10/hour",
     "webhook": "1200/minute",
+    "register": "20/hour",
+    "sign_in": "30/minute",
+    "mailed_link": "10/hour",
 }
 """A deployment may set others by name in `limits`."""
 _WITHOUT_DEFAULT: Final = frozenset({"webhook"})

@@ -9,6 +9,8 @@ from madang.entrypoints.http import (
     audit_events,
     files,
     health,
+    identity,
+    identity_security,
     key_set,
     knowledge_base,
     portraits,
@@ -20,6 +22,8 @@ from madang.entrypoints.http.operation import Route
 PRODUCTS: Final = {"portraits": (*portraits.ROUTES, *knowledge_base.ROUTES)}
 SHARED: Final = (
     *webhooks.ROUTES,
+    *identity.ROUTES,
+    *identity_security.ROUTES,
     *files.ROUTES,
     *admin_jobs.ROUTES,
     *audit_events.ROUTES,

@@ -109,7 +109,7 @@ idempotency_keys = Table(
     metadata,
     words("scope", "who asks and what for", personal=True),
     words("key"),
-    unsealed("body_hash", "compared for a day at most, with the SHA-256 of a body"),
+    unsealed("body_hash", "a keyed hash, compared for a day at most, also under older keys"),
     Column("subject_id", Uuid, nullable=False, comment="the same for every try of the key"),
     count("claims"),
     instant("lease_until", "a claimant that died frees the key by then"),

@@ -1,0 +1,1 @@
+"""E-mail addresses by email-validator."""

