@@ -34,6 +34,8 @@ from madang.core.kernel.idempotency import Claim, ClaimOutcome, KeptAnswer
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.paging import Page, PageRequest
 from madang.core.kernel.tokens import Claims
+from madang.core.kernel.tracing import NO_TRACER
+from madang.core.operations.measurements import Meter
 from madang.core.portraits.catalogue import read_catalogue
 from madang.core.portraits.model import (
     LIFETIME,
@@ -120,6 +122,11 @@ class CountingLimiter:
         limit = self.limits.get(policy, 1_000_000)
         count = self.counts[policy, caller] = self.counts.get((policy, caller), 0) + 1
         return FixedAllowance(count <= limit, limit, limit - count, 30.5)
+
+
+class NoOwnLimits:
+    async def of(self, user_id: UUID) -> Mapping[str, str]:
+        return {}
 
 
 class KeptAnswers:
@@ -501,6 +508,9 @@ class InMemoryContainer:
         self.cipher = AesGcmCipher(keys)
         self.idempotency = KeptAnswers()
         self.limiter = CountingLimiter()
+        self.user_limits = NoOwnLimits()
+        self.meter = Meter()
+        self.tracer = NO_TRACER
         self.portraits = InMemoryPortraits(self.clock)
         self.knowledge_base = InMemoryKnowledgeBase()
         self.billing = InMemoryBilling()

@@ -7,10 +7,12 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from madang.core.operations.alert_rules import RULES
 from madang.entrypoints.cli.main import COMMANDS
 from madang.entrypoints.http.metrics import Metrics
 from madang.entrypoints.http.rate_limits import POLICIES
@@ -140,6 +142,15 @@ def test_the_operators_guide_has_every_rate_limit_with_its_default() -> None:
 def test_the_operators_guide_has_every_metric() -> None:
     said = set(re.findall(r"^\| `(madang_\w+)` \|", operators_guide(), re.MULTILINE))
     assert said == set(re.findall(r"^# HELP (madang_\w+)", Metrics().render().decode(), re.MULTILINE))
+
+
+def test_the_operators_guide_has_every_alert_rule_with_its_numbers() -> None:
+    row = r"^\| `(\w+)` \| (?=[\d.]+ (%|s))([\d.]+) .*?\| (\d+) min \| (\d+) \w+ \| (\d+) min \|$"
+    said = [[name, unit, *map(float, numbers)] for name, unit, *numbers in re.findall(row, operators_guide(), re.MULTILINE)]
+    minute = timedelta(minutes=1)
+    assert said == [
+        [rule.name, rule.unit, rule.threshold, rule.window / minute, rule.at_least, rule.lasting / minute] for rule in RULES
+    ]
 
 
 def operators_guide() -> str:

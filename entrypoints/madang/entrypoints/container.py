@@ -6,9 +6,8 @@ module knows that library. What a process does not ask for is never made: a work
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from dependency_injector import containers, providers
@@ -24,6 +23,7 @@ from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.heartbeats import Heartbeats
 from madang.adapters.postgres.idempotency import PostgresIdempotencyStore
 from madang.adapters.postgres.invariants import invariants
+from madang.adapters.postgres.measurements import MeasurementLog
 from madang.adapters.postgres.outbox import PostgresOutbox
 from madang.adapters.postgres.reader import PostgresPortraitReader
 from madang.adapters.postgres.revocations import Revocations
@@ -31,7 +31,6 @@ from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork, unit_of_wo
 from madang.adapters.puremagic.content_types import PuremagicContentTypes
 from madang.adapters.redis.connection import Client, connect
 from madang.adapters.redis.live import RedisLiveEvents
-from madang.adapters.spool.disk import DiskSpool
 from madang.core.billing.events import PAYMENT_CHANGED
 from madang.core.billing.handlers import BillingHandlers
 from madang.core.billing.service import BillingService
@@ -39,8 +38,7 @@ from madang.core.files.arrivals import Arrivals
 from madang.core.files.cleaning import Cleaning
 from madang.core.files.invariant import NoFilePastItsTime
 from madang.core.files.personal_data import FilesPersonalData
-from madang.core.files.policies import MEGABYTE
-from madang.core.files.service import Allowance, FileService
+from madang.core.files.service import FileService
 from madang.core.identity.api_key_check import ApiKeyCheck
 from madang.core.identity.api_keys import ApiKeyService
 from madang.core.kernel.clock import Clock, SystemClock
@@ -52,14 +50,18 @@ from madang.core.kernel.personal_data import PersonalData
 from madang.core.kernel.protection import PersonalDataCipher, PhoneNumbers
 from madang.core.kernel.providers import Providers
 from madang.core.kernel.request_context import request_id
-from madang.core.kernel.schedules import Recurring, handler_of, schedule
+from madang.core.kernel.schedules import schedule
 from madang.core.kernel.tokens import Tokens
+from madang.core.kernel.tracing import NO_TRACER, Tracer
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.core.notifications.addressing import Addressing
 from madang.core.notifications.service import NotificationService, Operators
+from madang.core.operations.alerts import AlertService
 from madang.core.operations.audit import AuditTrail
 from madang.core.operations.audit_reading import AuditReading
 from madang.core.operations.jobs import JobService
+from madang.core.operations.measurements import Meter, SystemGauge
+from madang.core.operations.user_limits import UserLimits
 from madang.core.portraits.compensation import Compensation
 from madang.core.portraits.handlers import PortraitHandlers
 from madang.core.portraits.knowledge_base import KnowledgeBaseService
@@ -71,6 +73,8 @@ from madang.core.portraits.report_writing import ReportWriting
 from madang.core.portraits.repository import PortraitReader
 from madang.core.portraits.service import PortraitService
 from madang.core.portraits.topics import PAYMENT_CHANGED as PORTRAITS_PAYMENT_CHANGED
+from madang.entrypoints import parts
+from madang.entrypoints.alert_settings import alert_rules
 from madang.entrypoints.identity_wiring import IdentityServices, IdentityWiring
 from madang.entrypoints.master_key import key_ring, master_key
 from madang.entrypoints.plugin_work import PluginWork
@@ -86,68 +90,6 @@ if TYPE_CHECKING:
 log = structlog.stdlib.get_logger("madang.container")
 
 _PICTURE_THREADS = 2
-
-
-def _limiter(redis: Client, limits: Mapping[str, str]) -> "RedisRateLimiter":
-    """Only the API counts calls: a worker never loads what it takes."""
-    from madang.adapters.redis.limits import RedisRateLimiter
-    from madang.entrypoints.http.rate_limits import POLICIES
-
-    if unknown := sorted(set(limits) - set(POLICIES)):
-        known = ", ".join(POLICIES)
-        raise Misconfigured(f"limits.{unknown[0]}: there is no such limit, known are {known}", operation="limits")
-    return RedisRateLimiter(redis, {**POLICIES, **limits})
-
-
-def _key_rotation(
-    database: Database,
-    cipher: PersonalDataCipher,
-    keys: KeyRing,
-    units: UnitOfWorkFactory[PostgresUnitOfWork],
-    trail: AuditTrail,
-) -> "KeyRotation":
-    """Only the command line rotates: no process that serves loads the declared tables."""
-    from madang.adapters.postgres.sealed_rows import PostgresSealedRows
-    from madang.core.operations.key_rotation import KeyRotation
-
-    return KeyRotation(PostgresSealedRows(database), cipher, [key_id.hex() for key_id in keys.key_ids], units, trail)
-
-
-class _Worked(Protocol):
-    def handlers(self) -> Sequence[Handler[Any]]: ...
-
-
-class _Recurs(Protocol):
-    def recurring(self) -> Sequence[Recurring]: ...
-
-
-def _spool(settings: Settings) -> DiskSpool:
-    return DiskSpool(settings.data_dir / "spool", settings.file_spool_mb * MEGABYTE)
-
-
-def _allowance(settings: Settings) -> Allowance:
-    return Allowance(settings.file_quota_mb * MEGABYTE, settings.file_pending_uploads)
-
-
-def _recurring(*parts: _Recurs) -> Sequence[Recurring]:
-    return [work for part in parts for work in part.recurring()]
-
-
-def _handlers(products: Mapping[str, _Worked], named: Collection[str], *always: _Worked) -> Sequence[Handler[Any]]:
-    """Of the products only those that the deployment runs."""
-    groups = [*always, *(product for name, product in products.items() if name in named)]
-    return tuple(handler for group in groups for handler in group.handlers())
-
-
-@dataclass(frozen=True, slots=True)
-class _RecurringWork:
-    """What comes back by itself, as handlers of the outbox."""
-
-    works: Sequence[Recurring]
-    clock: Clock
-
-    def handlers(self) -> Sequence[Handler[Any]]:
-        return [handler_of(work, self.clock) for work in self.works]
 
 
 class Wiring(containers.DeclarativeContainer):
@@ -168,7 +110,9 @@ class Wiring(containers.DeclarativeContainer):
     phone_numbers = providers.Singleton(E164PhoneNumbers, "KR")
     photo_lab = providers.Singleton(PillowPhotoLab, workers=_PICTURE_THREADS)
     tokens = providers.Singleton(JoseTokens, keys.provided.derive_each.call("tokens"), clock)
-    routed = providers.Singleton(RoutedProviders, registry, settings.provided.routes)
+    meter = providers.Singleton(Meter)
+    tracer = providers.Dependency(instance_of=Tracer)
+    routed = providers.Singleton(RoutedProviders, registry, settings.provided.routes, meter, tracer)
 
     api_key_check = providers.Singleton(ApiKeyCheck, providers.Singleton(PostgresKeyHolders, database), clock)
     revocations = providers.Singleton(Revocations, database, api_key_check.provided.forget)
@@ -179,13 +123,15 @@ class Wiring(containers.DeclarativeContainer):
     idempotency = providers.Singleton(PostgresIdempotencyStore, database, cipher)
     reader = providers.Singleton(PostgresPortraitReader, database)
     heartbeats = providers.Singleton(Heartbeats, database)
-    limiter = providers.Singleton(_limiter, redis, settings.provided.limits)
+    measurement_log = providers.Singleton(MeasurementLog, database)
+    system_gauge = providers.Singleton(parts.system_gauge, settings.provided.data_dir)
+    limiter = providers.Singleton(parts.limiter, redis, settings.provided.limits)
     live = providers.Singleton(RedisLiveEvents, redis)
 
     audit_trail = providers.Singleton(AuditTrail, cipher, clock)
     jobs = providers.Singleton(JobService, units, audit_trail)
     audit_reading = providers.Singleton(AuditReading, units, audit_trail)
-    key_rotation = providers.Singleton(_key_rotation, database, cipher, keys, units, audit_trail)
+    key_rotation = providers.Singleton(parts.key_rotation, database, cipher, keys, units, audit_trail)
     api_keys = providers.Singleton(ApiKeyService, units, audit_trail, clock)
     billing = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
     renderer = providers.Singleton(JinjaMessageRenderer, settings.provided.brand, settings.provided.timezone)
@@ -195,9 +141,9 @@ class Wiring(containers.DeclarativeContainer):
     )
     notifications = providers.Singleton(NotificationService, routed, cipher, clock, addressing, operators)
     arrivals = providers.Singleton(
-        Arrivals, providers.Singleton(_spool, settings), providers.Singleton(PuremagicContentTypes), photo_lab, routed
+        Arrivals, providers.Singleton(parts.spool, settings), providers.Singleton(PuremagicContentTypes), photo_lab, routed
     )
-    allowance = providers.Singleton(_allowance, settings)
+    allowance = providers.Singleton(parts.allowance, settings)
     files = providers.Singleton(FileService, units, routed, arrivals, cipher, audit_trail, clock, allowance)
     file_cleaning = providers.Singleton(Cleaning, routed, clock)
     files_personal_data = providers.Singleton(FilesPersonalData, file_cleaning, cipher)
@@ -213,6 +159,9 @@ class Wiring(containers.DeclarativeContainer):
         audit_trail=audit_trail,
         clock=clock,
     )
+    user_limits = providers.Singleton(UserLimits, units, audit_trail, clock)
+    alert_rules = providers.Callable(alert_rules, settings.provided.alerts)
+    alerts = providers.Singleton(AlertService, units, notifications, audit_trail, clock, alert_rules)
     knowledge_base = providers.Singleton(KnowledgeBaseService, units, audit_trail)
     portraits = providers.Singleton(
         PortraitService,
@@ -233,12 +182,12 @@ class Wiring(containers.DeclarativeContainer):
     purging = providers.Singleton(Purging, routed, compensation, clock)
     billing_handlers = providers.Singleton(BillingHandlers, billing, routed, clock)
     portrait_handlers = providers.Singleton(PortraitHandlers, picture_making, report_writing, purging, compensation, clock)
-    personal_data = providers.List(identity.personal_data, files_personal_data)
+    personal_data = providers.List(identity.personal_data, files_personal_data, user_limits)
     products = providers.Dict(portraits=portrait_handlers)
-    recurring = providers.Callable(_recurring, plugin_work, file_cleaning, identity.housekeeping)
-    recurring_work = providers.Singleton(_RecurringWork, recurring, clock)
+    recurring = providers.Callable(parts.recurring, plugin_work, file_cleaning, identity.housekeeping, alerts)
+    recurring_work = providers.Singleton(parts.RecurringWork, recurring, clock)
     handlers = providers.Singleton(
-        _handlers,
+        parts.handlers,
         products,
         settings.provided.products,
         billing_handlers,
@@ -354,6 +303,30 @@ class Container(IdentityServices):
         return self._wiring.api_keys()
 
     @property
+    def user_limits(self) -> UserLimits:
+        return self._wiring.user_limits()
+
+    @property
+    def alerts(self) -> AlertService:
+        return self._wiring.alerts()
+
+    @property
+    def meter(self) -> Meter:
+        return self._wiring.meter()
+
+    @property
+    def tracer(self) -> Tracer:
+        return self._wiring.tracer()
+
+    @property
+    def measurement_log(self) -> MeasurementLog:
+        return self._wiring.measurement_log()
+
+    @property
+    def system_gauge(self) -> SystemGauge:
+        return self._wiring.system_gauge()
+
+    @property
     def personal_data(self) -> Sequence[PersonalData[Any]]:
         """Of every context that keeps something about users."""
         return self._wiring.personal_data()
@@ -422,7 +395,15 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         opened.push_async_callback(database.close)
         used = plugins_in_use(settings.routes, settings.plugins)
         work = PluginWork(registry.listeners(used), registry.jobs(used))
-        wiring = Wiring(settings=settings, keys=keys, registry=registry, plugin_work=work, database=database, redis=redis)
+        wiring = Wiring(
+            settings=settings,
+            keys=keys,
+            registry=registry,
+            plugin_work=work,
+            database=database,
+            redis=redis,
+            tracer=NO_TRACER,
+        )
         opened.callback(lambda: wiring.photo_lab().close())
         opened.callback(lambda: wiring.identity.password_hasher().close())
         _connect_contexts(wiring)

@@ -5,6 +5,8 @@ from typing import Any, Final, cast
 
 import structlog
 
+from madang.core.kernel.tracing import NO_TRACER, Tracer
+from madang.core.operations.measurements import Meter
 from madang.entrypoints.provider_calls import logged
 from madang.plugins.registry import PluginRegistry
 from madang.ports.chat import ChatPoster
@@ -31,8 +33,16 @@ class RoutedProviders:
     when none of its plugins is.
     """
 
-    def __init__(self, registry: PluginRegistry, routes: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        registry: PluginRegistry,
+        routes: Mapping[str, Sequence[str]],
+        meter: Meter | None = None,
+        tracer: Tracer = NO_TRACER,
+    ) -> None:
         self._registry = registry
+        self._meter = meter
+        self._tracer = tracer
         self._routes = routes
         self._logged: dict[tuple[ProviderKind, str], Any] = {}
 
@@ -108,7 +118,7 @@ class RoutedProviders:
 
     def _provider(self, kind: ProviderKind, name: str) -> Any:
         if (kind, name) not in self._logged:
-            self._logged[kind, name] = logged(self._registry.build(kind, name), kind)
+            self._logged[kind, name] = logged(self._registry.build(kind, name), kind, self._meter, self._tracer)
         return self._logged[kind, name]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from madang.ports.errors import Misconfigured
@@ -25,6 +25,7 @@ _MIN_KEY: Final = 32
 _E_MAIL: Final = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+\.[^@\s<>,;]+")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+Minutes = Annotated[float, Field(ge=0, le=1440)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
 Routes = dict[str, tuple[str, ...]]
 
@@ -47,6 +48,19 @@ def _known_zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError):
         raise ValueError(f"{name!r} is no time zone: write it like Asia/Seoul") from None
     return name
+
+
+class AlertSetting(BaseModel):
+    """What a deployment changes of an alert rule; a number alone is its threshold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = True
+    threshold: Annotated[float, Field(gt=0)] | None = None
+    at_least: Count | None = None
+    window_minutes: Minutes | None = None
+    lasting_minutes: Minutes | None = None
+    calm_minutes: Minutes | None = None
 
 
 class _TomlFile(TomlConfigSettingsSource):
@@ -103,6 +117,7 @@ class Settings(BaseSettings):
     operator_emails: tuple[Annotated[str, AfterValidator(_address)], ...] = Field(default=(), repr=False)
     operator_language: Literal["ko", "en"] = "en"
     limits: dict[str, str] = Field(default_factory=dict)
+    alerts: dict[str, float | AlertSetting] = Field(default_factory=dict)
     plugins: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
 
     @property

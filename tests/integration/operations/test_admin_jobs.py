@@ -15,14 +15,16 @@ FAILURE = {"kind": "unavailable", "message": "gone: token=test-canary", "provide
 
 async def job(deployment: Deployment, state: str = "waiting", **payload: str) -> UUID:
     """A message about nothing: its handler finds no notification and is done."""
+    nothing = str(new_id())
     async with deployment.container.units() as uow:
-        uow.send(NewMessage(TOPIC, {"notification_id": str(new_id()), **payload}))
+        uow.send(NewMessage(TOPIC, {"notification_id": nothing, **payload}))
     row = await deployment.value(
         "UPDATE messages SET state = $1, failures = 3, lease_until = CASE WHEN $1 = 'leased' THEN now() + interval '1 h' END,"
-        " last_failure = CASE WHEN $1 = 'dead' THEN $2::jsonb END WHERE id = (SELECT max(id::text)::uuid FROM messages)"
+        " last_failure = CASE WHEN $1 = 'dead' THEN $2::jsonb END WHERE payload->>'notification_id' = $3"
         " RETURNING id",
         state,
         FAILURE,
+        nothing,
     )
     assert isinstance(row, UUID)
     return row

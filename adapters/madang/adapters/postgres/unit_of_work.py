@@ -9,6 +9,7 @@ from typing import Self
 import asyncpg
 
 from madang.adapters.postgres.actions import PostgresActions
+from madang.adapters.postgres.alerts import PostgresAlerts
 from madang.adapters.postgres.api_keys import PostgresApiKeys
 from madang.adapters.postgres.audit import PostgresAudit, PostgresPersonalKeys
 from madang.adapters.postgres.database import Connection, Database
@@ -26,6 +27,7 @@ from madang.adapters.postgres.identity_records import PostgresIdentityRecords
 from madang.adapters.postgres.inbox import PostgresInbox
 from madang.adapters.postgres.jobs import PostgresJobs
 from madang.adapters.postgres.knowledge_base import PostgresKnowledgeBase
+from madang.adapters.postgres.measurements import PostgresMeasurements
 from madang.adapters.postgres.notification_preferences import PostgresPreferences, PostgresSuppressions
 from madang.adapters.postgres.notifications import PostgresNotifications
 from madang.adapters.postgres.one_time_tokens import PostgresOneTimeTokens
@@ -36,6 +38,7 @@ from madang.adapters.postgres.receipts import PostgresReceipts
 from madang.adapters.postgres.recovery_codes import PostgresRecoveryCodes
 from madang.adapters.postgres.sessions import PostgresSessions
 from madang.adapters.postgres.sign_in_attempts import PostgresSignInAttempts
+from madang.adapters.postgres.user_limits import PostgresUserLimits
 from madang.adapters.postgres.users import PostgresUsers
 from madang.adapters.postgres.work import PostgresWork
 from madang.core.kernel.events import Event, Subscriptions
@@ -205,6 +208,18 @@ class PostgresUnitOfWork:
     @cached_property
     def jobs(self) -> PostgresJobs:
         return PostgresJobs(self.connection)
+
+    @cached_property
+    def alerts(self) -> PostgresAlerts:
+        return PostgresAlerts(self.connection)
+
+    @cached_property
+    def measurements(self) -> PostgresMeasurements:
+        return PostgresMeasurements(self.connection)
+
+    @cached_property
+    def user_limits(self) -> PostgresUserLimits:
+        return PostgresUserLimits(self.connection)
 
     @cached_property
     def work(self) -> PostgresWork:

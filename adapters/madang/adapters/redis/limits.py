@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import structlog
@@ -55,16 +56,17 @@ class RedisRateLimiter:
         self._shared: Storage = RedisStorage("redis://", implementation="redispy", key_prefix=prefix, **_connections(redis))
         self._own: Storage = MemoryStorage()
         self._away_until = 0.0
-        self._permits: dict[tuple[str, str], _Permits] = {}
+        self._permits: dict[tuple[str, str, RateLimitItem], _Permits] = {}
 
-    async def hit(self, policy: str, caller: str) -> Allowance:
-        """Count one call. Never raises for a Redis that is away; `KeyError` for a policy that nobody declared."""
-        item = self._policies[policy]
+    async def hit(self, policy: str, caller: str, written: str | None = None) -> Allowance:
+        """Count one call, under what is `written` where the caller has a limit of its own. Never raises for a Redis that is
+        away; `KeyError` for a policy that nobody declared."""
+        item = self._policies[policy] if written is None else _own(policy, written)
         now = time.monotonic()
-        permits = self._permits.get((policy, caller))
+        permits = self._permits.get((policy, caller, item))
         if permits is None or now >= permits.until or (permits.here == 0 and permits.elsewhere > 0):
             permits = await self._take(policy, item, caller)
-            self._remember((policy, caller), permits, now)
+            self._remember((policy, caller, item), permits, now)
         allowed = permits.here > 0
         if allowed:
             permits.here -= 1
@@ -82,7 +84,7 @@ class RedisRateLimiter:
                 log.warning("rate limits are counted by this process alone: Redis is away", error=type(error).__name__)
         return await _count(self._own, item, key, chunk)
 
-    def _remember(self, key: tuple[str, str], permits: _Permits, now: float) -> None:
+    def _remember(self, key: tuple[str, str, RateLimitItem], permits: _Permits, now: float) -> None:
         if len(self._permits) >= _REMEMBERED:
             self._permits = {name: kept for name, kept in self._permits.items() if kept.until > now}
             if len(self._permits) >= _REMEMBERED:
@@ -100,6 +102,11 @@ async def _count(storage: Storage, item: RateLimitItem, key: str, chunk: int) ->
 def _connections(redis: Client) -> dict[str, Any]:
     """What `limits` calls an option may be a pool, whatever its annotation says."""
     return {"connection_pool": redis.connection_pool}
+
+
+@lru_cache(maxsize=256)
+def _own(name: str, written: str) -> RateLimitItem:
+    return _policy(name, written)
 
 
 def _policy(name: str, written: str) -> RateLimitItem:

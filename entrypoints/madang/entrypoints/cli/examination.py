@@ -124,6 +124,7 @@ async def _inside(settings: "Settings") -> Sequence[Finding]:
                 ("processes", _processes),
                 ("dead messages", _dead_messages),
                 ("keys", _keys),
+                ("alerts", _alerts),
                 ("invariants", _invariants),
             )
             found = [await _safely(what, look, container) for what, look in looks]
@@ -215,6 +216,22 @@ async def _keys(container: "Container") -> Sequence[Finding]:
     if older:
         findings.append(yellow("keys", f"{older} values are sealed under an older key", "run `madang keys rotate`"))
     return findings or [green("keys", "everything is sealed under the current one")]
+
+
+async def _alerts(container: "Container") -> Sequence[Finding]:
+    """Of its rules those that fire; that none fires is one finding."""
+    firing = [each for each in await container.alerts.standing() if each.episode is not None]
+    if not firing:
+        return [green("alerts", "none fires")]
+    return [
+        yellow(
+            f"alert: {each.rule.name}",
+            f"fires since {each.episode.raised_at.astimezone():%m-%d %H:%M}, above {each.rule.threshold:g} {each.rule.unit}",
+            "`GET /admin/alerts` has the values, `/metrics` and the logs the reasons",
+        )
+        for each in firing
+        if each.episode is not None
+    ]
 
 
 async def _invariants(container: "Container") -> Sequence[Finding]:

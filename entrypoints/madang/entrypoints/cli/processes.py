@@ -1,7 +1,9 @@
 """`madang serve`, `madang worker`, `madang relay`: the processes of a deployment, each as many times as needed."""
 
 import asyncio
+import os
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
@@ -48,16 +50,18 @@ def _run(name: str, work: Work, *modules: str) -> None:
         import_module(module)
     pass_gate()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_until_asked(settings, work))
+        runner.run(_until_asked(settings, name, work))
 
 
-async def _until_asked(settings: "Settings", work: Work) -> None:
+async def _until_asked(settings: "Settings", name: str, work: Work) -> None:
     from madang.entrypoints.container import open_container
+    from madang.entrypoints.measuring import measuring
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with open_container(settings) as container:
+    process_id = f"{socket.gethostname()}:{os.getpid()}"
+    async with open_container(settings) as container, measuring(container, process_id, name):
         await work(container, stop)
 
 

@@ -18,9 +18,10 @@ from madang.entrypoints.http.metrics import Metrics
 from madang.entrypoints.http.mounts import MountedApp, Mounts
 from madang.entrypoints.http.page_visits import Pages
 from madang.entrypoints.http.pipeline import Pipeline
-from madang.entrypoints.http.rate_limits import RateLimits
+from madang.entrypoints.http.rate_limits import KeptLimits, RateLimits
 from madang.entrypoints.http.refusals import Refusals
 from madang.entrypoints.http.routes import openapi_document, routes_for
+from madang.entrypoints.http.watch import Watch
 from madang.entrypoints.routing import plugins_in_use
 
 PAGES: Final = (*result_page.PAGES, *payment_page.PAGES)
@@ -52,9 +53,9 @@ def create_app(container: HttpContainer) -> Litestar:
     """The application. It opens and closes nothing: who made the container does."""
     settings = container.settings
     addresses = Addresses(settings.trusted_proxies, partial(_hidden, container))
-    limits = RateLimits(container.limiter, addresses)
-    refusals = Refusals(container.clock, settings.timezone)
     metrics = Metrics()
+    limits = RateLimits(container.limiter, addresses, KeptLimits(container.user_limits), metrics.refused)
+    refusals = Refusals(container.clock, settings.timezone)
     pipeline = Pipeline(container, addresses, limits)
     used = plugins_in_use(settings.routes, settings.plugins)
     mounted = [MountedApp.of(mount) for mount in container.registry.mounts(used)]
@@ -74,7 +75,8 @@ def create_app(container: HttpContainer) -> Litestar:
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = Edge(Mounts(mounted, app.asgi_handler), metrics, refusals.fallback, limits.announce)
+    watched = Watch(metrics, container.meter, container.tracer)
+    app.asgi_handler = Edge(Mounts(mounted, app.asgi_handler), watched, refusals.fallback, limits.announce)
     return app
 
 

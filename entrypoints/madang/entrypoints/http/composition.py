@@ -17,8 +17,11 @@ from madang.core.kernel.outbox import MessageRow
 from madang.core.kernel.paging import CursorPage, CursorRequest, Page, PageRequest
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.tokens import Claims, Tokens
+from madang.core.kernel.tracing import Tracer
+from madang.core.operations.alerts import Episode, Standing
 from madang.core.operations.audit_reading import AuditFilter, ReadEvent
 from madang.core.operations.jobs import JobFilter
+from madang.core.operations.measurements import CallName, Durations, Meter
 from madang.core.portraits.model import CareEntry, Portrait, StoredFile, Survey
 from madang.core.portraits.pictures import Crop
 from madang.core.portraits.repository import PortraitView
@@ -162,6 +165,28 @@ class Jobs(Protocol):
     async def retry(self, caller: Caller, job_id: UUID) -> MessageRow: ...
 
 
+class Alerts(Protocol):
+    """Rules and what fires (`AlertService`)."""
+
+    async def standing(self) -> Sequence[Standing]: ...
+
+    async def history(self, request: CursorRequest) -> CursorPage[Episode]: ...
+
+
+class OwnLimits(Protocol):
+    """Rate limits of single users (`UserLimits`)."""
+
+    async def of(self, user_id: UUID) -> Mapping[str, str]: ...
+
+    async def shown(self, user_id: UUID) -> Mapping[str, str]: ...
+
+    async def change(self, caller: Caller, user_id: UUID, changes: Mapping[str, str | None]) -> Mapping[str, str]: ...
+
+
+class MeasurementLog(Protocol):
+    async def provider_calls(self) -> Mapping[CallName, Durations]: ...
+
+
 class Mount(Protocol):
     @property
     def path(self) -> str: ...
@@ -191,8 +216,9 @@ class Allowance(Protocol):
 
 
 class Limiter(Protocol):
-    async def hit(self, policy: str, caller: str) -> Allowance:
-        """Count one call. Never raises for a carrier that is down: then each process counts for itself."""
+    async def hit(self, policy: str, caller: str, written: str | None = None) -> Allowance:
+        """Count one call, under a limit of the caller's own where one is `written`. Never raises for a carrier that is down:
+        then each process counts for itself."""
         ...
 
 
@@ -291,6 +317,21 @@ class HttpContainer(IdentityParts, Protocol):
 
     @property
     def audit_reading(self) -> AuditEvents: ...
+
+    @property
+    def alerts(self) -> Alerts: ...
+
+    @property
+    def user_limits(self) -> OwnLimits: ...
+
+    @property
+    def meter(self) -> Meter: ...
+
+    @property
+    def tracer(self) -> Tracer: ...
+
+    @property
+    def measurement_log(self) -> MeasurementLog: ...
 
     @property
     def registry(self) -> Registry: ...

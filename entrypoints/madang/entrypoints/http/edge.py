@@ -10,10 +10,11 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from madang.core.kernel.request_context import request_id as current_request_id
+from madang.core.kernel.tracing import Span
 from madang.entrypoints.http.errors import BodyTooSlow
 from madang.entrypoints.http.exchange import SCOPE_KEY, Exchange, RawHeaders, begin
 from madang.entrypoints.http.lingering import awaited_body
-from madang.entrypoints.http.metrics import Metrics
+from madang.entrypoints.http.watch import NOBODY_WAITED, Watch
 
 logger = structlog.stdlib.get_logger("madang.http")
 
@@ -43,9 +44,9 @@ class Edge:
     """Wraps the whole application. `fallback` answers for an exception that nothing inside has answered; `before_answer` may
     add headers just before an answer starts."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, fallback: Fallback, before_answer: BeforeAnswer) -> None:
+    def __init__(self, app: ASGIApp, watch: Watch, fallback: Fallback, before_answer: BeforeAnswer) -> None:
         self._app = app
-        self._metrics = metrics
+        self._watch = watch
         self._fallback = fallback
         self._before_answer = before_answer
 
@@ -56,24 +57,31 @@ class Edge:
             await self._app(scope, receive, send)
 
     async def _exchange(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
         exchange = begin(scope["headers"])
         scope["state"][SCOPE_KEY] = exchange
         token = current_request_id.set(exchange.request_id)
-        status = 0
+        try:
+            with self._watch.span(exchange, scope["method"]) as span:
+                await self._answer(scope, receive, send, exchange, span)
+        finally:
+            current_request_id.reset(token)
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send, exchange: Exchange, span: Span) -> None:
+        started = time.perf_counter()
+        status, waited = 0, 0.0
         # A router below rewrites `path`; the log names what was asked for.
         path, method = scope["path"], scope["method"]
         body = awaited_body(scope, receive)
 
         async def send_with_headers(message: Any) -> None:
-            nonlocal status
+            nonlocal status, waited
             if message["type"] == "http.response.start":
                 if body is not None and message["status"] >= 400:
                     await body.discard()
                 if not exchange.extra_headers:
                     await self._announce(scope, exchange)
                 message["headers"] = _complete(list(message["headers"]), exchange)
-                status = message["status"]
+                status, waited = message["status"], time.perf_counter() - started
             await send(message)
 
         try:
@@ -85,8 +93,10 @@ class Edge:
                 raise
             await self._fallback(scope, receive, send_with_headers, error)
         finally:
-            self._record(scope, method, path, status, time.perf_counter() - started, exchange.trace_id)
-            current_request_id.reset(token)
+            route, took = scope.get("path_template") or "unmatched", time.perf_counter() - started
+            quiet = path.startswith(_QUIET)
+            self._watch.answered(span, method, route, status or NOBODY_WAITED, waited or took, quiet=quiet)
+            _log(method, path, route, status, took, exchange.trace_id, logging.DEBUG if quiet else logging.INFO)
 
     async def _announce(self, scope: Scope, exchange: Exchange) -> None:
         """An answer that is made already goes out, with or without these headers."""
@@ -95,15 +105,11 @@ class Edge:
         except Exception as error:  # noqa: BLE001 – headers that are missing are better than an answer that is
             logger.warning("an answer goes out without its further headers", reason=type(error).__name__)
 
-    def _record(self, scope: Any, method: str, path: str, status: int, seconds: float, trace_id: str) -> None:
-        route = scope.get("path_template") or "unmatched"
-        self._metrics.observe(method, route, status or 499, seconds)
-        level = logging.DEBUG if path.startswith(_QUIET) else logging.INFO
-        if _access_log.isEnabledFor(level):
-            took = round(seconds * 1000, 2)
-            logger.log(
-                level, "request", method=method, path=path, route=route, status=status, duration_ms=took, trace_id=trace_id
-            )
+
+def _log(method: str, path: str, route: str, status: int, seconds: float, trace_id: str, level: int) -> None:
+    if _access_log.isEnabledFor(level):
+        took = round(seconds * 1000, 2)
+        logger.log(level, "request", method=method, path=path, route=route, status=status, duration_ms=took, trace_id=trace_id)
 
 
 def _complete(headers: RawHeaders, exchange: Exchange) -> RawHeaders:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from madang.core.kernel.tracing import TraceContext
+
 SCOPE_KEY: Final = "madang.exchange"
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -17,7 +19,8 @@ _random: Final = random.Random()  # noqa: S311 – names of requests, not secret
 
 @dataclass(slots=True)
 class Exchange:
-    """`trace_id` and `span_id` follow W3C Trace Context; `extra_headers` go out with whatever answer is made."""
+    """`trace_id`, `span_id` and the caller's `parent_id` follow W3C Trace Context; `extra_headers` go out with whatever answer
+    is made."""
 
     request_id: str
     trace_id: str
@@ -28,16 +31,18 @@ class Exchange:
     extra_headers: RawHeaders = field(default_factory=list)
     content_security_policy: bytes | None = None
     address: str | None = None
+    parent_id: str | None = None
+    sampled: bool = True
 
     @property
     def traceparent(self) -> str:
-        return f"00-{self.trace_id}-{self.span_id}-01"
+        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
 
 
 def begin(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
     """Take over the caller's request id and trace where they are well-formed, else make new ones."""
     request_id: str | None = None
-    trace_id: str | None = None
+    above: TraceContext | None = None
     language = b""
     authorization: bytes | None = None
     api_key: bytes | None = None
@@ -45,7 +50,7 @@ def begin(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
         if name == b"x-request-id":
             request_id = _valid_request_id(value)
         elif name == b"traceparent":
-            trace_id = _trace_id_of(value)
+            above = _trace_of(value)
         elif name == b"accept-language":
             language = value
         elif name == b"authorization":
@@ -55,11 +60,13 @@ def begin(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
     made = _new_hex()
     return Exchange(
         request_id or f"{made[:8]}-{made[8:12]}-{made[12:16]}-{made[16:20]}-{made[20:]}",
-        trace_id or made,
+        above.trace_id if above else made,
         f"{_random.getrandbits(64) | 1:016x}",
         language.decode("latin-1") if language else "",
         authorization,
         api_key,
+        parent_id=above.span_id if above else None,
+        sampled=above is None or above.sampled,
     )
 
 
@@ -82,7 +89,7 @@ def _valid_request_id(value: bytes) -> str | None:
     return None
 
 
-def _trace_id_of(value: bytes) -> str | None:
+def _trace_of(value: bytes) -> TraceContext | None:
     """`version-traceid-parentid-flags`; later versions may append fields, version `ff` is forbidden."""
     parts = value.strip().split(b"-")
     if len(parts) < 4 or [len(part) for part in parts[:4]] != [2, 32, 16, 2]:
@@ -91,4 +98,4 @@ def _trace_id_of(value: bytes) -> str | None:
         return None
     if parts[1] == b"0" * 32 or parts[2] == b"0" * 16:
         return None
-    return parts[1].decode("ascii")
+    return TraceContext(parts[1].decode("ascii"), parts[2].decode("ascii"), int(parts[3], 16) & 1 == 1)

@@ -160,7 +160,19 @@ class Health:
         else:
             counts = {state: row[state] for state in ("waiting", "leased", "dead")}
             self._metrics.set_outbox(counts, max(0.0, row["oldest_due"]))
+        await self._read_deployment()
         return self._metrics.render()
+
+    async def _read_deployment(self) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                self._metrics.set_provider_calls(await self._container.measurement_log.provider_calls())
+                standing = await self._container.alerts.standing()
+        except Exception as error:  # noqa: BLE001 – a check answers what is wrong, whatever it is
+            logger.warning("the deployment's numbers could not be read", reason=type(error).__name__)
+        else:
+            fires = {each.rule.name: each.alert is not None and each.alert.fires for each in standing}
+            self._metrics.set_alerts(fires)
 
 
 def _required(ok: bool, reason: str) -> CheckShape:

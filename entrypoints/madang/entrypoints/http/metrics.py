@@ -1,9 +1,17 @@
-"""What Prometheus may know of our traffic: requests and their duration by route template, and the outbox's depth."""
+"""What Prometheus may know: requests by route template, refusals by limits, the outbox's depth, calls of providers, alerts.
 
-from collections.abc import Mapping
+Requests and refusals are this process's; all else is the whole deployment's, the same from each of its API processes.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from madang.core.operations.measurements import BOUNDS, CallName, Durations
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -25,6 +33,12 @@ class Metrics:
         self._oldest = Gauge(
             "madang_messages_oldest_due_seconds", "Age of the oldest message that is due.", registry=self.registry
         )
+        self._refusals = Counter(
+            "madang_rate_limit_refusals", "Calls refused by a rate limit.", ("policy",), registry=self.registry
+        )
+        self._alerts = Gauge("madang_alerts_firing", "1 for each alert rule that fires.", ("rule",), registry=self.registry)
+        self._calls = _ProviderCalls()
+        self.registry.register(self._calls)
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -44,5 +58,38 @@ class Metrics:
             self._messages.labels(state).set(count)
         self._oldest.set(oldest_due_seconds)
 
+    def refused(self, policy: str) -> None:
+        self._refusals.labels(policy).inc()
+
+    def set_alerts(self, fires: Mapping[str, bool]) -> None:
+        for rule, firing in fires.items():
+            self._alerts.labels(rule).set(firing)
+
+    def set_provider_calls(self, totals: Mapping[CallName, Durations]) -> None:
+        self._calls.totals = totals
+
     def render(self) -> bytes:
         return generate_latest(self.registry)
+
+
+class _ProviderCalls(Collector):
+    """Sums that the database keeps: the calls are made by workers, which nobody asks for numbers."""
+
+    def __init__(self) -> None:
+        self.totals: Mapping[CallName, Durations] = {}
+
+    def collect(self) -> Iterable[Metric]:
+        calls = CounterMetricFamily(
+            "madang_provider_calls", "Calls of providers by their outcome.", labels=("kind", "provider", "outcome")
+        )
+        seconds = HistogramMetricFamily(
+            "madang_provider_call_seconds", "Time that calls of providers took.", labels=("kind", "provider")
+        )
+        together: dict[tuple[str, str], Durations] = {}
+        for name, took in self.totals.items():
+            calls.add_metric((name.kind, name.provider, name.outcome), took.count)
+            together.setdefault((name.kind, name.provider), Durations()).merge(took)
+        for labels, took in together.items():
+            bounds = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
+            seconds.add_metric(labels, list(zip(bounds, accumulate(took.buckets), strict=True)), took.seconds)
+        return (calls, seconds)

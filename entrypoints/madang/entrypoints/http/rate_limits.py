@@ -1,16 +1,22 @@
 """How often one caller may do one thing: the policies by name, and the headers that tell the caller."""
 
+import asyncio
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
+from uuid import UUID
 
+import structlog
 from litestar.types import Scope
 
 from madang.core.kernel.tokens import Claims
 from madang.entrypoints.http.addresses import Addresses
-from madang.entrypoints.http.composition import Allowance, Limiter
+from madang.entrypoints.http.composition import Allowance, Limiter, OwnLimits
 from madang.entrypoints.http.errors import RateLimitExceeded
 from madang.entrypoints.http.exchange import Exchange, exchange_of
+
+logger = structlog.stdlib.get_logger("madang.http")
 
 DEFAULT: Final = "default"
 API_KEY: Final = "api_key"
@@ -29,6 +35,12 @@ POLICIES: Final[Mapping[str, str]] = {
 """A deployment may set others by name in `limits`."""
 _WITHOUT_DEFAULT: Final = frozenset({"webhook"})
 """A provider delivers for everybody from a few addresses: it is counted by this alone."""
+_USER: Final = "user:"
+_KEPT_SECONDS: Final = 30.0
+_AWAY_SECONDS: Final = 2.0
+_PATIENCE_SECONDS: Final = 0.5
+_REMEMBERED: Final = 10_000
+_NONE: Final[Mapping[str, str]] = {}
 _HEADER: Final = b"ratelimit-limit"
 
 
@@ -45,23 +57,58 @@ def counted_as(claims: Claims | None, address: str) -> str:
     if claims is None:
         return f"address:{address}"
     user_id = claims.extra.get("userId")
-    return f"user:{user_id}" if user_id else f"{claims.audience}:{claims.subject}"
+    return f"{_USER}{user_id}" if user_id else f"{claims.audience}:{claims.subject}"
+
+
+class KeptLimits:
+    """Limits of single users, each read once in half a minute. While they cannot be read, everybody has the deployment's."""
+
+    def __init__(self, own_limits: OwnLimits) -> None:
+        self._own_limits = own_limits
+        self._kept: dict[str, tuple[float, Mapping[str, str]]] = {}
+
+    async def of(self, caller: str) -> Mapping[str, str]:
+        """By policy; nothing for a caller who is no user."""
+        if not caller.startswith(_USER):
+            return _NONE
+        now = time.monotonic()
+        if (kept := self._kept.get(caller)) is not None and now < kept[0]:
+            return kept[1]
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                found, seconds = await self._own_limits.of(UUID(caller.removeprefix(_USER))), _KEPT_SECONDS
+        except Exception as error:  # noqa: BLE001 - whatever it is, a limit that cannot be read stops nobody
+            logger.warning("a user's own limits could not be read", reason=type(error).__name__)
+            found, seconds = _NONE, _AWAY_SECONDS
+        if len(self._kept) >= _REMEMBERED:
+            self._kept.clear()
+        self._kept[caller] = (now + seconds, found)
+        return found
 
 
 class RateLimits:
-    def __init__(self, limiter: Limiter, addresses: Addresses) -> None:
+    """`refused` hears of each policy that refused a call."""
+
+    def __init__(self, limiter: Limiter, addresses: Addresses, own_limits: KeptLimits, refused: Callable[[str], None]) -> None:
         self._limiter = limiter
         self._addresses = addresses
+        self._own_limits = own_limits
+        self._refused = refused
 
-    async def spend(self, scope: Scope, policies: str | Sequence[str], caller: str, *, path: str = "") -> None:
+    async def spend(self, scope: Scope, policies: Sequence[str], caller: str, *, path: str = "") -> None:
         """Count one call by `caller` (hidden here: it may be an address) under each of the policies, until one refuses; with a
         `path`, all but the general ones count it by itself. Raises `RateLimitExceeded`."""
-        named = (policies,) if isinstance(policies, str) else policies
+        own = await self._own_limits.of(caller)
         allowances = {}
-        for policy in named:
+        for policy in policies:
             by = caller if not path or policy in (DEFAULT, API_KEY) else f"{caller}:{path}"
-            allowances[policy] = allowance = await self._limiter.hit(policy, self._addresses.hidden(by))
+            named = (policy, self._addresses.hidden(by))
+            written = own.get(policy)
+            allowances[policy] = allowance = await (
+                self._limiter.hit(*named) if written is None else self._limiter.hit(*named, written)
+            )
             if not allowance.allowed:
+                self._refused(policy)
                 break
         tightest = min(allowances, key=lambda policy: _room(allowances[policy]))
         _announce(exchange_of(scope), tightest, allowances[tightest])

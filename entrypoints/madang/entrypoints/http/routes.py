@@ -4,7 +4,9 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from madang.entrypoints.http import (
+    admin_alerts,
     admin_jobs,
+    admin_limits,
     api_keys,
     audit_events,
     files,
@@ -28,6 +30,8 @@ SHARED: Final = (
     *admin_jobs.ROUTES,
     *audit_events.ROUTES,
     *api_keys.ROUTES,
+    *admin_alerts.ROUTES,
+    *admin_limits.ROUTES,
 )
 
 

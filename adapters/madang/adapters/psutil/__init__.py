@@ -1,0 +1,1 @@
+"""How full this process's machine or container is."""

@@ -1,0 +1,69 @@
+"""A process measures itself: every half minute it writes down what it counted meanwhile and how full its machine is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
+
+import structlog
+
+from madang.core.operations.measurements import Measurement, Meter, SystemGauge, SystemReading
+
+log = structlog.stdlib.get_logger("madang.measuring")
+
+INTERVAL: Final = 30.0
+"""Seconds. The shortest window of an alert rule holds several."""
+_PATIENCE: Final = 10.0
+
+
+class Recorder(Protocol):
+    async def record(self, measured: Measurement) -> None: ...
+
+
+class Measured(Protocol):
+    """What measuring needs of the process's container."""
+
+    @property
+    def meter(self) -> Meter: ...
+
+    @property
+    def system_gauge(self) -> SystemGauge: ...
+
+    @property
+    def measurement_log(self) -> Recorder: ...
+
+
+@asynccontextmanager
+async def measuring(container: Measured, process_id: str, kind: str) -> AsyncIterator[None]:
+    """Measures while the block runs, and writes the rest down after it."""
+    task = asyncio.create_task(_measure(container, process_id, kind), name="measuring")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await write_down(container, process_id, kind)
+
+
+async def write_down(container: Measured, process_id: str, kind: str) -> None:
+    """What was counted until now. A database that is away costs an interval's numbers and nothing else."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            system = await asyncio.to_thread(_read, container.system_gauge)
+            await container.measurement_log.record(container.meter.take(process_id, kind, system))
+    except Exception as error:  # noqa: BLE001 - measuring must outlive everything
+        log.warning("nothing was measured", kind=kind, error=type(error).__name__)
+
+
+async def _measure(container: Measured, process_id: str, kind: str) -> None:
+    while True:
+        await asyncio.sleep(INTERVAL)
+        await write_down(container, process_id, kind)
+
+
+def _read(gauge: SystemGauge) -> SystemReading:
+    try:
+        return gauge.read()
+    except Exception as error:  # noqa: BLE001 - what was counted is written down without it
+        log.warning("the machine could not be measured", error=type(error).__name__)
+        return SystemReading()
