@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from api.files_in_memory import InMemoryFiles
 from madang.adapters.cryptography.cipher import AesGcmCipher
 from madang.adapters.cryptography.keys import KeyRing
 from madang.adapters.joserfc.tokens import JoseTokens
@@ -513,6 +514,7 @@ class InMemoryContainer:
         self.tracer = NO_TRACER
         self.portraits = InMemoryPortraits(self.clock)
         self.knowledge_base = InMemoryKnowledgeBase()
+        self.files = InMemoryFiles(self.clock)
         self.billing = InMemoryBilling()
         accounts = InMemoryAccounts(self.clock)
         self.registration = self.sign_in = self.sessions = self.profiles = accounts

@@ -16,11 +16,16 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.api_in_memory import CARE, SIGNATURE, InMemoryContainer
+from madang.core.files.service import AnnounceUpload
+from madang.core.kernel.caller import Caller, CallerKind
 from madang.core.portraits.model import PortraitStatus
 from madang.core.portraits.service import OrderPortrait
 from madang.entrypoints.http.app import create_app
 
 JOB = UUID("01997f2e-6c00-7a10-9c3e-0242ac120002")
+OWNER = UUID("01997f2e-6c00-7a10-9c3e-0242ac120003")
+OWNER_CALLS = Caller(CallerKind.USER, OWNER)
+FILE = UUID("01997f2e-6c00-7a10-9c3e-0242ac120004")
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -56,6 +61,10 @@ def a_job_in_the_right_state(operation: str) -> None:
     container.knowledge_base.entries = {CARE.code: CARE}
     asyncio.run(container.portraits.order(OrderPortrait(JOB, "address:test", "ko")))
     container.portraits.complete(JOB)
+    container.files.files.clear()
+    asyncio.run(container.files.announce_upload(OWNER_CALLS, AnnounceUpload(FILE, "a.png", "picture", "image/png", 100)))
+    if operation != "completeUpload":
+        asyncio.run(container.files.complete(OWNER_CALLS, FILE))
     if operation in STATES:
         container.portraits.change(JOB, status=STATES[operation])
 
@@ -66,6 +75,9 @@ def headers_for(operation: str, path: str) -> dict[str, str]:
         headers["Authorization"] = f"Bearer {container.token(AUDIENCES[operation], JOB)}"
     elif "/auth/" in path:
         headers["Authorization"] = f"Bearer {container.token('api', JOB, userId=str(JOB), sid=str(JOB))}"
+    elif "/files" in path:
+        extra = {"userId": str(OWNER), "role": "client", "permissions": ["files:read", "files:write"]}
+        headers["Authorization"] = f"Bearer {container.token('api', OWNER, **extra)}"
     elif "knowledge-base" in path:
         headers |= container.editor()
     return headers
@@ -80,5 +92,8 @@ def test_every_answer_is_as_documented(case: "schemathesis.Case[Any]") -> None:
     with suppress(ValueError, TypeError, AttributeError):
         UUID(parameters.get("portraitId"))
         parameters["portraitId"] = str(JOB)
+    with suppress(ValueError, TypeError, AttributeError):
+        UUID(parameters.get("fileId"))
+        parameters["fileId"] = str(FILE)
     checks = CHECKS if operation in RAW else [*CHECKS, negative_data_rejection]
     case.call_and_validate(headers=headers_for(operation, case.path), checks=checks)

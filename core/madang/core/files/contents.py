@@ -66,8 +66,8 @@ def misfit_of(
 ) -> Refusal | None:
     """What is wrong with the bytes, by what was announced and what the purpose allows; None when nothing is."""
     if found is None or found not in policy.types or (declared not in UNKNOWN_TYPES and found != declared):
-        told = {"declared": declared, "found": found if found in policy.types else None}
-        return Refusal("FILE_TYPE_MISMATCH", f"the content is {found or 'of no known type'}, not {declared}", told)
+        told = {"declared": declared or None, "found": found}
+        return Refusal("FILE_TYPE_MISMATCH", f"the content is {found or 'of no known type'}, and that is not taken here", told)
     if file.size > policy.limit_of(found):
         limit = policy.limit_of(found)
         return Refusal("FILE_TOO_LARGE", f"the file is larger than {limit} bytes", {"limit": limit})
