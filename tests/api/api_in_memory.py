@@ -36,6 +36,7 @@ from madang.core.kernel.ids import new_id
 from madang.core.kernel.paging import Page, PageRequest
 from madang.core.kernel.tokens import Claims
 from madang.core.kernel.tracing import NO_TRACER
+from madang.core.operations.deletion import DeletedObject, DeletionReceipt
 from madang.core.operations.measurements import Meter
 from madang.core.portraits.catalogue import read_catalogue
 from madang.core.portraits.model import (
@@ -43,8 +44,6 @@ from madang.core.portraits.model import (
     PRICE,
     AccessAttempts,
     CareEntry,
-    DeletedObject,
-    DeletionReceipt,
     FailureReason,
     Improvement,
     PictureStatus,

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from faults.evidence import stored
 from faults.lane import Lane, Order
+from madang.core.operations.deletion import digest_of
 from madang.core.portraits.model import PortraitStatus, subject_of
-from madang.core.portraits.purging import digest_of
 
 _EMPTIED = {
     "portraits": "id = $1 AND (account <> '' OR num_nonnulls(client_reference, phone, phone_hash, photo, report) > 0)",

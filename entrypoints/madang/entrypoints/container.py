@@ -7,7 +7,7 @@ module knows that library. What a process does not ask for is never made: a work
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from dependency_injector import containers, providers
@@ -73,11 +73,14 @@ from madang.core.portraits.report_writing import ReportWriting
 from madang.core.portraits.repository import PortraitReader
 from madang.core.portraits.service import PortraitService
 from madang.core.portraits.topics import PAYMENT_CHANGED as PORTRAITS_PAYMENT_CHANGED
+from madang.core.privacy.erasing import Erasing
+from madang.core.privacy.service import PrivacyService
 from madang.entrypoints import parts
 from madang.entrypoints.alert_settings import alert_rules
 from madang.entrypoints.identity_wiring import IdentityServices, IdentityWiring
 from madang.entrypoints.master_key import key_ring, master_key
 from madang.entrypoints.plugin_work import PluginWork
+from madang.entrypoints.privacy_wiring import PrivacyWiring
 from madang.entrypoints.routing import RoutedProviders, plugins_in_use
 from madang.entrypoints.settings import Settings
 from madang.plugins.registry import Deployment, PluginRegistry
@@ -146,7 +149,7 @@ class Wiring(containers.DeclarativeContainer):
     allowance = providers.Singleton(parts.allowance, settings)
     files = providers.Singleton(FileService, units, routed, arrivals, cipher, audit_trail, clock, allowance)
     file_cleaning = providers.Singleton(Cleaning, routed, clock)
-    files_personal_data = providers.Singleton(FilesPersonalData, file_cleaning, cipher)
+    files_personal_data = providers.Singleton(FilesPersonalData, file_cleaning, cipher, routed)
     identity = providers.Container(
         IdentityWiring,
         settings=settings,
@@ -182,9 +185,19 @@ class Wiring(containers.DeclarativeContainer):
     purging = providers.Singleton(Purging, routed, compensation, clock)
     billing_handlers = providers.Singleton(BillingHandlers, billing, routed, clock)
     portrait_handlers = providers.Singleton(PortraitHandlers, picture_making, report_writing, purging, compensation, clock)
-    personal_data = providers.List(identity.personal_data, files_personal_data, user_limits)
+    privacy = providers.Container(
+        PrivacyWiring,
+        settings=settings,
+        units=units,
+        contexts=providers.List(identity.personal_data, files_personal_data, user_limits),
+        lockout=identity.lockout,
+        password_hasher=identity.password_hasher,
+        notifier=notifications,
+        audit_trail=audit_trail,
+        clock=clock,
+    )
     products = providers.Dict(portraits=portrait_handlers)
-    recurring = providers.Callable(parts.recurring, plugin_work, file_cleaning, identity.housekeeping, alerts)
+    recurring = providers.Callable(parts.recurring, plugin_work, file_cleaning, identity.housekeeping, alerts, privacy.erasing)
     recurring_work = providers.Singleton(parts.RecurringWork, recurring, clock)
     handlers = providers.Singleton(
         parts.handlers,
@@ -194,6 +207,7 @@ class Wiring(containers.DeclarativeContainer):
         notifications,
         file_cleaning,
         identity.passwords,
+        privacy.erasing,
         plugin_work,
         recurring_work,
     )
@@ -205,6 +219,9 @@ class Container(IdentityServices):
     def __init__(self, wiring: Wiring) -> None:
         super().__init__(wiring.identity)
         self._wiring = wiring
+
+    def _privacy(self) -> PrivacyWiring:
+        return cast(PrivacyWiring, self._wiring.privacy)
 
     @property
     def settings(self) -> Settings:
@@ -283,6 +300,14 @@ class Container(IdentityServices):
         return self._wiring.jobs()
 
     @property
+    def privacy(self) -> PrivacyService:
+        return self._privacy().service()
+
+    @property
+    def erasing(self) -> Erasing:
+        return self._privacy().erasing()
+
+    @property
     def audit_reading(self) -> AuditReading:
         return self._wiring.audit_reading()
 
@@ -329,7 +354,7 @@ class Container(IdentityServices):
     @property
     def personal_data(self) -> Sequence[PersonalData[Any]]:
         """Of every context that keeps something about users."""
-        return self._wiring.personal_data()
+        return self._privacy().personal_data()
 
     async def schedule_recurring_work(self) -> None:
         """Asked for by every worker that starts; what is recorded already is not recorded again."""

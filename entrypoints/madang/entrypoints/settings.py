@@ -108,6 +108,7 @@ class Settings(BaseSettings):
     file_quota_mb: Annotated[int, Field(ge=1, le=10_000_000)] = 1024
     file_pending_uploads: Count = 100
     file_spool_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 2048
+    erasure_records_days: Annotated[int, Field(ge=1, le=36_500)] = 1095
     plugins_allowed: tuple[str, ...] | None = None
     plugin_modules: tuple[str, ...] = ()
     strict_plugins: bool = False

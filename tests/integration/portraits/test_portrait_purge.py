@@ -10,8 +10,8 @@ import pytest
 
 from integration.portraits.shop import BUYER, E164, Shop
 from madang.core.kernel.messages import Lane, NewMessage
-from madang.core.portraits.model import PRICE, DeletionReceipt, PortraitStatus
-from madang.core.portraits.purging import digest_of
+from madang.core.operations.deletion import DeletionReceipt, digest_of
+from madang.core.portraits.model import PRICE, PortraitStatus
 from madang.ports.errors import Unavailable
 from madang.ports.storage import PutObject
 

@@ -12,11 +12,10 @@ from madang.core.kernel.actions import Action, ActionState
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.messages import Failure
 from madang.core.notifications.model import Channel, Notification, NotificationStatus
+from madang.core.operations.deletion import DeletedObject, DeletionReceipt
 from madang.core.portraits.model import (
     AccessAttempts,
     CareEntry,
-    DeletedObject,
-    DeletionReceipt,
     FailureReason,
     Improvement,
     Photo,

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 – put together from constants of this module
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -30,6 +30,9 @@ _EVENT: Final = (
     "details",
 )
 _ADD: Final = insert("audit_events", _EVENT)
+_ABOUT: Final = f"""
+SELECT {", ".join(_EVENT)} FROM audit_events WHERE actor_id = $1 OR subject = $2 ORDER BY id DESC LIMIT $3
+"""
 _PAGE: Final = f"""
 SELECT {", ".join(_EVENT)} FROM audit_events
 WHERE ($1::text IS NULL OR action = $1) AND ($2::uuid IS NULL OR actor_id = $2) AND ($3::text IS NULL OR subject = $3)
@@ -63,6 +66,9 @@ class PostgresAudit:
         rows = await self._connection.fetch(_PAGE, *wanted, id_in(request.cursor), request.limit + 1)
         events = [_event(row) for row in rows[: request.limit]]
         return CursorPage(events, request.limit, events[-1].id.hex if len(rows) > request.limit else None)
+
+    async def about(self, user_id: UUID, *, limit: int) -> Sequence[AuditEvent]:
+        return [_event(row) for row in await self._connection.fetch(_ABOUT, user_id, f"user:{user_id}", limit)]
 
 
 class PostgresPersonalKeys:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from madang.core.kernel.messages import Failure
-from madang.core.portraits.model import DeletedObject, Improvement, Photo, Report, StoredFile
+from madang.core.operations.deletion import DeletedObject
+from madang.core.portraits.model import Improvement, Photo, Report, StoredFile
 
 
 def to_failure(document: Mapping[str, Any] | None) -> Failure | None:

@@ -1,17 +1,22 @@
 """Deletion receipts in PostgreSQL."""
 
+from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
 
 from madang.adapters.postgres.database import Connection
 from madang.adapters.postgres.documents import to_deleted_objects
-from madang.adapters.postgres.statements import select, upsert
-from madang.core.portraits.model import DeletionReceipt
+from madang.adapters.postgres.statements import affected, select, upsert
+from madang.core.operations.deletion import DeletionReceipt
 
 RECEIPT: Final = ("id", "subject", "due_at", "deleted_at", "objects", "row_counts", "digest", "verified_at")
 _BY_SUBJECT: Final = select("deletion_receipts", RECEIPT, "subject = $1")
 _SAVE: Final = upsert("deletion_receipts", RECEIPT, key=["subject"])
+_PRUNE: Final = """
+DELETE FROM deletion_receipts WHERE id IN
+    (SELECT id FROM deletion_receipts WHERE deleted_at < $1 ORDER BY deleted_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+"""
 
 
 class PostgresReceipts:
@@ -26,6 +31,9 @@ class PostgresReceipts:
 
     async def save(self, receipt: DeletionReceipt) -> None:
         await self._connection.execute(_SAVE, *_values(receipt))
+
+    async def prune(self, before: datetime, *, limit: int) -> int:
+        return affected(await self._connection.execute(_PRUNE, before, limit))
 
 
 def to_receipt(row: asyncpg.Record, *, prefix: str = "") -> DeletionReceipt:

@@ -13,6 +13,7 @@ from madang.adapters.postgres.alerts import PostgresAlerts
 from madang.adapters.postgres.api_keys import PostgresApiKeys
 from madang.adapters.postgres.audit import PostgresAudit, PostgresPersonalKeys
 from madang.adapters.postgres.database import Connection, Database
+from madang.adapters.postgres.erasures import PostgresErasures, PostgresKeptAnswers
 from madang.adapters.postgres.external_identities import PostgresExternalIdentities
 from madang.adapters.postgres.failures import (
     CommitOutcomeUnknown,
@@ -200,6 +201,14 @@ class PostgresUnitOfWork:
     @cached_property
     def knowledge_base(self) -> PostgresKnowledgeBase:
         return PostgresKnowledgeBase(self.connection)
+
+    @cached_property
+    def erasures(self) -> PostgresErasures:
+        return PostgresErasures(self.connection)
+
+    @cached_property
+    def kept_answers(self) -> PostgresKeptAnswers:
+        return PostgresKeptAnswers(self.connection)
 
     @cached_property
     def receipts(self) -> PostgresReceipts:

@@ -24,9 +24,10 @@ from madang.core.files.model import (
 )
 from madang.core.files.repository import FilesUnitOfWork
 from madang.core.kernel.clock import Clock
-from madang.core.kernel.messages import Delivery, Handler, Message, NewMessage, RetryPolicy, Topic
+from madang.core.kernel.messages import Delivery, Handler, Message, NewMessage, Topic
 from madang.core.kernel.providers import Providers
 from madang.core.kernel.schedules import Recurring
+from madang.core.operations.deletion import PATIENT
 from madang.ports.errors import Rejected, Unavailable
 from madang.ports.storage import ObjectInfo
 
@@ -36,8 +37,6 @@ TIDY: Final = "files.tidy"
 FORGET: Final = "files.forget"
 SWEEP_UPLOADS: Final = "files.sweep_uploads"
 SWEEP_STORAGE: Final = "files.sweep_storage"
-PATIENT: Final = RetryPolicy((5, 15, 60, 300, 900, *[3600] * 72))
-"""A deletion is not given up for days: until then somebody has read the alert."""
 ORPHAN_AGE: Final = timedelta(days=1)
 TOMBSTONE_AGE: Final = timedelta(days=30)
 """How long a deletion can be repeated and is answered the same."""

@@ -6,10 +6,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from madang.core.files.cleaning import Cleaning, forgetting_of
-from madang.core.files.model import NAME_PURPOSE, File
+from madang.core.files.model import LINK_LIFETIME, NAME_PURPOSE, File
 from madang.core.files.names import fitting
 from madang.core.files.repository import FilesUnitOfWork
 from madang.core.kernel.protection import PersonalDataCipher
+from madang.core.kernel.providers import Providers
+from madang.ports.storage import PresignGet
 
 
 class FilesPersonalData:
@@ -18,12 +20,14 @@ class FilesPersonalData:
     name: Final = "files"
     tables: Final = frozenset({"files"})
 
-    def __init__(self, cleaning: Cleaning, cipher: PersonalDataCipher) -> None:
+    def __init__(self, cleaning: Cleaning, cipher: PersonalDataCipher, providers: Providers) -> None:
         self._cleaning = cleaning
         self._cipher = cipher
+        self._providers = providers
 
     async def export(self, uow: FilesUnitOfWork, user_id: UUID) -> Mapping[str, Any]:
-        return {"files": [self._described(file) for file in await uow.files.of_owner(user_id)]}
+        """Each with an address to read it that is good for an hour."""
+        return {"files": [await self._described(file) for file in await uow.files.of_owner(user_id)]}
 
     async def forget_outside(self, uow: FilesUnitOfWork, user_id: UUID) -> None:
         """Raises `Unavailable` when something stays."""
@@ -35,11 +39,11 @@ class FilesPersonalData:
         uow.send(forgetting_of(user_id, now))
         return {"files": rows}
 
-    def _described(self, file: File) -> Mapping[str, Any]:
-        name = None if file.name is None else self._cipher.decrypt(file.name, purpose=NAME_PURPOSE)
+    async def _described(self, file: File) -> Mapping[str, Any]:
+        name = None if file.name is None else fitting(self._cipher.decrypt(file.name, purpose=NAME_PURPOSE), file.content_type)
         return {
             "id": str(file.id),
-            "filename": None if name is None else fitting(name, file.content_type),
+            "filename": name,
             "purpose": file.purpose,
             "status": file.status.value,
             "contentType": file.content_type or file.declared_type,
@@ -47,4 +51,11 @@ class FilesPersonalData:
             "sha256": file.sha256,
             "createdAt": file.created_at.isoformat(),
             "completedAt": None if file.completed_at is None else file.completed_at.isoformat(),
+            "link": await self._link(file, name),
         }
+
+    async def _link(self, file: File, name: str | None) -> str | None:
+        if file.object_key is None:
+            return None
+        asked = PresignGet(file.object_key, LINK_LIFETIME, filename=name, content_type=file.content_type)
+        return (await self._providers.storage().presign_get(asked)).url

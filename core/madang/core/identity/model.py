@@ -16,10 +16,12 @@ ADDRESS_PURPOSE: Final = "identity.address"
 
 
 class UserStatus(StrEnum):
-    """`ERASED`: nothing personal is left; the row stays so that what the law keeps points at something."""
+    """`ERASING`: asked to be forgotten; nothing brings the account back. `ERASED`: nothing personal is left; the row stays so
+    that what the law keeps points at something."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    ERASING = "erasing"
     ERASED = "erased"
 
 

@@ -5,7 +5,7 @@ Where a caller was is personal and cannot be emptied here, so it is sealed under
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -109,6 +109,10 @@ class AuditRepository(Protocol):
         until: datetime | None = None,
     ) -> CursorPage[AuditEvent]:
         """The newest first. Raises `ValidationFailed` at `cursor` for one that is none of ours."""
+        ...
+
+    async def about(self, user_id: UUID, *, limit: int) -> Sequence[AuditEvent]:
+        """What this user did and what was done to them, the newest first."""
         ...
 
 

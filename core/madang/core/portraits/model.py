@@ -162,29 +162,6 @@ class AccessAttempts:
 
 
 @dataclass(frozen=True, slots=True)
-class DeletedObject:
-    """`sha256` is None for an object that no row knew (a write that never finished)."""
-
-    key: str
-    sha256: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class DeletionReceipt:
-    """What was deleted, when, and the hashes; `digest` is the SHA-256 over the canonical JSON of the rest, so it can
-    be checked."""
-
-    id: UUID
-    subject: str
-    due_at: datetime
-    deleted_at: datetime
-    objects: Sequence[DeletedObject]
-    rows: Mapping[str, int]
-    digest: str
-    verified_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Portrait:
     """One job. `account` is who ordered (a keyed hash for the anonymous buyer); `photo`, phone and results are gone
     once expired.

@@ -5,24 +5,21 @@ rows with the receipt.
 """
 
 import asyncio
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.ids import new_id
-from madang.core.kernel.messages import Delivery, Failure, Handler, NewMessage, RetryPolicy, Topic
+from madang.core.kernel.messages import Delivery, Failure, Handler, NewMessage, Topic
 from madang.core.kernel.providers import Providers
+from madang.core.operations.deletion import PATIENT, VERIFY_AFTER, DeletedObject, DeletionReceipt
 from madang.core.portraits.compensation import Compensation
 from madang.core.portraits.events import portrait_changed
 from madang.core.portraits.model import (
-    DeletedObject,
-    DeletionReceipt,
     Portrait,
     PortraitPicture,
     PortraitStatus,
@@ -36,9 +33,6 @@ from madang.ports.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-PATIENT: Final = RetryPolicy((5, 15, 60, 300, 900, *[3600] * 72))
-"""A purge is not given up for days: until then somebody has read the alert."""
-VERIFY_AFTER: Final = timedelta(minutes=10)
 _TIME_LIMIT: Final = 240.0
 _WAIT_FOR_OTHERS: Final = 120.0
 _LOOK_EVERY: Final = 0.25
@@ -163,30 +157,14 @@ def verification_of(portrait_id: UUID, now: datetime, round_: int) -> NewMessage
 def receipt_for(
     portrait: Portrait, deleted_at: datetime, objects: Sequence[DeletedObject], rows: Mapping[str, int]
 ) -> DeletionReceipt:
-    receipt = DeletionReceipt(
+    return DeletionReceipt(
         id=new_id(),
         subject=portrait.subject,
         due_at=portrait.expires_at,
         deleted_at=deleted_at,
         objects=tuple(objects),
         rows=dict(rows),
-        digest="",
-    )
-    return replace(receipt, digest=digest_of(receipt))
-
-
-def digest_of(receipt: DeletionReceipt) -> str:
-    """SHA-256 in hex over the receipt's canonical JSON: keys sorted, no spaces, UTF-8, without `digest` and `verified_at`."""
-    document = {
-        "id": str(receipt.id),
-        "subject": receipt.subject,
-        "due_at": int(receipt.due_at.timestamp()),
-        "deleted_at": int(receipt.deleted_at.timestamp()),
-        "objects": [[each.key, each.sha256] for each in receipt.objects],
-        "rows": dict(receipt.rows),
-    }
-    written = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(written.encode()).hexdigest()
+    ).signed()
 
 
 def _hashes(portrait: Portrait, pictures: Sequence[PortraitPicture]) -> Mapping[str, str]:

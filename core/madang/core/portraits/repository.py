@@ -10,10 +10,10 @@ from madang.core.billing.repository import BillingUnitOfWork
 from madang.core.kernel.paging import Page, PageRequest
 from madang.core.notifications.repository import NotificationsUnitOfWork
 from madang.core.operations.audit import AuditedUnitOfWork
+from madang.core.operations.deletion import DeletionReceipt, ReceiptRepository
 from madang.core.portraits.model import (
     AccessAttempts,
     CareEntry,
-    DeletionReceipt,
     Portrait,
     PortraitPicture,
     Survey,
@@ -78,14 +78,6 @@ class KnowledgeBaseRepository(Protocol):
         ...
 
     async def delete(self, code: str) -> bool: ...
-
-
-class ReceiptRepository(Protocol):
-    async def by_subject(self, subject: str) -> DeletionReceipt | None: ...
-
-    async def save(self, receipt: DeletionReceipt) -> None:
-        """Insert, or replace by subject."""
-        ...
 
 
 class WorkRepository(Protocol):

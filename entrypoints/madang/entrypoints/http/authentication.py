@@ -19,6 +19,7 @@ class Audience(StrEnum):
     API = "api"
     PORTRAIT = "portrait"
     RESULT = "portrait-result"
+    ERASURE = "erasure"
 
 
 @dataclass(frozen=True, slots=True)

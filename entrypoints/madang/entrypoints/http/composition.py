@@ -26,6 +26,8 @@ from madang.core.portraits.model import CareEntry, Portrait, StoredFile, Survey
 from madang.core.portraits.pictures import Crop
 from madang.core.portraits.repository import PortraitView
 from madang.core.portraits.service import OrderedPortrait, OrderPortrait, PortraitResult
+from madang.core.privacy.model import Erasure
+from madang.core.privacy.service import ErasureView, Export
 from madang.entrypoints.http.identity_parts import IdentityParts
 from madang.ports.storage import PresignedRequest, StoredObject
 from madang.ports.webhook import WebhookRequest
@@ -147,6 +149,18 @@ class Files(Protocol):
 
 class Billing(Protocol):
     async def receive_webhook(self, provider: str, request: WebhookRequest) -> bool: ...
+
+
+class Privacy(Protocol):
+    """What we owe a person (`PrivacyService`)."""
+
+    async def export(self, caller: Caller) -> Export: ...
+
+    async def erase_me(self, caller: Caller, erasure_id: UUID, *, password: str | None, code: str | None) -> Erasure: ...
+
+    async def erase(self, caller: Caller, user_id: UUID, erasure_id: UUID) -> Erasure: ...
+
+    async def view(self, erasure_id: UUID) -> ErasureView: ...
 
 
 class AuditEvents(Protocol):
@@ -332,6 +346,9 @@ class HttpContainer(IdentityParts, Protocol):
 
     @property
     def measurement_log(self) -> MeasurementLog: ...
+
+    @property
+    def privacy(self) -> Privacy: ...
 
     @property
     def registry(self) -> Registry: ...

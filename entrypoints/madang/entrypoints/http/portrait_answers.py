@@ -5,10 +5,10 @@ from datetime import datetime, tzinfo
 from typing import Any, cast
 from uuid import UUID
 
+from madang.core.operations.deletion import DeletionReceipt
 from madang.core.portraits.model import (
     AWAITED,
     CareEntry,
-    DeletionReceipt,
     Portrait,
     PortraitPicture,
     PortraitStatus,

@@ -27,6 +27,8 @@ POLICIES: Final[Mapping[str, str]] = {
     "photo": "30/hour",
     "upload": "600/hour",
     "phone_check": "10/hour",
+    "export": "5/day",
+    "erasure": "20/day",
     "webhook": "1200/minute",
     "register": "20/hour",
     "sign_in": "30/minute",

@@ -16,6 +16,7 @@ from madang.entrypoints.http import (
     key_set,
     knowledge_base,
     portraits,
+    privacy,
     webhooks,
 )
 from madang.entrypoints.http.openapi import document_of
@@ -29,6 +30,7 @@ SHARED: Final = (
     *files.ROUTES,
     *admin_jobs.ROUTES,
     *audit_events.ROUTES,
+    *privacy.ROUTES,
     *api_keys.ROUTES,
     *admin_alerts.ROUTES,
     *admin_limits.ROUTES,

@@ -5,7 +5,28 @@ so that an API or worker process carries neither the memory nor the start-up tim
 the two together.
 """
 
-from madang.adapters.postgres.tables import audit, billing, files, identity, kernel, notifications, operations, portraits
+from madang.adapters.postgres.tables import (
+    audit,
+    billing,
+    files,
+    identity,
+    kernel,
+    notifications,
+    operations,
+    portraits,
+    privacy,
+)
 from madang.adapters.postgres.tables.schema import metadata
 
-__all__ = ["audit", "billing", "files", "identity", "kernel", "metadata", "notifications", "operations", "portraits"]
+__all__ = [
+    "audit",
+    "billing",
+    "files",
+    "identity",
+    "kernel",
+    "metadata",
+    "notifications",
+    "operations",
+    "portraits",
+    "privacy",
+]

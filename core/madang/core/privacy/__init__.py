@@ -1,0 +1,1 @@
+"""What we owe a person: a copy of everything about them, and to forget them."""
