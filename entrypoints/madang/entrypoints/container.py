@@ -52,7 +52,7 @@ from madang.core.kernel.providers import Providers
 from madang.core.kernel.request_context import request_id
 from madang.core.kernel.schedules import schedule
 from madang.core.kernel.tokens import Tokens
-from madang.core.kernel.tracing import NO_TRACER, Tracer
+from madang.core.kernel.tracing import Tracer
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.core.notifications.addressing import Addressing
 from madang.core.notifications.service import NotificationService, Operators
@@ -83,6 +83,7 @@ from madang.entrypoints.plugin_work import PluginWork
 from madang.entrypoints.privacy_wiring import PrivacyWiring
 from madang.entrypoints.routing import RoutedProviders, plugins_in_use
 from madang.entrypoints.settings import Settings
+from madang.entrypoints.telemetry import tracing
 from madang.plugins.registry import Deployment, PluginRegistry
 from madang.ports.errors import Misconfigured
 
@@ -201,6 +202,7 @@ class Wiring(containers.DeclarativeContainer):
     recurring_work = providers.Singleton(parts.RecurringWork, recurring, clock)
     handlers = providers.Singleton(
         parts.handlers,
+        tracer,
         products,
         settings.provided.products,
         billing_handlers,
@@ -427,7 +429,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             plugin_work=work,
             database=database,
             redis=redis,
-            tracer=NO_TRACER,
+            tracer=opened.enter_context(tracing(settings)),
         )
         opened.callback(lambda: wiring.photo_lab().close())
         opened.callback(lambda: wiring.identity.password_hasher().close())

@@ -16,9 +16,11 @@ from madang.core.kernel.clock import Clock
 from madang.core.kernel.messages import Handler
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.schedules import Recurring, handler_of
+from madang.core.kernel.tracing import Tracer
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.core.operations.audit import AuditTrail
 from madang.core.operations.measurements import SystemGauge
+from madang.entrypoints.message_spans import traced
 from madang.entrypoints.settings import Settings
 from madang.ports.errors import Misconfigured
 
@@ -79,10 +81,13 @@ def recurring(*parts: _Recurs) -> Sequence[Recurring]:
     return [work for part in parts for work in part.recurring()]
 
 
-def handlers(products: Mapping[str, _Worked], named: Collection[str], *always: _Worked) -> Sequence[Handler[Any]]:
-    """Of the products only those that the deployment runs."""
+def handlers(
+    tracer: Tracer, products: Mapping[str, _Worked], named: Collection[str], *always: _Worked
+) -> Sequence[Handler[Any]]:
+    """Of the products only those that the deployment runs; each within a span where traces are taken."""
     groups = [*always, *(product for name, product in products.items() if name in named)]
-    return tuple(handler for group in groups for handler in group.handlers())
+    found = [handler for group in groups for handler in group.handlers()]
+    return tuple(traced(handler, tracer) for handler in found) if tracer.is_on else tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

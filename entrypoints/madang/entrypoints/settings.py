@@ -118,6 +118,8 @@ class Settings(BaseSettings):
     operator_emails: tuple[Annotated[str, AfterValidator(_address)], ...] = Field(default=(), repr=False)
     operator_language: Literal["ko", "en"] = "en"
     limits: dict[str, str] = Field(default_factory=dict)
+    sentry_dsn: SecretStr | None = None
+    otel_endpoint: Annotated[str, AfterValidator(_without_slash)] | None = None
     alerts: dict[str, float | AlertSetting] = Field(default_factory=dict)
     plugins: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
 

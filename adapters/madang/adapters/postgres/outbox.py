@@ -19,6 +19,7 @@ from madang.adapters.postgres.database import Connection, Database
 from madang.adapters.postgres.failures import could_not_connect, is_connection_failure, unavailable
 from madang.adapters.postgres.message_rows import message_row
 from madang.adapters.postgres.outbox_together import TogetherInOneCommit
+from madang.adapters.postgres.outgoing import TRACEPARENT
 from madang.adapters.postgres.unit_of_work import BeforeCommit, PostgresUnitOfWork
 from madang.core.kernel.errors import LeaseLost
 from madang.core.kernel.events import Subscriptions
@@ -171,6 +172,7 @@ def _ids_and_tokens(leased: Sequence[Leased]) -> tuple[list[UUID], list[int]]:
 
 
 def _leased(row: asyncpg.Record) -> Leased:
+    traceparent = row["payload"].pop(TRACEPARENT, "")
     message = Message(
         id=row["id"],
         topic=row["topic"],
@@ -180,5 +182,6 @@ def _leased(row: asyncpg.Record) -> Leased:
         request_id=row["request_id"],
         subject=row["subject"],
         key=row["key"],
+        traceparent=traceparent,
     )
     return Leased(message, row["lease_token"])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 import msgspec
@@ -11,9 +11,11 @@ import msgspec
 from madang.adapters.postgres.database import Connection
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.messages import Lane, NewMessage, Topic
+from madang.core.kernel.tracing import current
 
 CHANNEL: Final = "madang_messages"
 """What a relay listens on: notified by the commit that brings work, also work that is due later."""
+TRACEPARENT: Final = "$traceparent"
 
 _WRITE: Final = """
 WITH written AS (
@@ -45,8 +47,14 @@ class Outgoing:
         if topic is None:
             known = ", ".join(sorted(topics)) or "none"
             raise LookupError(f"no handler declares the topic {message.topic!r}; declared are: {known}")
-        payload = msgspec.json.encode(message.payload).decode()
+        payload = msgspec.json.encode(_with_trace(message.payload)).decode()
         return cls(new_id(), topic.name, topic.lane, payload, message.key, message.subject, message.due_at)
+
+
+def _with_trace(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The open span's `traceparent` travels in the payload, and is taken out before a handler sees it."""
+    span = current.get()
+    return payload if span is None else {**payload, TRACEPARENT: span.traceparent}
 
 
 async def write_messages(connection: Connection, messages: Sequence[Outgoing], request_id: str) -> None:

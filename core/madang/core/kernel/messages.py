@@ -87,7 +87,7 @@ class NewMessage:
 @dataclass(frozen=True, slots=True)
 class Message:
     """A claimed message. `attempt` counts claims from 1, `failures` the tries that ended in an error; `request_id`
-    came from the edge."""
+    came from the edge, `traceparent` (W3C, empty without traces) from the span that recorded it."""
 
     id: UUID
     topic: str
@@ -97,6 +97,7 @@ class Message:
     request_id: str
     subject: str | None = None
     key: str | None = None
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

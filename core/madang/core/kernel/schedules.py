@@ -11,6 +11,7 @@ from typing import Any
 
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.messages import Delivery, Failure, Handler, Message, NewMessage, Topic
+from madang.core.kernel.tracing import detached
 from madang.core.kernel.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,13 @@ def handler_of(work: Recurring, clock: Clock) -> Handler[Any]:
     async def run(delivery: Delivery[Any]) -> None:
         await work.run(delivery)
         async with delivery.finish() as uow:
-            uow.send(next_run(work, clock.now(), delivery.message))
+            with detached():
+                uow.send(next_run(work, clock.now(), delivery.message))
 
     async def give_up(uow: UnitOfWork, message: Message, failure: Failure) -> None:
         logger.error("job %s was given up: %s", work.topic.name, failure.message)
-        uow.send(next_run(work, clock.now(), message))
+        with detached():
+            uow.send(next_run(work, clock.now(), message))
 
     return Handler(work.topic, run=run, give_up=give_up)
 

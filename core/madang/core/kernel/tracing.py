@@ -49,6 +49,16 @@ current: ContextVar[TraceContext | None] = ContextVar("trace", default=None)
 """The innermost open span."""
 
 
+@contextmanager
+def detached() -> Iterator[None]:
+    """What begins inside is nobody's consequence: a trace of its own."""
+    token = current.set(None)
+    try:
+        yield
+    finally:
+        current.reset(token)
+
+
 @dataclass(slots=True)
 class Span:
     """Something that takes time. Times in nanoseconds since the epoch; attributes are ids and words, nothing personal."""

@@ -56,13 +56,15 @@ def _run(name: str, work: Work, *modules: str) -> None:
 async def _until_asked(settings: "Settings", name: str, work: Work) -> None:
     from madang.entrypoints.container import open_container
     from madang.entrypoints.measuring import measuring
+    from madang.entrypoints.telemetry import reporting
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     process_id = f"{socket.gethostname()}:{os.getpid()}"
-    async with open_container(settings) as container, measuring(container, process_id, name):
-        await work(container, stop)
+    with reporting(settings, name):
+        async with open_container(settings) as container, measuring(container, process_id, name):
+            await work(container, stop)
 
 
 async def _serve(container: "Container", stop: asyncio.Event) -> None:

@@ -1,0 +1,1 @@
+"""Unexpected errors, reported to Sentry."""
