@@ -6,9 +6,9 @@ from typing import Any
 
 from dependency_injector import containers, providers
 
+from madang.core.identity.account_proof import AccountProof
 from madang.core.identity.lockout import Lockout
 from madang.core.identity.passwords import PasswordHasher
-from madang.core.identity.proof import AccountProof
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.personal_data import PersonalData
 from madang.core.notifications.notifier import Notifier

@@ -16,7 +16,9 @@ _ASKED: Final = "the account has a password: send it, or a two-factor code"
 class SecondFactor(Protocol):
     """A code of the person's authenticator, or one of their recovery codes; good once."""
 
-    async def use(self, uow: IdentityUnitOfWork, user: User, code: str, caller: Caller) -> bool: ...
+    async def prove(self, uow: IdentityUnitOfWork, user: User, written: str, caller: Caller) -> User | None:
+        """Under the lock of the user's row; None for a code that is wrong or was used."""
+        ...
 
 
 class AccountProof:
@@ -60,7 +62,10 @@ class AccountProof:
     async def _is_right(self, user: User, password: str | None, code: str | None, caller: Caller) -> bool:
         if password is not None:
             return (await self._hasher.verify(password, user.password_hash)).matches
-        if self._second_factor is None or not user.two_factor or code is None:
+        if self._second_factor is None or code is None:
             return False
         async with self._units() as uow:
-            return await self._second_factor.use(uow, user, code, caller)
+            held = await uow.users.get(user.id, lock=True)
+            if held is None or not held.two_factor:
+                return False
+            return await self._second_factor.prove(uow, held, code, caller) is not None
