@@ -93,7 +93,7 @@ async def test_a_message_is_posted_once_and_cannot_be_looked_up(place: Place) ->
         ({"text": "x" * 3001}, "too_long"),
         ({"fields": [ChatField("n", str(n)) for n in range(11)]}, "invalid_request"),
         ({"fields": [ChatField("n", "x" * 2001)]}, "too_long"),
-        ({"title": "x" * 257}, "too_long"),
+        ({"title": "x" * 4097}, "too_long"),
         ({"title": "x", "link": "javascript:alert(1)"}, "invalid_request"),
         ({"title": "x", "link": "https://a.example/ b"}, "invalid_request"),
         ({"link": "https://a.example"}, "invalid_request"),
@@ -118,6 +118,11 @@ async def test_the_longest_message_of_control_characters_is_taken(place: Place, 
     text = "&<>*_" * (place.provider.capabilities.max_length // 5)
     message = ChatRequest(text, "k", title="A <title> & more", link=link, tone=tone, fields=[ChatField("<a>", "&b")])
     await place.provider.post(message)
+    assert len(place.server.posted) == 1
+
+
+async def test_a_long_title_is_shown_in_another_place(place: Place) -> None:
+    await place.provider.post(replace(CHAT, title="&*" * 150))
     assert len(place.server.posted) == 1
 
 

@@ -62,7 +62,7 @@ async def test_an_email_goes_out_with_everything_that_was_asked(resend: FakeRese
         reply_to=EmailAddress("help@madang.example"),
         attachments=[Attachment("a.png", "image/png", b"\x00\xff", content_id="logo")],
         headers={"X-Entity-Ref-ID": "1"},
-        tags=["receipt"],
+        tags=["billing.receipt", "billing_receipt"],
     )
     receipt = await sender.send(request)
     sent = resend.sent[receipt.id]
@@ -75,7 +75,7 @@ async def test_an_email_goes_out_with_everything_that_was_asked(resend: FakeRese
     assert (sent["subject"], sent["text"], sent["html"]) == ("영수증", EMAIL.text, "<p>9,900원</p>")
     content = base64.b64encode(b"\x00\xff").decode()
     assert sent["attachments"] == [{"filename": "a.png", "content": content, "content_type": "image/png", "content_id": "logo"}]
-    assert (sent["headers"], sent["tags"]) == ({"X-Entity-Ref-ID": "1"}, [{"name": "receipt", "value": "true"}])
+    assert (sent["headers"], sent["tags"]) == ({"X-Entity-Ref-ID": "1"}, [{"name": "billing_receipt", "value": "true"}])
     assert resend.arrived[-1].headers["idempotency-key"] == "email-1"
 
 
@@ -130,7 +130,8 @@ async def test_a_key_that_no_header_can_carry_is_digested(resend: FakeResend, se
         ({"text": None}, "invalid_request"),
         ({"template": EmailTemplate("t")}, "invalid_request"),
         ({"text": None, "template": EmailTemplate("t", {"who": ["list"]})}, "invalid_request"),
-        ({"tags": ["두 단어"]}, "invalid_request"),
+        ({"tags": [""]}, "invalid_request"),
+        ({"tags": ["x" * 257]}, "invalid_request"),
         ({"attachments": [Attachment("", "text/plain", b"")]}, "invalid_request"),
         ({"attachments": [Attachment("a\r\nb", "text/plain", b"")]}, "invalid_request"),
         ({"attachments": [Attachment("big", "text/plain", bytes(31 * 1024**2))]}, "too_large"),

@@ -409,6 +409,37 @@ async def test_the_backend_api_tells_the_primary_address(issuer: FakeIssuer, cle
     assert issuer.arrived[-1].headers["clerk-api-version"] == "2025-11-10"
 
 
+async def test_an_address_that_the_token_does_not_name_is_asked_for(issuer: FakeIssuer, clerk: Build) -> None:
+    provider = clerk(secret_key=Secret(SECRET_KEY))
+    person = await provider.verify(request_for(issuer.token(name="From the token")))
+    assert (person.email, person.email_verified, person.name) == ("primary@example.com", True, "From the token")
+    assert (person.session_id, person.locale) == ("sess_1", "ko-KR")
+    assert not provider.capabilities.offline
+
+
+async def test_an_address_that_the_token_names_is_not_asked_for(issuer: FakeIssuer, clerk: Build) -> None:
+    person = await clerk(secret_key=Secret(SECRET_KEY)).verify(request_for(issuer.token(email="a@example.com")))
+    assert (person.email, person.email_verified) == ("a@example.com", False)
+    assert {each.path for each in issuer.arrived} == {"/.well-known/jwks.json"}
+
+
+@pytest.mark.parametrize("claims", [{"sub": "user_gone"}, {"sub": "user/../count"}, {"sub": "user_banned"}])
+async def test_a_token_of_somebody_who_is_gone_or_banned_is_refused(
+    issuer: FakeIssuer, clerk: Build, claims: dict[str, Any]
+) -> None:
+    issuer.users["user_banned"] = user("user_banned", banned=True)
+    assert await refusal_of(clerk(secret_key=Secret(SECRET_KEY)), issuer.token(**claims)) == "invalid_token"
+
+
+async def test_a_person_is_not_let_in_without_the_address_that_could_not_be_had(issuer: FakeIssuer, clerk: Build) -> None:
+    provider = clerk(secret_key=Secret(SECRET_KEY))
+    await provider.check()
+    await provider.verify(request_for(issuer.token()))
+    issuer.next.append(Reply(503, "no"))
+    with pytest.raises(Unavailable):
+        await provider.verify(request_for(issuer.token()))
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -10,11 +10,13 @@ IDENTITY: Final = IdentityCapabilities(offline=True, fetches_people=True, delete
 
 
 def as_configured(settings: ClerkSettings) -> IdentityCapabilities:
-    """Without a secret key nobody is fetched or deleted, without a webhook secret no webhook is believed."""
+    """Without a secret key nobody is fetched or deleted, without a webhook secret no webhook is believed. With a secret key, a
+    token without an e-mail address makes us ask for it."""
     has_key = settings.secret_key is not None
     return replace(
         IDENTITY,
         issuers=frozenset(settings.issuers),
+        offline=not has_key,
         fetches_people=has_key,
         deletes_people=has_key,
         webhooks=settings.webhook_secret is not None,

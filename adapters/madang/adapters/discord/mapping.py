@@ -19,6 +19,7 @@ from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLi
 NAME: Final = "discord"
 MAX_CONTENT: Final = 2000
 MAX_TITLE: Final = 256
+MAX_DESCRIPTION: Final = 4096
 MAX_FIELD_NAME: Final = 256
 MAX_FIELD_VALUE: Final = 1024
 MAX_EMBED: Final = 6000
@@ -55,9 +56,12 @@ def payload_of(request: ChatRequest) -> Mapping[str, Any]:
     alone = not request.title and not request.fields and request.tone is ChatTone.NEUTRAL
     if alone and len(text) <= MAX_CONTENT:
         return {"content": text, **quiet, **request.extra}
+    title = escaped(request.title or "")
     embed: dict[str, Any] = {"description": text}
-    if request.title:
-        embed["title"] = escaped(request.title)
+    if title and len(title) > MAX_TITLE and not request.link:
+        embed["description"] = f"**{title}**\n{text}"
+    elif title:
+        embed["title"] = title
     if request.link:
         embed["url"] = request.link
     if request.tone in COLOURS:
@@ -140,7 +144,8 @@ def _check_embed(embed: Mapping[str, Any]) -> None:
     fields = embed.get("fields", [])
     sizes = [len(embed.get("title", "")), len(embed["description"]), *(len(each["name"] + each["value"]) for each in fields)]
     too_long = any(len(each["name"]) > MAX_FIELD_NAME or len(each["value"]) > MAX_FIELD_VALUE for each in fields)
-    if too_long or sizes[0] > MAX_TITLE or sum(sizes) > MAX_EMBED:
+    too_long |= sizes[0] > MAX_TITLE or sizes[1] > MAX_DESCRIPTION or sum(sizes) > MAX_EMBED
+    if too_long:
         raise _rejected("the title or a field is too long, or all texts together", "too_long")
 
 

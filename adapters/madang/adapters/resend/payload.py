@@ -19,7 +19,6 @@ from madang.ports.errors import Rejected
 NAME: Final = "resend"
 ADDRESS: Final = re.compile(r"[^@\s<>(),;:\"\\\[\]\x00-\x1f\x7f]{1,64}@[^@\s<>(),;:\"\\\x00-\x1f\x7f]{1,253}")
 HEADER: Final = re.compile(r"[!-9;-~]{1,76}")
-TAG: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
 KEY: Final = re.compile(r"[!-~]{1,256}")
 OWN_HEADERS: Final = frozenset(
     {
@@ -43,7 +42,7 @@ def payload_of(request: EmailRequest, settings: ResendSettings) -> dict[str, Any
         "template": _template(request.template) if request.template else None,
         "attachments": [_attachment(each) for each in request.attachments],
         "headers": dict(request.headers),
-        "tags": [{"name": each, "value": "true"} for each in request.tags],
+        "tags": [{"name": name, "value": "true"} for name in dict.fromkeys(map(_tag, request.tags))],
     }
     return {
         "from": shown(sender),
@@ -97,8 +96,8 @@ def _check_content(request: EmailRequest) -> None:
     written = request.text is not None or request.html is not None
     if written == (request.template is not None):
         raise rejected("the content is text and HTML, or a template", "invalid_request")
-    if not all(TAG.fullmatch(each) for each in request.tags):
-        raise rejected("a tag is letters, digits, _ and -", "invalid_request")
+    if not all(0 < len(each) <= 256 for each in request.tags):
+        raise rejected("a tag is a short word", "invalid_request")
     if not _is_one_line(_words_of(request.attachments)) or not all(each.filename for each in request.attachments):
         raise rejected("an attachment has no name, or a line break in it", "invalid_request")
     size = sum(len(each.data) for each in request.attachments) * 4 // 3
@@ -121,6 +120,11 @@ def _template(template: EmailTemplate) -> Mapping[str, Any]:
     if any(isinstance(each, bool) or not isinstance(each, str | int | float) for each in template.values.values()):
         raise rejected("a template takes texts and numbers", "invalid_request")
     return {"id": template.reference, "variables": dict(template.values)}
+
+
+def _tag(word: str) -> str:
+    """Resend takes ASCII letters, digits, `_` and `-`; a tag only counts, so another character may become `_`."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", word)
 
 
 def _attachment(attachment: Attachment) -> Mapping[str, Any]:

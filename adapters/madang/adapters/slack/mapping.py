@@ -112,9 +112,9 @@ def _title(request: ChatRequest) -> Iterator[Mapping[str, Any]]:
         yield {"type": "section", "text": {"type": "mrkdwn", "text": _title_text(request)}}
         return
     title = _plain(escaped(request.title))
-    if len(title["text"]) > MAX_HEADER:
+    if len(title["text"]) > MAX_SECTION:
         raise _rejected("the title is too long", "too_long")
-    yield {"type": "header", "text": title}
+    yield {"type": "header" if len(title["text"]) <= MAX_HEADER else "section", "text": title}
 
 
 def _title_text(request: ChatRequest) -> str:
