@@ -33,6 +33,7 @@ from madang.core.kernel.errors import (
 )
 from madang.core.kernel.idempotency import Claim, ClaimOutcome, KeptAnswer
 from madang.core.kernel.ids import new_id
+from madang.core.kernel.live import LiveEvent
 from madang.core.kernel.paging import Page, PageRequest
 from madang.core.kernel.tokens import Claims
 from madang.core.kernel.tracing import NO_TRACER
@@ -100,6 +101,19 @@ class Settings:
     limits: Mapping[str, str] = field(default_factory=dict)
     routes: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"payment": ["sandbox"]})
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    live_streams: int = 500
+    live_streams_per_user: int = 10
+
+
+class NothingHappens:
+    """Fulfils `LiveEvents`: every stream is over at once."""
+
+    async def publish(self, channel: str, name: str, data: Mapping[str, Any]) -> None:
+        return
+
+    async def listen(self, channel: str, *, after: str | None = None) -> AsyncIterator[LiveEvent]:
+        for never in ():
+            yield never
 
 
 @dataclass(frozen=True)
@@ -511,6 +525,7 @@ class InMemoryContainer:
         self.user_limits = NoOwnLimits()
         self.meter = Meter()
         self.tracer = NO_TRACER
+        self.live = NothingHappens()
         self.portraits = InMemoryPortraits(self.clock)
         self.knowledge_base = InMemoryKnowledgeBase()
         self.files = InMemoryFiles(self.clock)

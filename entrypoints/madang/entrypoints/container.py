@@ -60,6 +60,7 @@ from madang.core.operations.alerts import AlertService
 from madang.core.operations.audit import AuditTrail
 from madang.core.operations.audit_reading import AuditReading
 from madang.core.operations.jobs import JobService
+from madang.core.operations.live import TellingOwners
 from madang.core.operations.measurements import Meter, SystemGauge
 from madang.core.operations.user_limits import UserLimits
 from madang.core.portraits.compensation import Compensation
@@ -198,6 +199,7 @@ class Wiring(containers.DeclarativeContainer):
         clock=clock,
     )
     products = providers.Dict(portraits=portrait_handlers)
+    telling_owners = providers.Singleton(TellingOwners, live)
     recurring = providers.Callable(parts.recurring, plugin_work, file_cleaning, identity.housekeeping, alerts, privacy.erasing)
     recurring_work = providers.Singleton(parts.RecurringWork, recurring, clock)
     handlers = providers.Singleton(
@@ -210,6 +212,7 @@ class Wiring(containers.DeclarativeContainer):
         file_cleaning,
         identity.passwords,
         privacy.erasing,
+        telling_owners,
         plugin_work,
         recurring_work,
     )

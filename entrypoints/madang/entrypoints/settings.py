@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     sweep_seconds: Seconds = 1.0
     short_concurrency: Count = 100
     long_concurrency: Count = 8
+    live_streams: Annotated[int, Field(ge=1, le=10_000)] = 500
+    live_streams_per_user: Annotated[int, Field(ge=1, le=1000)] = 10
     database_pool: Annotated[int, Field(ge=2, le=1000)] = 10
     routes: Routes = Field(default_factory=dict, validate_default=True)
     file_quota_mb: Annotated[int, Field(ge=1, le=10_000_000)] = 1024

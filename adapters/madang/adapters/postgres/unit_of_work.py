@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cached_property
 from types import TracebackType
 from typing import Self
@@ -42,7 +43,7 @@ from madang.adapters.postgres.sign_in_attempts import PostgresSignInAttempts
 from madang.adapters.postgres.user_limits import PostgresUserLimits
 from madang.adapters.postgres.users import PostgresUsers
 from madang.adapters.postgres.work import PostgresWork
-from madang.core.kernel.events import Event, Subscriptions
+from madang.core.kernel.events import Event, Subscriptions, telling_of
 from madang.core.kernel.messages import NewMessage, Topic
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 
@@ -126,6 +127,8 @@ class PostgresUnitOfWork:
     def announce(self, event: Event) -> None:
         for topic in self._subscriptions.topics(event.name):
             self.send(NewMessage(topic, event.payload, subject=event.subject))
+        if event.owner is not None:
+            self.send(telling_of(event, event.owner, datetime.now(UTC)))
 
     @cached_property
     def actions(self) -> PostgresActions:

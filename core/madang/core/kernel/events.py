@@ -3,8 +3,14 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, Final, Self
 from uuid import UUID
+
+from madang.core.kernel.messages import Message, NewMessage
+
+TELL_OWNER: Final = "events.tell_owner"
+"""The topic by which an event reaches its owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,42 @@ class Event:
     subject: str
     payload: Mapping[str, Any] = field(default_factory=dict)
     owner: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedEvent:
+    """An event on its way to its owner. `id` stays the same however often it is told: who hears it twice knows by it."""
+
+    id: UUID
+    name: str
+    subject: str
+    data: Mapping[str, Any]
+    owner: UUID
+    occurred_at: datetime
+
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        payload = message.payload
+        return cls(
+            message.id,
+            payload["name"],
+            payload["subject"],
+            payload["data"],
+            UUID(payload["owner"]),
+            datetime.fromisoformat(payload["occurred_at"]),
+        )
+
+
+def telling_of(event: Event, owner: UUID, now: datetime) -> NewMessage:
+    """What must follow the commit of an event with an owner; the message's id becomes the event's."""
+    payload = {
+        "name": event.name,
+        "subject": event.subject,
+        "data": event.payload,
+        "owner": str(owner),
+        "occurred_at": now.isoformat(),
+    }
+    return NewMessage(TELL_OWNER, payload, subject=event.subject)
 
 
 class Subscriptions:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,8 @@ class LiveEvents(Protocol):
     def listen(self, channel: str, *, after: str | None = None) -> AsyncIterator[LiveEvent]:
         """Events of the channel as they come, after `after` those that are still kept."""
         ...
+
+
+def channel_of(user_id: UUID) -> str:
+    """Where the events go that somebody owns."""
+    return f"user:{user_id}"

@@ -24,7 +24,8 @@ class UnitOfWork(Protocol):
         ...
 
     def announce(self, event: Event) -> None:
-        """Record a fact: every subscribed topic gets a message with the event's payload, in the same commit."""
+        """Record a fact: every subscribed topic gets a message with the event's payload, and the event's owner is told, in the
+        same commit."""
         ...
 
 

@@ -5,12 +5,14 @@ from typing import Any, Final
 
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
 
-from madang.entrypoints.http import payment_page, result_page
+from madang.entrypoints.http import events, payment_page, result_page
 from madang.entrypoints.http.addresses import Addresses
 from madang.entrypoints.http.composition import HttpContainer
 from madang.entrypoints.http.docs_page import docs_handlers
 from madang.entrypoints.http.edge import Edge
+from madang.entrypoints.http.event_streams import OpenStreams
 from madang.entrypoints.http.health import Health
 from madang.entrypoints.http.key_set import key_set_handler
 from madang.entrypoints.http.lifespans import Lifespans, Watching
@@ -59,6 +61,7 @@ def create_app(container: HttpContainer) -> Litestar:
     pipeline = Pipeline(container, addresses, limits)
     used = plugins_in_use(settings.routes, settings.plugins)
     mounted = [MountedApp.of(mount) for mount in container.registry.mounts(used)]
+    streams = OpenStreams(at_most=settings.live_streams, of_each=settings.live_streams_per_user)
     app = Litestar(
         [
             *(pipeline.bind(route) for route in routes_for(settings.products)),
@@ -72,12 +75,30 @@ def create_app(container: HttpContainer) -> Litestar:
         exception_handlers={Exception: refusals.for_litestar},
         request_max_body_size=None,
         lifespan=[Watching(container.revocations), Lifespans(mounted)],
+        on_shutdown=[see_the_end_of_streams],
+        state=State({events.STATE: streams}),
         logging_config=None,
         debug=False,
     )
     watched = Watch(metrics, container.meter, container.tracer)
     app.asgi_handler = Edge(Mounts(mounted, app.asgi_handler), watched, refusals.fallback, limits.announce)
     return app
+
+
+def end_streams(app: Litestar) -> None:
+    """Nobody is waited for who only listens."""
+    _streams_of(app).end()
+
+
+async def see_the_end_of_streams(app: Litestar) -> None:
+    """Before what they stand on is closed: a server does not wait for an answer that its reader has left."""
+    end_streams(app)
+    await _streams_of(app).ended()
+
+
+def _streams_of(app: Litestar) -> OpenStreams:
+    streams: OpenStreams = app.state[events.STATE]
+    return streams
 
 
 def _hidden(container: HttpContainer, caller: str) -> str:

@@ -13,6 +13,7 @@ from madang.core.identity.model import ApiKey
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.idempotency import IdempotencyStore
+from madang.core.kernel.live import LiveEvents
 from madang.core.kernel.outbox import MessageRow
 from madang.core.kernel.paging import CursorPage, CursorRequest, Page, PageRequest
 from madang.core.kernel.protection import PersonalDataCipher
@@ -59,6 +60,12 @@ class HttpSettings(Protocol):
 
     @property
     def routes(self) -> Mapping[str, Sequence[str]]: ...
+
+    @property
+    def live_streams(self) -> int: ...
+
+    @property
+    def live_streams_per_user(self) -> int: ...
 
     @property
     def plugins(self) -> Mapping[str, Mapping[str, Any]]: ...
@@ -313,6 +320,9 @@ class HttpContainer(IdentityParts, Protocol):
 
     @property
     def limiter(self) -> Limiter: ...
+
+    @property
+    def live(self) -> LiveEvents: ...
 
     @property
     def portraits(self) -> Portraits: ...

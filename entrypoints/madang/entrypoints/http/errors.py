@@ -76,6 +76,12 @@ class BodyTooSlow(domain.DomainError):
     retryable = True
 
 
+class TooManyStreams(domain.TooManyAttempts):
+    """As many streams of events are open as may be. HTTP 429."""
+
+    code = "TOO_MANY_STREAMS"
+
+
 class RateLimitExceeded(domain.DomainError):
     """HTTP 429 with `Retry-After`."""
 

@@ -96,6 +96,15 @@ def _parameters(operation: Operation) -> Iterator[Json]:
         _, components = msgspec.json.schema_components([operation.query], ref_template=REF)
         for name, schema in components[operation.query.__name__]["properties"].items():
             yield {"name": name, "in": "query", "required": False, "schema": _without_null(schema)}
+    for header in operation.headers:
+        yield {
+            "name": header.name,
+            "in": "header",
+            "required": False,
+            "description": header.description,
+            "schema": {"type": "string"},
+            "example": header.example,
+        }
     if operation.idempotent:
         yield {
             "name": HEADER,
@@ -154,7 +163,8 @@ def _success(operation: Operation) -> Json:
     if operation.etag:
         headers["ETag"] = {"$ref": "#/components/headers/ETag"}
     if operation.answers is None:
-        content = {operation.media_type: {"schema": {"type": "string", "format": "binary"}, "example": "(the file)"}}
+        schema = {"type": "string"} if operation.example else {"type": "string", "format": "binary"}
+        content = {operation.media_type: {"schema": schema, "example": operation.example or "(the file)"}}
         return {"description": operation.summary, "headers": headers, "content": content}
     about: Json = dict(_META)
     if operation.paginated or operation.by_cursor:

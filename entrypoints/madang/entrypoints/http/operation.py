@@ -61,12 +61,21 @@ class FormBody:
 
 
 @dataclass(frozen=True, slots=True)
+class Header:
+    """A header that the operation reads, for the document."""
+
+    name: str
+    description: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """`path` is below `prefix`; `errors` are the codes beyond those that any operation can answer; `answers` is the type of
-    `data`, or None for an answer outside the envelope of type `media_type`. `limit` names one policy or several, counted
-    beside the default one; `limit_by_path` counts each path by itself. `also` are further statuses of the same answer;
-    `schema` is that of a JSON answer outside the envelope. With `etag` the answer carries the version, and a change
-    may ask for it by `If-Match`."""
+    `data`, or None for an answer outside the envelope of type `media_type`, whose `example` is text. `limit` names one policy
+    or several, counted beside the default one; `limit_by_path` counts each path by itself. `also` are further statuses of the
+    same answer; `schema` is that of a JSON answer outside the envelope. With `etag` the answer carries the version, and a
+    change may ask for it by `If-Match`; `headers` are others that the handler reads."""
 
     method: str
     path: str
@@ -91,6 +100,7 @@ class Operation:
     also: Sequence[int] = ()
     schema: Mapping[str, Any] | None = None
     etag: bool = False
+    headers: Sequence[Header] = ()
 
     @property
     def full_path(self) -> str:

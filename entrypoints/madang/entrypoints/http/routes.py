@@ -9,6 +9,7 @@ from madang.entrypoints.http import (
     admin_limits,
     api_keys,
     audit_events,
+    events,
     files,
     health,
     identity,
@@ -32,6 +33,7 @@ SHARED: Final = (
     *audit_events.ROUTES,
     *privacy.ROUTES,
     *api_keys.ROUTES,
+    *events.ROUTES,
     *admin_alerts.ROUTES,
     *admin_limits.ROUTES,
 )

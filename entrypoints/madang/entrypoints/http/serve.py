@@ -16,7 +16,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 
-from madang.entrypoints.http.app import create_app
+from madang.entrypoints.http.app import create_app, end_streams, see_the_end_of_streams
 from madang.entrypoints.http.composition import HttpContainer, HttpSettings
 from madang.entrypoints.logs import standard_logging_untouched
 from madang.ports.errors import Misconfigured
@@ -48,8 +48,9 @@ async def run_http(container: ServedContainer, stop: asyncio.Event) -> None:
     """Serve until `stop` is set, then drain. Raises `Misconfigured` when the address is taken."""
     settings = container.settings
     _require_free(settings.host, settings.port)
+    app = create_app(container)
     server = Server(
-        create_app(container),
+        app,
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGI,
@@ -64,8 +65,10 @@ async def run_http(container: ServedContainer, stop: asyncio.Event) -> None:
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    end_streams(app)
     server.stop()  # type: ignore[no-untyped-call]
     await _drained(serving)
+    await see_the_end_of_streams(app)
 
 
 async def _drained(serving: "asyncio.Task[None]") -> None:
