@@ -1,6 +1,7 @@
 """Deleted, expired, refused, or forgotten by a process that died: nothing of it stays in the storage, and nothing else goes."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -106,6 +107,26 @@ async def test_a_deletion_in_the_middle_of_a_completion_wins(cabinet: Cabinet, d
     assert cabinet.stored(), "written after the deletion had been done"
     await deployment.work()
     assert not cabinet.stored()
+
+
+async def test_a_completion_that_was_overtaken_writes_over_nothing(cabinet: Cabinet, deployment: Deployment) -> None:
+    one, other = picture(compress_level=0), picture(compress_level=0, colour=(30, 160, 40))
+    announced = (await cabinet.announce(one)).json()["data"]
+    file_id = announced["file"]["id"]
+    await cabinet.send(announced, one)
+    held = Held(deployment)
+
+    async def overtake() -> None:
+        await cabinet.send(announced, other)
+        assert (await cabinet.complete(file_id)).status_code == 200
+
+    held.object_storage.before_put = overtake
+    answered = await held.files.complete(owner(cabinet), UUID(file_id))
+    assert (await cabinet.download(file_id)).content == other
+    assert hashlib.sha256(other).hexdigest() == answered.sha256
+    await deployment.work()
+    assert len(cabinet.stored()) == 2
+    assert (await cabinet.download(file_id)).content == other
 
 
 async def test_completions_and_deletions_at_once_end_deleted_without_a_trace(cabinet: Cabinet, deployment: Deployment) -> None:
