@@ -344,6 +344,8 @@ async def test_the_address_shows_nowhere(place: Place, caplog: pytest.LogCapture
         "https://",
         "https://hooks.example",
         "https://[/webhooks/x",
+        "https://hooks.example/webhooks/x\n",
+        "https://hooks.example/webhooks/x y",
     ],
 )
 def test_an_address_that_is_no_webhook_is_refused_without_being_repeated(settings: Any, address: str) -> None:

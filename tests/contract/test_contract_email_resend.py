@@ -372,6 +372,8 @@ async def test_neither_key_nor_people_show_in_logs_or_errors(
         {"sender": "Madang <a@b.example>"},
         {"sender_name": "Madang\r\nBcc: x@example.com"},
         {"api_key": Secret("re_\r\nX-Evil: 1")},
+        {"api_key": Secret("re_test\n")},
+        {"api_key": Secret("")},
         {"webhook_secret": Secret("whsec_?")},
     ],
 )

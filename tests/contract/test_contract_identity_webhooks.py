@@ -167,10 +167,11 @@ def test_claims_of_any_shape_make_a_person_whose_address_is_text(claims: dict[st
         {"keys_lifetime": 0.0},
         {"keys_stale": 60.0},
         {"keys_pause": 0.0},
+        {"secret_key": Secret("sk_test_x\n")},
         {"webhook_secret": Secret("whsec_???")},
         {"webhook_secret": Secret("whsec_")},
     ],
 )
 def test_settings_that_would_let_strangers_in_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"issuer|https://|jwks_url|algorithms|leeway|keys_lifetime|webhook_secret"):
+    with pytest.raises(ValueError, match=r"issuer|https://|jwks_url|algorithms|leeway|keys_lifetime|webhook_secret|secret_key"):
         ClerkSettings(**{"issuers": (ISSUER,), **wrong})

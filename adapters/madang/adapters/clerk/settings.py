@@ -1,6 +1,7 @@
 """What a deployment says about the issuers that it believes."""
 
 import base64
+import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -60,6 +61,8 @@ class ClerkSettings:
             raise ValueError(f"leeway is between 0 and {MAX_LEEWAY} seconds")
         if not 0 < self.keys_lifetime <= self.keys_stale or self.keys_pause < 1:
             raise ValueError("keys_lifetime is at most keys_stale, and keys_pause at least a second")
+        if self.secret_key is not None and not re.fullmatch(r"[!-~]+", self.secret_key.reveal()):
+            raise ValueError("secret_key holds a character that no key has, such as a line break")
         if self.webhook_secret is not None:
             _must_be_base64(self.webhook_secret)
 

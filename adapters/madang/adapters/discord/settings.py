@@ -1,5 +1,6 @@
 """What a deployment says about its Discord channel."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ class DiscordSettings:
     proxy: Secret | None = None
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"[!-~]+", self.webhook_url.reveal()):
+            raise ValueError("webhook_url is not an address with https:// and without spaces or line breaks")
         try:
             parts = urlsplit(self.webhook_url.reveal())
             safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)

@@ -1,6 +1,7 @@
 """What a deployment says about its account at Resend."""
 
 import base64
+import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -31,8 +32,8 @@ class ResendSettings:
             raise ValueError("sender is local@domain without a name: that goes into sender_name")
         if any(not each.isprintable() for each in self.sender_name or ""):
             raise ValueError("sender_name holds a line break")
-        if not self.api_key.reveal().isascii() or not self.api_key.reveal().isprintable():
-            raise ValueError("api_key holds a character that no key has")
+        if not re.fullmatch(r"[!-~]+", self.api_key.reveal()):
+            raise ValueError("api_key holds a character that no key has, such as a line break")
         if self.webhook_secret is not None and not _is_base64(self.webhook_secret):
             raise ValueError("webhook_secret is whsec_ and base64")
 
