@@ -530,6 +530,7 @@ class InMemoryContainer:
         self.knowledge_base = InMemoryKnowledgeBase()
         self.files = InMemoryFiles(self.clock)
         self.billing = InMemoryBilling()
+        self.delivery_reports = InMemoryBilling()
         accounts = InMemoryAccounts(self.clock)
         self.registration = self.sign_in = self.sessions = self.profiles = accounts
         self.passwords = self.email_verification = accounts

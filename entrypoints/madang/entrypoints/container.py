@@ -14,7 +14,6 @@ from dependency_injector import containers, providers
 
 from madang.adapters.cryptography.cipher import AesGcmCipher
 from madang.adapters.cryptography.keys import KeyRing
-from madang.adapters.jinja.renderer import JinjaMessageRenderer
 from madang.adapters.joserfc.tokens import JoseTokens
 from madang.adapters.phonenumbers.phone_numbers import E164PhoneNumbers
 from madang.adapters.pillow.photo_lab import PillowPhotoLab
@@ -54,8 +53,6 @@ from madang.core.kernel.schedules import schedule
 from madang.core.kernel.tokens import Tokens
 from madang.core.kernel.tracing import Tracer
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
-from madang.core.notifications.addressing import Addressing
-from madang.core.notifications.service import NotificationService, Operators
 from madang.core.operations.alerts import AlertService
 from madang.core.operations.audit import AuditTrail
 from madang.core.operations.audit_reading import AuditReading
@@ -80,6 +77,7 @@ from madang.entrypoints import parts
 from madang.entrypoints.alert_settings import alert_rules
 from madang.entrypoints.identity_wiring import IdentityServices, IdentityWiring
 from madang.entrypoints.master_key import key_ring, master_key
+from madang.entrypoints.notification_wiring import NotificationServices, NotificationWiring
 from madang.entrypoints.plugin_work import PluginWork
 from madang.entrypoints.privacy_wiring import PrivacyWiring
 from madang.entrypoints.routing import RoutedProviders, plugins_in_use
@@ -139,12 +137,17 @@ class Wiring(containers.DeclarativeContainer):
     key_rotation = providers.Singleton(parts.key_rotation, database, cipher, keys, units, audit_trail)
     api_keys = providers.Singleton(ApiKeyService, units, audit_trail, clock)
     billing = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
-    renderer = providers.Singleton(JinjaMessageRenderer, settings.provided.brand, settings.provided.timezone)
-    addressing = providers.Singleton(Addressing, renderer, cipher, tokens, clock, base_url=base_url)
-    operators = providers.Singleton(
-        Operators, emails=settings.provided.operator_emails, language=settings.provided.operator_language
+    writing = providers.Container(
+        NotificationWiring,
+        settings=settings,
+        units=units,
+        routed=routed,
+        tokens=tokens,
+        cipher=cipher,
+        audit_trail=audit_trail,
+        clock=clock,
     )
-    notifications = providers.Singleton(NotificationService, routed, cipher, clock, addressing, operators)
+    notifications = writing.service
     arrivals = providers.Singleton(
         Arrivals, providers.Singleton(parts.spool, settings), providers.Singleton(PuremagicContentTypes), photo_lab, routed
     )
@@ -191,7 +194,7 @@ class Wiring(containers.DeclarativeContainer):
         PrivacyWiring,
         settings=settings,
         units=units,
-        contexts=providers.List(identity.personal_data, files_personal_data, user_limits),
+        contexts=providers.List(identity.personal_data, files_personal_data, writing.personal_data, user_limits),
         lockout=identity.lockout,
         password_hasher=identity.password_hasher,
         notifier=notifications,
@@ -200,7 +203,9 @@ class Wiring(containers.DeclarativeContainer):
     )
     products = providers.Dict(portraits=portrait_handlers)
     telling_owners = providers.Singleton(TellingOwners, live)
-    recurring = providers.Callable(parts.recurring, plugin_work, file_cleaning, identity.housekeeping, alerts, privacy.erasing)
+    recurring = providers.Callable(
+        parts.recurring, plugin_work, file_cleaning, identity.housekeeping, writing.retention, alerts, privacy.erasing
+    )
     recurring_work = providers.Singleton(parts.RecurringWork, recurring, clock)
     handlers = providers.Singleton(
         parts.handlers,
@@ -209,6 +214,7 @@ class Wiring(containers.DeclarativeContainer):
         settings.provided.products,
         billing_handlers,
         notifications,
+        writing.delivery_reports,
         file_cleaning,
         identity.passwords,
         privacy.erasing,
@@ -218,11 +224,12 @@ class Wiring(containers.DeclarativeContainer):
     )
 
 
-class Container(IdentityServices):
+class Container(IdentityServices, NotificationServices):
     """The parts of a process, as plain objects; each is made when it is first asked for."""
 
     def __init__(self, wiring: Wiring) -> None:
-        super().__init__(wiring.identity)
+        IdentityServices.__init__(self, wiring.identity)
+        NotificationServices.__init__(self, wiring.writing)
         self._wiring = wiring
 
     def _privacy(self) -> PrivacyWiring:
@@ -372,10 +379,6 @@ class Container(IdentityServices):
     @property
     def billing(self) -> BillingService:
         return self._wiring.billing()
-
-    @property
-    def notifications(self) -> NotificationService:
-        return self._wiring.notifications()
 
     @property
     def knowledge_base(self) -> KnowledgeBaseService:

@@ -118,6 +118,8 @@ class Settings(BaseSettings):
     sign_in_seconds: Annotated[float, Field(ge=0, le=10)] = 0.5
     session_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
     operator_emails: tuple[Annotated[str, AfterValidator(_address)], ...] = Field(default=(), repr=False)
+    notification_text_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    notification_log_days: Annotated[int, Field(ge=1, le=3650)] = 365
     operator_language: Literal["ko", "en"] = "en"
     limits: dict[str, str] = Field(default_factory=dict)
     sentry_dsn: SecretStr | None = None

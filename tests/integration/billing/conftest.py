@@ -18,11 +18,12 @@ from madang.adapters.postgres.outbox import PostgresOutbox
 from madang.adapters.postgres.unit_of_work import unit_of_work_factory
 from madang.core.billing.events import PAYMENT_CHANGED
 from madang.core.billing.handlers import BillingHandlers
-from madang.core.billing.model import InboxEntry, Payment, Refund
+from madang.core.billing.model import Payment, Refund
 from madang.core.billing.service import BillingService, NewPayment
 from madang.core.kernel.clock import SystemClock
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.ids import new_id
+from madang.core.kernel.inbox import InboxEntry
 from madang.core.kernel.messages import Lane, MessageState, Topic
 from madang.core.kernel.outbox import MessageRow
 from madang.ports.errors import Misconfigured

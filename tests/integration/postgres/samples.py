@@ -7,9 +7,10 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from madang.core.billing.model import InboxEntry, Payment, PaymentStatus, Refund, RefundStatus
+from madang.core.billing.model import Payment, PaymentStatus, Refund, RefundStatus
 from madang.core.kernel.actions import Action, ActionState
 from madang.core.kernel.ids import new_id
+from madang.core.kernel.inbox import InboxEntry
 from madang.core.kernel.messages import Failure
 from madang.core.notifications.model import Channel, Notification, NotificationStatus
 from madang.core.operations.deletion import DeletedObject, DeletionReceipt

@@ -41,6 +41,10 @@ def _environment(*, escaped: bool) -> Environment:
 
 _HTML: Final = _environment(escaped=True)
 _PLAIN: Final = _environment(escaped=False)
+_SENTENCES: Final = {
+    escaped: layouts.overlay(trim_blocks=False, lstrip_blocks=False) for escaped, layouts in ((True, _HTML), (False, _PLAIN))
+}
+"""In a sentence every line break is meant."""
 
 
 class JinjaMessageRenderer:
@@ -136,7 +140,7 @@ def _sentence(written: str, filling: Mapping[str, Any], *, escaped: bool) -> Any
 
 @lru_cache(maxsize=1024)
 def _compiled(written: str, escaped: bool) -> Template:
-    return (_HTML if escaped else _PLAIN).from_string(written)
+    return _SENTENCES[escaped].from_string(written)
 
 
 def _one_line(text: str) -> str:

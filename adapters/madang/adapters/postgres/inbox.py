@@ -7,8 +7,8 @@ import asyncpg
 
 from madang.adapters.postgres.database import Connection
 from madang.adapters.postgres.statements import affected, insert, select, update
-from madang.core.billing.model import InboxEntry
 from madang.core.kernel.errors import NotFound
+from madang.core.kernel.inbox import InboxEntry
 
 _COLUMNS: Final = ("id", "provider", "event_id", "kind", "notice", "received_at", "handled_at", "outcome")
 _ADD: Final = insert("inbox", _COLUMNS, on_conflict="ON CONFLICT (provider, event_id) DO NOTHING")

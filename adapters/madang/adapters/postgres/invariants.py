@@ -16,6 +16,7 @@ from madang.core.billing.service import HANDLE_NOTICE, LOOK_UP
 from madang.core.kernel.invariants import Invariant, Violation
 from madang.core.kernel.messages import NewMessage
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
+from madang.core.notifications.delivery_reports import HANDLE_REPORT, INBOX
 from madang.core.portraits.model import PictureStatus, PortraitStatus
 from madang.core.portraits.repository import PortraitsUnitOfWork
 from madang.core.portraits.topics import EXPIRE, MAKE_PICTURE, WRITE_REPORT
@@ -87,7 +88,7 @@ def _of_payments(database: Database, mends: "_Mends") -> Sequence[RowInvariant]:
             "A webhook that was stored is handled, or a message waits to handle it.",
             statements.UNHANDLED_NOTICES,
             mends.handle_notice,
-            (HANDLE_NOTICE,),
+            (HANDLE_NOTICE, HANDLE_REPORT),
         ),
         RowInvariant(
             database,
@@ -138,7 +139,10 @@ class _Mends:
         return "woke the relays; when it comes back, no worker runs"
 
     async def handle_notice(self, violation: Violation) -> str:
-        return await self._send(HANDLE_NOTICE, violation, inbox_id=violation.detail["inbox_id"])
+        inbox_id = violation.detail["inbox_id"]
+        if violation.detail["provider"].startswith(INBOX):
+            return await self._send(HANDLE_REPORT, violation, inbox_id=inbox_id, round=_RESUMED_ROUNDS)
+        return await self._send(HANDLE_NOTICE, violation, inbox_id=inbox_id)
 
     async def look_up(self, violation: Violation) -> str:
         further = _RESUMED_ROUNDS + violation.detail["age"] // 60

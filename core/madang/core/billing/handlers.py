@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from madang.core.billing.model import AmountMismatch, InboxEntry, Payment, Refund
+from madang.core.billing.model import AmountMismatch, Payment, Refund
 from madang.core.billing.refunds import RefundWork
 from madang.core.billing.repository import BillingUnitOfWork
 from madang.core.billing.service import HANDLE_NOTICE, LOOK_UP, REFUND, BillingService, is_open, look_up_message
 from madang.core.kernel.clock import Clock
+from madang.core.kernel.inbox import InboxEntry
 from madang.core.kernel.messages import Delivery, Failure, Handler, Message, RetryPolicy, Topic
 from madang.core.kernel.providers import Providers
 from madang.ports.money import Money

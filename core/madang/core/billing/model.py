@@ -154,17 +154,3 @@ def left_to_refund(payment: Payment, refunds: Iterable[Refund]) -> int:
     promised = sum(refund.amount.amount for refund in refunds if refund.status in UNDER_WAY)
     done = sum(refund.amount.amount for refund in refunds if refund.status is RefundStatus.SUCCEEDED)
     return max(0, payment.amount.amount - promised - max(done, payment.refunded))
-
-
-@dataclass(frozen=True, slots=True)
-class InboxEntry:
-    """A verified webhook, stored once by provider and event id. `notice` is what the adapter read from it, as JSON."""
-
-    id: UUID
-    provider: str
-    event_id: str
-    kind: str
-    notice: Mapping[str, Any]
-    received_at: datetime
-    handled_at: datetime | None = None
-    outcome: str | None = None

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from madang.core.billing.model import InboxEntry, Payment, Refund
+from madang.core.billing.model import Payment, Refund
+from madang.core.kernel.inbox import InboxRepository
 from madang.core.kernel.unit_of_work import UnitOfWork
 
 
@@ -30,16 +31,6 @@ class PaymentRepository(Protocol):
         ...
 
     async def update_refund(self, refund: Refund) -> None: ...
-
-
-class InboxRepository(Protocol):
-    async def add(self, entry: InboxEntry) -> bool:
-        """False when this provider's event is already there; then nothing was written."""
-        ...
-
-    async def get(self, entry_id: UUID, *, lock: bool = False) -> InboxEntry | None: ...
-
-    async def update(self, entry: InboxEntry) -> None: ...
 
 
 class BillingUnitOfWork(UnitOfWork, Protocol):

@@ -14,7 +14,6 @@ from madang.core.billing.model import (
     SETTLED,
     UNDER_WAY,
     AmountMismatch,
-    InboxEntry,
     Payment,
     PaymentStatus,
     Refund,
@@ -25,6 +24,7 @@ from madang.core.billing.repository import BillingUnitOfWork
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import NotFound
 from madang.core.kernel.ids import new_id
+from madang.core.kernel.inbox import InboxEntry
 from madang.core.kernel.messages import NewMessage
 from madang.core.kernel.providers import Providers
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory

@@ -119,7 +119,7 @@ class Addressing:
             return None
         expires_at = self._clock.now() + _UNSUBSCRIBE_LIFETIME
         token = self._tokens.issue(UNSUBSCRIBE, str(user_id), expires_at=expires_at, extra={"category": category.value})
-        return f"{self._base_url}/unsubscribe/{token}"
+        return f"{self._base_url}/unsubscribe?token={token}"
 
     async def _addresses(self, uow: NotificationsUnitOfWork, user: User, kind: Kind) -> Mapping[Channel, str]:
         """Where the person can be reached with this. Only what cannot be switched off goes to an address that nobody has

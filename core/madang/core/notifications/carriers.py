@@ -41,10 +41,15 @@ class Way(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def reports(self) -> bool:
+        """Whether it can be asked what became of a message."""
+        ...
+
     def effect(self, parcel: Parcel) -> Effect: ...
 
     async def fetch(self, receipt_id: str) -> Receipt | None:
-        """What became of it; None where the provider has no delivery reports."""
+        """What became of it; None where it cannot be asked."""
         ...
 
 
@@ -66,6 +71,10 @@ class _SmsWay:
     def name(self) -> str:
         return self.sender.name
 
+    @property
+    def reports(self) -> bool:
+        return self.sender.capabilities.delivery_reports
+
     def effect(self, parcel: Parcel) -> Effect:
         request = SmsRequest(to=parcel.to, text=parcel.letter.text, idempotency_key=parcel.key)
 
@@ -79,7 +88,7 @@ class _SmsWay:
         return _effect(parcel, "sms.send", self.sender, send, find, request.timeout)
 
     async def fetch(self, receipt_id: str) -> Receipt | None:
-        return _of_sms(await self.sender.fetch(receipt_id)) if self.sender.capabilities.delivery_reports else None
+        return _of_sms(await self.sender.fetch(receipt_id)) if self.reports else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,10 @@ class _EmailWay:
     @property
     def name(self) -> str:
         return self.sender.name
+
+    @property
+    def reports(self) -> bool:
+        return self.sender.capabilities.delivery_reports
 
     def effect(self, parcel: Parcel) -> Effect:
         request = EmailRequest(
@@ -111,7 +124,7 @@ class _EmailWay:
         return _effect(parcel, "email.send", self.sender, send, find, request.timeout)
 
     async def fetch(self, receipt_id: str) -> Receipt | None:
-        return _of_email(await self.sender.fetch(receipt_id)) if self.sender.capabilities.delivery_reports else None
+        return _of_email(await self.sender.fetch(receipt_id)) if self.reports else None
 
 
 _TONES: Final = {"operations.alert_raised": ChatTone.BAD, "operations.alert_cleared": ChatTone.GOOD}
@@ -124,6 +137,10 @@ class _ChatWay:
     @property
     def name(self) -> str:
         return self.poster.name
+
+    @property
+    def reports(self) -> bool:
+        return False
 
     def effect(self, parcel: Parcel) -> Effect:
         text = parcel.letter.text

@@ -4,13 +4,13 @@ not."""
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from madang.core.kernel.actions import Action, ActionState, Effect, perform
 from madang.core.kernel.clock import Clock
-from madang.core.kernel.messages import Delivery, Failure, Message
+from madang.core.kernel.messages import Delivery, Failure, Message, NewMessage
 from madang.core.notifications.addressing import Addressing
 from madang.core.notifications.carriers import STATUS_OF, Carrier, Parcel, Receipt, Way
 from madang.core.notifications.model import OVER, Channel, Notification, NotificationStatus
@@ -19,6 +19,9 @@ from madang.ports.errors import Misconfigured, PortError, RateLimited, Unavailab
 
 logger = logging.getLogger(__name__)
 
+LOOK_UP: Final = "notifications.look_up"
+LOOK_UP_AFTER: Final = (60, 600, 3600, 6 * 3600, 24 * 3600)
+"""Seconds between the questions to a provider with delivery reports, until it knows."""
 _WITH_A_PROVIDER: Final = frozenset({NotificationStatus.SENT, NotificationStatus.DELIVERED})
 
 
@@ -32,11 +35,16 @@ class Sending:
         notification = await self._prepared(delivery)
         if notification is None:
             return
-        provider, receipt = await self._send_by_route(delivery, notification)
+        way, receipt = await self._send_by_route(delivery, notification)
         async with delivery.finish() as uow:
             current = await uow.notifications.get(notification.id, lock=True)
-            if current is not None:
-                await uow.notifications.update(outcome(current, provider, receipt, self._clock.now()))
+            if current is None:
+                return
+            told = outcome(current, way.name, receipt, self._clock.now())
+            await uow.notifications.update(told)
+            asked = look_up_message(told.id, 0, self._clock.now())
+            if asked is not None and way.reports and told.status is NotificationStatus.SENT and current.content is not None:
+                uow.send(asked)
 
     async def give_up(self, uow: NotificationsUnitOfWork, message: Message, failure: Failure) -> None:
         """Failed only when nobody can have sent it; what a provider did before its answer was lost on our side counts."""
@@ -64,14 +72,14 @@ class Sending:
 
     async def _send_by_route(
         self, delivery: Delivery[NotificationsUnitOfWork], notification: Notification
-    ) -> tuple[str, Receipt]:
+    ) -> tuple[Way, Receipt]:
         """The next provider is tried only when the one before surely did not send: that is what its action says, for the same
         errors come from our own database, too."""
         refused: PortError | None = None
         for way in await self._in_order(delivery, notification):
             await self._hand_to(delivery, notification, way.name)
             try:
-                return way.name, await perform(delivery, self._effect(way, notification), self._clock)
+                return way, await perform(delivery, self._effect(way, notification), self._clock)
             except (Unavailable, RateLimited, Misconfigured) as error:
                 if await _may_be_sent(delivery, notification.id):
                     raise
@@ -127,6 +135,18 @@ def outcome(notification: Notification, provider: str, receipt: Receipt, now: da
         return _emptied(told)
     arrived = notification.content is not None and status in _WITH_A_PROVIDER
     return dataclasses.replace(told, text=None, content=None) if arrived else told
+
+
+def look_up_message(notification_id: UUID, round_: int, now: datetime) -> NewMessage | None:
+    """Ask what became of it; None when it was asked often enough."""
+    if round_ >= len(LOOK_UP_AFTER):
+        return None
+    return NewMessage(
+        LOOK_UP,
+        {"notification_id": str(notification_id), "round": round_},
+        key=f"notification:look-up:{notification_id}:{round_}",
+        due_at=now + timedelta(seconds=LOOK_UP_AFTER[round_]),
+    )
 
 
 def _emptied(notification: Notification) -> Notification:

@@ -79,9 +79,9 @@ class NotificationService:
             notification = addressed
         await self._record(uow, notification, SEND)
 
-    async def tell_operators(self, uow: NotificationsUnitOfWork, kind: str, key: str, values: Mapping[str, str]) -> int:
-        """Post to every chat channel of the route and write to every operator's address; to how many places. A second one with
-        the same key is dropped. Raises `LookupError` as `notify` does."""
+    async def tell_operators(self, uow: NotificationsUnitOfWork, kind: str, *, key: str, values: Mapping[str, str]) -> None:
+        """Post to every chat channel of the route and write to every operator's address. A second one with the same key is
+        dropped. Raises `LookupError` as `notify` does."""
         declared = kind_named(kind)
         declared.check(values)
         if declared.category is not Category.OPERATIONS:
@@ -93,7 +93,6 @@ class NotificationService:
             asked = self._new(f"{key}:{place}", kind, "operators", content=self._addressing.sealed(values))
             asked = dataclasses.replace(asked, provider=poster)
             await self._record(uow, self._addressing.written(asked, declared, channel, address, self._operators.language), SEND)
-        return len(places)
 
     async def queue_sms(
         self, uow: NotificationsUnitOfWork, *, key: str, to: str, template: str, text: str, subject: str

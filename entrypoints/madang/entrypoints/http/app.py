@@ -7,7 +7,7 @@ from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 
-from madang.entrypoints.http import events, payment_page, result_page
+from madang.entrypoints.http import events, payment_page, result_page, unsubscribe_page
 from madang.entrypoints.http.addresses import Addresses
 from madang.entrypoints.http.composition import HttpContainer
 from madang.entrypoints.http.docs_page import docs_handlers
@@ -26,7 +26,7 @@ from madang.entrypoints.http.routes import openapi_document, routes_for
 from madang.entrypoints.http.watch import Watch
 from madang.entrypoints.routing import plugins_in_use
 
-PAGES: Final = (*result_page.PAGES, *payment_page.PAGES)
+PAGES: Final = (*result_page.PAGES, *payment_page.PAGES, *unsubscribe_page.PAGES)
 _READABLE: Final = [
     "X-Request-Id",
     "RateLimit-Limit",

@@ -19,6 +19,8 @@ from madang.core.kernel.paging import CursorPage, CursorRequest, Page, PageReque
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.tokens import Claims, Tokens
 from madang.core.kernel.tracing import Tracer
+from madang.core.notifications.delivery_log import LogEntry
+from madang.core.notifications.model import Category, Channel, Preferences
 from madang.core.operations.alerts import Episode, Standing
 from madang.core.operations.audit_reading import AuditFilter, ReadEvent
 from madang.core.operations.jobs import JobFilter
@@ -39,6 +41,9 @@ class HttpSettings(Protocol):
 
     @property
     def environment(self) -> str: ...
+
+    @property
+    def brand(self) -> str: ...
 
     @property
     def base_url(self) -> str: ...
@@ -208,6 +213,30 @@ class MeasurementLog(Protocol):
     async def provider_calls(self) -> Mapping[CallName, Durations]: ...
 
 
+class DeliveryReports(Protocol):
+    """What providers tell of sent messages (`DeliveryReports` of the core)."""
+
+    async def receive_webhook(self, provider: str, request: WebhookRequest) -> bool: ...
+
+
+class DeliveryLog(Protocol):
+    async def page(self, user_id: UUID, request: CursorRequest) -> CursorPage[LogEntry]: ...
+
+
+class NotificationPreferences(Protocol):
+    """What people want of messages (`PreferenceService`)."""
+
+    async def of(self, user_id: UUID) -> Preferences: ...
+
+    async def choose(
+        self, caller: Caller, choices: Mapping[Category, Sequence[Channel]], versions: Collection[int] | None = None
+    ) -> Preferences: ...
+
+    def subscription(self, token: str) -> Category: ...
+
+    async def unsubscribe(self, token: str, caller: Caller) -> Category: ...
+
+
 class Mount(Protocol):
     @property
     def path(self) -> str: ...
@@ -335,6 +364,15 @@ class HttpContainer(IdentityParts, Protocol):
 
     @property
     def billing(self) -> Billing: ...
+
+    @property
+    def delivery_reports(self) -> DeliveryReports: ...
+
+    @property
+    def delivery_log(self) -> DeliveryLog: ...
+
+    @property
+    def notification_preferences(self) -> NotificationPreferences: ...
 
     @property
     def jobs(self) -> Jobs: ...

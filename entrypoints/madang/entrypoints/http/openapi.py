@@ -33,7 +33,7 @@ _TAGS: Final = {
     "Webhook endpoints": "Our own webhooks to you, signed as Standard Webhooks.",
     "Privacy": "Everything about you, and its erasure.",
     "Administration": "The audit trail, jobs and alerts; for administrators.",
-    "Webhooks": "What payment providers tell us.",
+    "Webhooks": "What providers tell us.",
     "Operations": "Whether the process lives and is ready, and its numbers.",
 }
 

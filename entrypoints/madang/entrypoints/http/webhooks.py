@@ -1,4 +1,4 @@
-"""What payment providers tell us: checked, stored once, answered at once; the worker does the rest."""
+"""What providers tell us: checked, stored once, answered at once; the worker does the rest."""
 
 from typing import Final
 
@@ -35,10 +35,35 @@ class ReceivedShape(Shape, frozen=True):
     )
 )
 async def receive_webhook(call: Call) -> ASGIApp:
-    headers = {name.lower(): value for name, value in call.request.headers.items()}
-    delivery = WebhookRequest(headers, call.body, call.container.clock.now())
-    await call.container.billing.receive_webhook(call.request.path_params["provider"], delivery)
+    await call.container.billing.receive_webhook(call.request.path_params["provider"], _delivery(call))
     return call.succeed(ReceivedShape(True))
 
 
-ROUTES: Final = (receive_webhook,)
+@route(
+    Operation(
+        "POST",
+        "/webhooks/email/{provider:str}",
+        "receiveEmailWebhook",
+        "Webhooks",
+        "Take in what became of e-mails",
+        "The raw body, signed as the provider signs; treated like the notices of payment providers. To an address that refused "
+        "a letter for good, or whose reader called one unwanted, only security messages go from then on.",
+        ReceivedShape,
+        {"received": True},
+        body=RawBody(MAX_BODY, (), "Whatever the provider sends, byte by byte as it was signed.", '{"type": "email.bounced"}'),
+        errors=("SIGNATURE_INVALID", "PROVIDER_NOT_FOUND", "PROVIDER_NOT_CONFIGURED"),
+        limit="webhook",
+        limit_by_path=True,
+    )
+)
+async def receive_email_webhook(call: Call) -> ASGIApp:
+    await call.container.delivery_reports.receive_webhook(call.request.path_params["provider"], _delivery(call))
+    return call.succeed(ReceivedShape(True))
+
+
+def _delivery(call: Call) -> WebhookRequest:
+    headers = {name.lower(): value for name, value in call.request.headers.items()}
+    return WebhookRequest(headers, call.body, call.container.clock.now())
+
+
+ROUTES: Final = (receive_webhook, receive_email_webhook)

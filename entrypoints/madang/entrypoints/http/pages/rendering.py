@@ -21,13 +21,17 @@ _TEMPLATES: Final = Environment(
 )
 
 
+_USUAL: Final = {"refresh": None, "site": None, "other_language_link": None}
+
+
 def page(template: str, language: Language, *, status: int = 200, pictures_from: Collection[str] = (), **values: Any) -> Answer:
-    """A page. `pictures_from` are addresses whose origins may be shown.
+    """A page. `pictures_from` are addresses whose origins may be shown; `site` is whose page it is, where it is none of the
+    portraits', and `other_language_link` where its other language is, where that needs more than `lang`.
 
     Without the `same-origin` referrer policy browsers send `Origin: null` with a form.
     """
     words = catalogue("pages", language)
-    html = _TEMPLATES.get_template(template).render(t=words, language=language, **{"refresh": None, **values})
+    html = _TEMPLATES.get_template(template).render(t=words, language=language, **{**_USUAL, **values})
     headers = [
         (b"content-security-policy", _policy(pictures_from).encode("latin-1")),
         (b"content-language", language.encode()),
