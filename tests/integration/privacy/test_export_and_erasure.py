@@ -264,6 +264,18 @@ async def test_an_erasure_that_was_given_up_fails_and_goes_on_when_it_is_retried
     assert (await status(deployment, asked))["status"] == "succeeded"
 
 
+async def test_an_erasure_whose_message_is_lost_is_named_and_goes_on(deployment: Deployment) -> None:
+    asked = await erase(deployment, await deployment.member())
+    await deployment.execute("DELETE FROM messages")
+    await deployment.let_pass(minutes=11)
+    [invariant] = [one for one in deployment.container.invariants if one.name == "every-erasure-goes-on"]
+    [violation] = await invariant.violations()
+    assert await invariant.mend(violation)
+    assert await invariant.violations() == []
+    await deployment.work()
+    assert (await status(deployment, asked))["status"] == "succeeded"
+
+
 # What is kept of it
 
 

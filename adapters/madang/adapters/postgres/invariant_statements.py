@@ -54,6 +54,15 @@ FROM portraits WHERE purged_at IS NULL AND expires_at < now() - interval '5 minu
 ORDER BY expires_at LIMIT $1
 """
 
+FORGOTTEN_ERASURES: Final = f"""
+SELECT broken.subject, broken.detail
+FROM (SELECT 'user:' || user_id AS subject, asked_at,
+             jsonb_build_object('erasure_id', id, 'status', status,
+                                'seconds', extract(epoch FROM now() - asked_at)::int) AS detail
+      FROM erasures WHERE status <> 'succeeded' AND asked_at < now() - interval '10 minutes') AS broken
+WHERE {_NOTHING_AT_WORK} ORDER BY broken.asked_at LIMIT $1
+"""
+
 OWED_REFUNDS: Final = """
 SELECT 'portrait:' || portrait.id AS subject,
        jsonb_build_object('portrait_id', portrait.id, 'payment_id', payment.id, 'status', portrait.status) AS detail

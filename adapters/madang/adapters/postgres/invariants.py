@@ -20,6 +20,7 @@ from madang.core.notifications.delivery_reports import HANDLE_REPORT, INBOX
 from madang.core.portraits.model import PictureStatus, PortraitStatus
 from madang.core.portraits.repository import PortraitsUnitOfWork
 from madang.core.portraits.topics import EXPIRE, MAKE_PICTURE, WRITE_REPORT
+from madang.core.privacy.erasing import ERASE
 
 Units = UnitOfWorkFactory[PortraitsUnitOfWork]
 Repair = Callable[[Violation], Awaitable[str]]
@@ -53,7 +54,19 @@ class RowInvariant:
 def invariants(database: Database, *, units: Units, refund_owed: RefundOwed | None = None) -> Sequence[Invariant]:
     """Those of messages, inbox, actions, payments and portraits. What needs the storage is not among them."""
     mends = _Mends(database, units, refund_owed)
-    return (*_of_work(database, mends), *_of_payments(database, mends), *_of_portraits(database, mends))
+    return (
+        *_of_work(database, mends),
+        *_of_payments(database, mends),
+        *_of_portraits(database, mends),
+        RowInvariant(
+            database,
+            "every-erasure-goes-on",
+            "Whoever asked to be forgotten is, or a message waits to do it.",
+            statements.FORGOTTEN_ERASURES,
+            mends.erase,
+            (ERASE,),
+        ),
+    )
 
 
 def _of_work(database: Database, mends: "_Mends") -> Sequence[RowInvariant]:
@@ -150,6 +163,9 @@ class _Mends:
 
     async def expire_portrait(self, violation: Violation) -> str:
         return await self._send(EXPIRE, violation, portrait_id=violation.detail["portrait_id"])
+
+    async def erase(self, violation: Violation) -> str:
+        return await self._send(ERASE, violation, erasure_id=violation.detail["erasure_id"])
 
     async def refund(self, violation: Violation) -> str:
         if self.refund_owed is None:
