@@ -12,12 +12,16 @@ from madang.adapters.cryptography.cipher import AesGcmCipher
 from madang.adapters.cryptography.keys import KeyRing
 from madang.adapters.joserfc.tokens import JoseTokens
 from madang.adapters.phonenumbers.phone_numbers import E164PhoneNumbers
+from madang.core.identity.administration import Account, UserChange
 from madang.core.identity.api_keys import CreatedApiKey, NewApiKey
+from madang.core.identity.external import ExternalSignIn
 from madang.core.identity.model import ApiKey, User, UserStatus
 from madang.core.identity.profiles import Profile
 from madang.core.identity.registration import Register
+from madang.core.identity.roles import Role
 from madang.core.identity.sessions import OpenSession, SignedIn
 from madang.core.identity.sign_in import Challenge
+from madang.core.identity.two_factor import Enrolment
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.errors import (
     AlreadyExists,
@@ -509,6 +513,45 @@ class InMemoryAccounts:
         return SignedIn(self.user, new_id(), "access", "refresh", over, over)
 
 
+class InMemoryProofs:
+    """Second factors and external identities: every code is right, and every token is of our one user."""
+
+    def __init__(self, accounts: InMemoryAccounts) -> None:
+        self.accounts = accounts
+
+    async def enrol(self, caller: Caller, password: str | None) -> Enrolment:
+        return Enrolment("A" * 32, "otpauth://totp/Madang:name", "<svg/>")
+
+    async def confirm(self, caller: Caller, code: str) -> Sequence[str]:
+        return ["ABCD-EFGH-JKLM-NPQR"]
+
+    async def turn_off(self, caller: Caller, *, password: str | None = None, code: str | None = None) -> None: ...
+
+    async def answer(self, challenge: str, code: str, caller: Caller) -> SignedIn:
+        return await self.accounts.refresh(challenge, caller)
+
+    async def sign_in(self, command: ExternalSignIn, caller: Caller) -> SignedIn | Challenge:
+        return Challenge("challenge", self.accounts.clock.now())
+
+
+class InMemoryUsers:
+    """One user, who is nobody's to change."""
+
+    def __init__(self, accounts: InMemoryAccounts) -> None:
+        self.account = Account(accounts.user, "name@example.com")
+
+    async def page(
+        self, caller: Caller, request: PageRequest, *, role: Role | None = None, status: UserStatus | None = None
+    ) -> Page[Account]:
+        return Page([self.account], 1, request.page, request.limit)
+
+    async def get(self, caller: Caller, user_id: UUID) -> Account:
+        return self.account
+
+    async def change(self, caller: Caller, user_id: UUID, change: UserChange) -> Account:
+        raise Conflict("the last one", code="LAST_ADMIN")
+
+
 class InMemoryContainer:
     """Fulfils `HttpContainer`."""
 
@@ -534,6 +577,8 @@ class InMemoryContainer:
         accounts = InMemoryAccounts(self.clock)
         self.registration = self.sign_in = self.sessions = self.profiles = accounts
         self.passwords = self.email_verification = accounts
+        self.two_factor = self.second_step = self.external_sign_in = InMemoryProofs(accounts)
+        self.user_administration = InMemoryUsers(accounts)
         self.registry = PluginMounts()
         self.surroundings = Surroundings(dict(QUIET_DEPTH), [Beat("worker", 1.0), Beat("relay", 1.0)])
         self.database = self.redis = self.heartbeats = self.surroundings

@@ -39,7 +39,6 @@ from madang.core.files.invariant import NoFilePastItsTime
 from madang.core.files.personal_data import FilesPersonalData
 from madang.core.files.service import FileService
 from madang.core.identity.api_key_check import ApiKeyCheck
-from madang.core.identity.api_keys import ApiKeyService
 from madang.core.kernel.clock import Clock, SystemClock
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.invariants import Invariant
@@ -135,7 +134,6 @@ class Wiring(containers.DeclarativeContainer):
     jobs = providers.Singleton(JobService, units, audit_trail)
     audit_reading = providers.Singleton(AuditReading, units, audit_trail)
     key_rotation = providers.Singleton(parts.key_rotation, database, cipher, keys, units, audit_trail)
-    api_keys = providers.Singleton(ApiKeyService, units, audit_trail, clock)
     billing = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
     writing = providers.Container(
         NotificationWiring,
@@ -165,6 +163,7 @@ class Wiring(containers.DeclarativeContainer):
         phone_numbers=phone_numbers,
         notifier=notifications,
         audit_trail=audit_trail,
+        routed=routed,
         clock=clock,
     )
     user_limits = providers.Singleton(UserLimits, units, audit_trail, clock)
@@ -197,6 +196,7 @@ class Wiring(containers.DeclarativeContainer):
         contexts=providers.List(identity.personal_data, files_personal_data, writing.personal_data, user_limits),
         lockout=identity.lockout,
         password_hasher=identity.password_hasher,
+        second_factor=identity.second_factor,
         notifier=notifications,
         audit_trail=audit_trail,
         clock=clock,
@@ -334,10 +334,6 @@ class Container(IdentityServices, NotificationServices):
     @property
     def revocations(self) -> Revocations:
         return self._wiring.revocations()
-
-    @property
-    def api_keys(self) -> ApiKeyService:
-        return self._wiring.api_keys()
 
     @property
     def user_limits(self) -> UserLimits:

@@ -8,8 +8,12 @@ from madang.adapters.email_validator.addresses import ValidatedEmailAddresses
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.users import PostgresUserReader
 from madang.adapters.pwdlib.hasher import PwdlibHasher
+from madang.adapters.pyotp.time_codes import PyotpTimeCodes
 from madang.adapters.zxcvbn.common_passwords import ZxcvbnCommonPasswords
+from madang.core.identity.administration import UserAdministration
+from madang.core.identity.api_keys import ApiKeyService
 from madang.core.identity.email_verification import EmailVerification
+from madang.core.identity.external import ExternalSignInService
 from madang.core.identity.housekeeping import IdentityHousekeeping
 from madang.core.identity.lockout import Lockout
 from madang.core.identity.one_time import OneTimeTokens
@@ -17,11 +21,15 @@ from madang.core.identity.password_changes import PasswordService
 from madang.core.identity.passwords import PasswordHasher, PasswordPolicy
 from madang.core.identity.personal_data import IdentityPersonalData
 from madang.core.identity.profiles import ProfileService
+from madang.core.identity.proof import RecentProof
 from madang.core.identity.registration import RegistrationService
+from madang.core.identity.second_step import SecondStepService
 from madang.core.identity.sessions import SessionService
 from madang.core.identity.sign_in import SignInService
+from madang.core.identity.two_factor import SecondFactor, TwoFactorService
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.protection import PersonalDataCipher, PhoneNumbers
+from madang.core.kernel.providers import Providers
 from madang.core.kernel.tokens import Tokens
 from madang.core.notifications.notifier import Notifier
 from madang.core.operations.audit import AuditTrail
@@ -39,6 +47,7 @@ class IdentityWiring(containers.DeclarativeContainer):
     phone_numbers: "providers.Dependency[PhoneNumbers]" = providers.Dependency()
     notifier: "providers.Dependency[Notifier]" = providers.Dependency()
     audit_trail = providers.Dependency(instance_of=AuditTrail)
+    routed: "providers.Dependency[Providers]" = providers.Dependency()
     clock: "providers.Dependency[Clock]" = providers.Dependency()
     account_url = settings.provided.pages_for_people
 
@@ -96,6 +105,47 @@ class IdentityWiring(containers.DeclarativeContainer):
         clock,
         account_url=account_url,
     )
+    api_keys = providers.Singleton(ApiKeyService, units, notifier, audit_trail, clock)
+    time_codes = providers.Singleton(PyotpTimeCodes, settings.provided.brand)
+    second_factor = providers.Singleton(SecondFactor, time_codes, notifier, cipher, audit_trail, clock)
+    recent_proof = providers.Singleton(RecentProof, units, lockout, password_hasher, clock)
+    two_factor = providers.Singleton(
+        TwoFactorService,
+        units,
+        time_codes,
+        second_factor,
+        recent_proof,
+        lockout,
+        notifier,
+        cipher,
+        audit_trail,
+        clock,
+    )
+    second_step = providers.Singleton(
+        SecondStepService,
+        units,
+        sessions,
+        one_time_tokens,
+        lockout,
+        second_factor,
+        email_addresses,
+        notifier,
+        cipher,
+        audit_trail,
+    )
+    external_sign_in = providers.Singleton(
+        ExternalSignInService,
+        units,
+        routed,
+        sessions,
+        one_time_tokens,
+        email_verification,
+        email_addresses,
+        cipher,
+        audit_trail,
+        clock,
+    )
+    user_administration = providers.Singleton(UserAdministration, units, email_addresses, cipher, audit_trail, clock)
     housekeeping = providers.Singleton(IdentityHousekeeping, clock)
     personal_data = providers.Singleton(IdentityPersonalData, cipher, email_addresses, lockout)
 
@@ -141,3 +191,23 @@ class IdentityServices:
     @property
     def password_hasher(self) -> PasswordHasher:
         return self._identity.password_hasher()
+
+    @property
+    def api_keys(self) -> ApiKeyService:
+        return self._identity.api_keys()
+
+    @property
+    def two_factor(self) -> TwoFactorService:
+        return self._identity.two_factor()
+
+    @property
+    def second_step(self) -> SecondStepService:
+        return self._identity.second_step()
+
+    @property
+    def external_sign_in(self) -> ExternalSignInService:
+        return self._identity.external_sign_in()
+
+    @property
+    def user_administration(self) -> UserAdministration:
+        return self._identity.user_administration()

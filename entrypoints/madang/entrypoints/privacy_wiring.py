@@ -9,6 +9,7 @@ from dependency_injector import containers, providers
 from madang.core.identity.account_proof import AccountProof
 from madang.core.identity.lockout import Lockout
 from madang.core.identity.passwords import PasswordHasher
+from madang.core.identity.two_factor import SecondFactor
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.personal_data import PersonalData
 from madang.core.notifications.notifier import Notifier
@@ -33,6 +34,7 @@ class PrivacyWiring(containers.DeclarativeContainer):
     contexts: "providers.Dependency[Sequence[PersonalData[Any]]]" = providers.Dependency()
     lockout = providers.Dependency(instance_of=Lockout)
     password_hasher: "providers.Dependency[PasswordHasher]" = providers.Dependency()
+    second_factor = providers.Dependency(instance_of=SecondFactor)
     notifier: "providers.Dependency[Notifier]" = providers.Dependency()
     audit_trail = providers.Dependency(instance_of=AuditTrail)
     clock: "providers.Dependency[Clock]" = providers.Dependency()
@@ -44,7 +46,7 @@ class PrivacyWiring(containers.DeclarativeContainer):
         providers.Singleton(KeptAnswersPersonalData),
         providers.Singleton(AuditPersonalData, audit_trail),
     )
-    proof = providers.Singleton(AccountProof, units, lockout, password_hasher)
+    proof = providers.Singleton(AccountProof, units, lockout, password_hasher, second_factor)
     service = providers.Singleton(PrivacyService, units, personal_data, proof, audit_trail, clock)
     records_kept = providers.Factory(timedelta, days=settings.provided.erasure_records_days)
     erasing = providers.Singleton(Erasing, personal_data, notifier, audit_trail, clock, records_kept)

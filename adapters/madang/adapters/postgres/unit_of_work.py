@@ -158,6 +158,7 @@ class PostgresUnitOfWork:
     def files(self) -> PostgresFiles:
         return PostgresFiles(self.connection)
 
+    @cached_property
     def recovery_codes(self) -> PostgresRecoveryCodes:
         return PostgresRecoveryCodes(self.connection)
 

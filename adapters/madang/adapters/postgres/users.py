@@ -43,6 +43,9 @@ WHERE ($1::text IS NULL OR role = $1) AND ($2::text IS NULL OR status = $2)
 ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4
 """
 _COUNT: Final = "SELECT count(*) FROM users WHERE ($1::text IS NULL OR role = $1) AND ($2::text IS NULL OR status = $2)"
+_LOCK_ACTIVE: Final = f"""
+SELECT id FROM users WHERE role = $1 AND status = '{UserStatus.ACTIVE}' ORDER BY id FOR UPDATE
+"""
 
 
 class PostgresUsers:
@@ -75,6 +78,9 @@ class PostgresUsers:
         rows = await self._connection.fetch(_PAGE, *wanted, request.limit, request.offset)
         total: int = rows[0]["total"] if rows else await self._connection.fetchval(_COUNT, *wanted)
         return Page([to_user(row) for row in rows], total, request.page, request.limit)
+
+    async def lock_active(self, role: str) -> Sequence[UUID]:
+        return [row["id"] for row in await self._connection.fetch(_LOCK_ACTIVE, role)]
 
 
 class PostgresUserReader:

@@ -15,6 +15,7 @@ from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import Conflict, NotFound, Problem, Unauthenticated, ValidationFailed
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
+from madang.core.notifications.notifier import Notifier
 from madang.core.operations.audit import AuditAction, AuditTrail
 
 MARK: Final = "madang_"
@@ -43,8 +44,11 @@ class CreatedApiKey:
 
 
 class ApiKeyService:
-    def __init__(self, units: UnitOfWorkFactory[IdentityUnitOfWork], audit_trail: AuditTrail, clock: Clock) -> None:
+    def __init__(
+        self, units: UnitOfWorkFactory[IdentityUnitOfWork], notifier: Notifier, audit_trail: AuditTrail, clock: Clock
+    ) -> None:
         self._units = units
+        self._notifier = notifier
         self._audit_trail = audit_trail
         self._clock = clock
 
@@ -67,6 +71,8 @@ class ApiKeyService:
             created = self._made(wanted, user)
             await uow.api_keys.add(created.key)
             await self._audit_trail.record(uow, caller, AuditAction.API_KEY_CREATED, f"api_key:{wanted.id}")
+            key, values = f"api-key:{wanted.id}", {"name": wanted.name}
+            await self._notifier.notify(uow, user.id, "identity.api_key_created", key=key, values=values)
         return created
 
     async def of_caller(self, caller: Caller) -> Sequence[ApiKey]:

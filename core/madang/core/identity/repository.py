@@ -43,6 +43,10 @@ class UserRepository(Protocol):
         """The newest first."""
         ...
 
+    async def lock_active(self, role: str) -> Sequence[UUID]:
+        """Who has this role and is neither suspended nor erased; locked, in one order, until the commit."""
+        ...
+
 
 class UserReader(Protocol):
     """Outside of a unit of work."""

@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "plugins": LazyCommand(f"{_HERE}.plugins:plugins", "List and check plugins."),
     "knowledge-base": LazyCommand(f"{_HERE}.knowledge_base:knowledge_base", "Import the care catalogue."),
     "keys": LazyCommand(f"{_HERE}.keys:keys", "List master keys, and seal personal data anew under the current one."),
+    "users": LazyCommand(f"{_HERE}.users:users", "Give users their roles, the first administrator's above all."),
     "token": LazyCommand(f"{_HERE}.token:token", "Issue access tokens for operators."),
     "openapi": LazyCommand(f"{_HERE}.openapi:openapi", "Print the OpenAPI document."),
     "prepare": LazyCommand(f"{_HERE}.prepare:prepare", "Migrate, and fill an empty knowledge base.", hidden=True),

@@ -8,8 +8,6 @@ from uuid import UUID
 from madang.core.files.contents import SpooledFile
 from madang.core.files.model import File, FileStatus
 from madang.core.files.service import AnnouncedUpload, AnnounceUpload, StoreFile
-from madang.core.identity.api_keys import CreatedApiKey, NewApiKey
-from madang.core.identity.model import ApiKey
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.idempotency import IdempotencyStore
@@ -310,16 +308,6 @@ class ApiKeyCheck(Protocol):
     async def verify(self, written: str) -> Claims: ...
 
 
-class ApiKeys(Protocol):
-    """The owner's use cases (`ApiKeyService`)."""
-
-    async def create(self, caller: Caller, wanted: NewApiKey) -> CreatedApiKey: ...
-
-    async def of_caller(self, caller: Caller) -> Sequence[ApiKey]: ...
-
-    async def revoke(self, caller: Caller, key_id: UUID) -> None: ...
-
-
 class HttpContainer(IdentityParts, Protocol):
     """Fulfilled by the process's container, and by an in-memory one in the fast tests."""
 
@@ -337,9 +325,6 @@ class HttpContainer(IdentityParts, Protocol):
 
     @property
     def api_key_check(self) -> ApiKeyCheck: ...
-
-    @property
-    def api_keys(self) -> ApiKeys: ...
 
     @property
     def cipher(self) -> PersonalDataCipher: ...

@@ -32,6 +32,7 @@ POLICIES: Final[Mapping[str, str]] = {
     "webhook": "1200/minute",
     "register": "20/hour",
     "sign_in": "30/minute",
+    "two_factor": "20/hour",
     "mailed_link": "10/hour",
 }
 """A deployment may set others by name in `limits`."""

@@ -10,6 +10,7 @@ from madang.entrypoints.http import (
     api_keys,
     audit_events,
     events,
+    external_sign_in,
     files,
     health,
     identity,
@@ -19,6 +20,8 @@ from madang.entrypoints.http import (
     notifications,
     portraits,
     privacy,
+    two_factor,
+    users,
     webhooks,
 )
 from madang.entrypoints.http.openapi import document_of
@@ -38,6 +41,9 @@ SHARED: Final = (
     *events.ROUTES,
     *admin_alerts.ROUTES,
     *admin_limits.ROUTES,
+    *two_factor.ROUTES,
+    *external_sign_in.ROUTES,
+    *users.ROUTES,
 )
 
 
