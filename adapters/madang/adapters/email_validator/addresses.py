@@ -3,8 +3,6 @@
 import unicodedata
 from typing import Final
 
-from email_validator import EmailNotValidError, validate_email
-
 from madang.core.kernel.errors import Problem, ValidationFailed
 
 MAX_CHARACTERS: Final = 254
@@ -16,13 +14,13 @@ class ValidatedEmailAddresses:
     def checked(self, written: str) -> str:
         try:
             return _normal(written)
-        except EmailNotValidError:
+        except ValueError:
             raise ValidationFailed(Problem("email", "is not an e-mail address: write it like name@example.com")) from None
 
     def spelling(self, written: str) -> str:
         try:
             return _normal(written).lower()
-        except EmailNotValidError:
+        except ValueError:
             return _plain(written).lower()
 
 
@@ -31,8 +29,10 @@ def _plain(written: str) -> str:
 
 
 def _normal(written: str) -> str:
-    """Domains under `.test` stay allowed: they are for trying things out, and lead nowhere."""
+    """Raises `ValueError`. Domains under `.test` stay allowed: they are for trying things out, and lead nowhere."""
+    from email_validator import validate_email
+
     plain = _plain(written)
     if len(plain) > MAX_CHARACTERS:
-        raise EmailNotValidError
+        raise ValueError("the address is too long")
     return validate_email(plain, check_deliverability=False, test_environment=True).normalized

@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
-
-from pwdlib import PasswordHash
-from pwdlib.exceptions import UnknownHashError
-from pwdlib.hashers.argon2 import Argon2Hasher
-from pwdlib.hashers.bcrypt import BcryptHasher
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from madang.core.identity.passwords import Verdict, normalised
+
+if TYPE_CHECKING:
+    from pwdlib import PasswordHash
+    from pwdlib.hashers.argon2 import Argon2Hasher
 
 T = TypeVar("T")
 
@@ -26,14 +26,25 @@ _NOBODYS: Final = "nobody's password"
 
 class PwdlibHasher:
     """What we hash is the NFKC form. Systems with bcrypt hashed what was typed, in UTF-8, and no more than its first 72 bytes
-    counted: their hashes are verified like that, and replaced by ours at the first sign-in."""
+    counted: their hashes are verified like that, and replaced by ours at the first sign-in. The library is loaded with the
+    first password: a worker never sees one."""
 
     def __init__(self, *, threads: int = THREADS) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
-        self._argon2 = Argon2Hasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
-        self._bcrypt = BcryptHasher()
-        self._any = PasswordHash((self._argon2, self._bcrypt))
         self._dummy: str | None = None
+
+    @cached_property
+    def _argon2(self) -> "Argon2Hasher":
+        from pwdlib.hashers.argon2 import Argon2Hasher
+
+        return Argon2Hasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
+
+    @cached_property
+    def _any(self) -> "PasswordHash":
+        from pwdlib import PasswordHash
+        from pwdlib.hashers.bcrypt import BcryptHasher
+
+        return PasswordHash((self._argon2, BcryptHasher()))
 
     async def hash(self, password: str) -> str:
         return await self._apart(lambda: self._argon2.hash(normalised(password)))
@@ -62,6 +73,8 @@ class PwdlibHasher:
 
     def _matches(self, password: bytes, stored: str) -> bool:
         """A hash of a kind that nobody knows here matches nothing: its owner can have a link mailed."""
+        from pwdlib.exceptions import UnknownHashError
+
         try:
             return self._any.verify(password, stored)
         except (UnknownHashError, ValueError):
