@@ -9,7 +9,7 @@ import pytest
 from deployment import Deployment
 from integration.files.cabinet import SVG, TEXT, Cabinet, form_of, picture, told
 from madang.core.files.cleaning import SWEEP_UPLOADS
-from madang.core.files.events import COMPLETED, DELETED
+from madang.core.files.events import COMPLETED, DELETED, REJECTED
 from madang.core.files.service import AnnounceUpload
 from madang.core.kernel.caller import Caller, CallerKind
 from madang.core.kernel.errors import PermissionDenied
@@ -109,7 +109,7 @@ async def test_nobody_has_more_than_the_quota(open_deployment: Any) -> None:
 
 async def test_owners_hear_of_it_and_it_is_written_down(cabinet: Cabinet, deployment: Deployment) -> None:
     hearer = SWEEP_UPLOADS
-    for name in (COMPLETED, DELETED):
+    for name in (COMPLETED, REJECTED, DELETED):
         deployment.container._wiring.subscriptions().subscribe(name, hearer)
     file_id = await cabinet.kept(filename="secret plan.png")
     refused = await cabinet.uploaded(SVG)

@@ -6,10 +6,23 @@ from madang.core.files.model import File
 from madang.core.kernel.events import Event
 
 COMPLETED: Final = "files.completed"
+REJECTED: Final = "files.rejected"
 DELETED: Final = "files.deleted"
 
 
 def completed(file: File) -> Event:
+    return _checked(COMPLETED, file)
+
+
+def rejected(file: File) -> Event:
+    return _checked(REJECTED, file)
+
+
+def deleted(file: File) -> Event:
+    return Event(DELETED, file.subject, {"fileId": str(file.id), "status": file.status.value}, owner=file.owner_id)
+
+
+def _checked(name: str, file: File) -> Event:
     payload = {
         "fileId": str(file.id),
         "status": file.status.value,
@@ -17,8 +30,4 @@ def completed(file: File) -> Event:
         "contentType": file.content_type,
         "size": file.size,
     }
-    return Event(COMPLETED, file.subject, payload, owner=file.owner_id)
-
-
-def deleted(file: File) -> Event:
-    return Event(DELETED, file.subject, {"fileId": str(file.id), "status": file.status.value}, owner=file.owner_id)
+    return Event(name, file.subject, payload, owner=file.owner_id)

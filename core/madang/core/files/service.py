@@ -256,7 +256,7 @@ class FileService:
             rejected = current.to(FileStatus.REJECTED, self._clock.now(), refusal=refusal)
             await uow.files.update(rejected)
             self._tidy(uow, rejected)
-            uow.announce(events.completed(rejected))
+            uow.announce(events.rejected(rejected))
         return rejected
 
     async def _keep(self, caller: Caller, file: File, spooled: SpooledFile, content_type: str) -> File:
