@@ -219,3 +219,20 @@ async def test_addresses_and_words_go_after_weeks_and_the_log_after_a_year(deplo
         await deployment.work()
         [row] = await deployment.rows(kept)
         assert tuple(row) == expected
+
+
+async def test_a_report_whose_message_got_lost_is_found_and_handled_by_its_own_context(with_post_office: Deployment) -> None:
+    deployment = with_post_office
+    member = await deployment.member()
+    await write(deployment, member)
+    body = json.dumps([about(post_office.letters[0], "delivered")]).encode()
+    headers = {"x-signature": post_office.signature_of(body)}
+    await deployment.client.post("/webhooks/email/post_office", content=body, headers=headers)
+    await deployment.execute("DELETE FROM messages")
+    await deployment.let_pass(minutes=2)
+    for invariant in deployment.container.invariants:
+        for violation in await invariant.violations():
+            if violation.subject.startswith("inbox:"):
+                assert await invariant.mend(violation) == "sent notifications.handle_report"
+    await deployment.work()
+    assert [entry["status"] for entry in await log_of(deployment, member)] == ["delivered"]
