@@ -12,6 +12,8 @@ from madang.core.identity.roles import Role
 from madang.core.kernel.ids import new_id
 from madang.core.operations.alerts import EVALUATE
 from madang.core.operations.measurements import CallName, Durations, Measurement, SystemReading
+from madang.entrypoints.cli.diagnosis import Finding, Health
+from madang.entrypoints.cli.examination import examine
 from madang.ports.errors import Misconfigured
 
 NOW_DUE = "UPDATE messages SET due_at = now() WHERE topic = $1 AND state = 'waiting'"
@@ -149,6 +151,15 @@ async def test_the_history_is_read_page_by_page(deployment: Deployment) -> None:
     read = [episode["id"] for answer in (first, second) for episode in answer["data"]["history"]]
     assert read == [str(number) for number in ids]
     assert second["meta"]["pagination"]["nextCursor"] is None
+
+
+async def test_the_doctor_shows_what_fires(deployment: Deployment) -> None:
+    def of_alerts(findings: Sequence[Finding]) -> list[tuple[str, Health]]:
+        return [(found.what, found.health) for found in findings if found.what.startswith("alert")]
+
+    assert of_alerts(await examine(deployment.container.settings)) == [("alerts", Health.GREEN)]
+    await evaluated(deployment, FULL, minutes=3)
+    assert of_alerts(await examine(deployment.container.settings)) == [("alert: disk", Health.YELLOW)]
 
 
 async def test_alerts_are_for_administrators(deployment: Deployment) -> None:

@@ -1,6 +1,9 @@
 """What a process counts and writes down, and what operators read of it."""
 
+import asyncio
 import re
+import time
+from collections.abc import AsyncIterator
 
 from deployment import Deployment, OpenDeployment
 from madang.core.operations.measurements import SystemReading
@@ -48,6 +51,21 @@ async def test_answers_and_the_machine_are_written_down_once_for_an_interval(dep
     await write_down(process, "api:1", "api")
     rows = [tuple(row) for row in await deployment.rows(ROWS)]
     assert rows == [(1, 0, 70.0, 60.0, 50.0), (0, 0, 70.0, 60.0, 50.0)]
+
+
+async def test_what_a_caller_lets_us_wait_for_is_no_slowness_of_ours(deployment: Deployment) -> None:
+    pause = 0.3
+
+    async def body() -> AsyncIterator[bytes]:
+        await asyncio.sleep(pause)
+        yield b"{}"
+
+    began = time.perf_counter()
+    answer = await deployment.client.post("/portraits", content=body(), headers={"Content-Type": "application/json"})
+    whole = time.perf_counter() - began
+    measured = deployment.container.meter.take("api:1", "api", SystemReading())
+    assert (answer.status_code, measured.requests.count) == (201, 1)
+    assert measured.requests.seconds <= whole - pause
 
 
 async def test_a_machine_that_cannot_be_measured_costs_no_counts(deployment: Deployment) -> None:

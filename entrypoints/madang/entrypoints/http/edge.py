@@ -68,20 +68,21 @@ class Edge:
 
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send, exchange: Exchange, span: Span) -> None:
         started = time.perf_counter()
-        status, waited = 0, 0.0
+        status, ours = 0, 0.0
         # A router below rewrites `path`; the log names what was asked for.
         path, method = scope["path"], scope["method"]
         body = awaited_body(scope, receive)
 
         async def send_with_headers(message: Any) -> None:
-            nonlocal status, waited
+            nonlocal status, ours
             if message["type"] == "http.response.start":
                 if body is not None and message["status"] >= 400:
                     await body.discard()
                 if not exchange.extra_headers:
                     await self._announce(scope, exchange)
                 message["headers"] = _complete(list(message["headers"]), exchange)
-                status, waited = message["status"], time.perf_counter() - started
+                status = message["status"]
+                ours = time.perf_counter() - started - (0.0 if body is None else body.waited)
             await send(message)
 
         try:
@@ -95,7 +96,7 @@ class Edge:
         finally:
             route, took = scope.get("path_template") or "unmatched", time.perf_counter() - started
             quiet = path.startswith(_QUIET)
-            self._watch.answered(span, method, route, status or NOBODY_WAITED, waited or took, quiet=quiet)
+            self._watch.answered(span, method, route, status or NOBODY_WAITED, ours or took, quiet=quiet)
             _log(method, path, route, status, took, exchange.trace_id, logging.DEBUG if quiet else logging.INFO)
 
     async def _announce(self, scope: Scope, exchange: Exchange) -> None:

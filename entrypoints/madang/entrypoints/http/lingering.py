@@ -21,14 +21,15 @@ _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 class Body:
-    """The request's messages, and whether the last one has come. `is_coming`: the client sends it without being asked."""
+    """The request's messages, and whether the last one has come. `is_coming`: the client sends it without being asked.
+    `waited`: seconds that it let us wait."""
 
     def __init__(self, receive: Receive, *, is_coming: bool) -> None:
         self._receive = receive
         self._is_coming = is_coming
         self._is_over = False
         self._received = 0
-        self._waited = 0.0
+        self.waited = 0.0
 
     async def receive(self) -> Any:
         """Raises `BodyTooSlow`. After the body, whatever comes may take its time."""
@@ -54,13 +55,13 @@ class Body:
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
-            async with asyncio.timeout(PATIENCE + self._received / LEAST_PACE - self._waited):
+            async with asyncio.timeout(PATIENCE + self._received / LEAST_PACE - self.waited):
                 return await self._receive()
         except TimeoutError:
             self._is_over = True
             raise BodyTooSlow("the body did not come in time") from None
         finally:
-            self._waited += clock() - began
+            self.waited += clock() - began
 
 
 def awaited_body(scope: HTTPScope, receive: Receive) -> Body | None:

@@ -27,8 +27,9 @@ class Watch:
         return self._tracer.span(method, SpanKind.SERVER, parent=above, context=own)
 
     def answered(self, span: Span, method: str, route: str, status: int, seconds: float, *, quiet: bool) -> None:
-        """`seconds` until the answer began: how long a caller takes to read a file, or stays for live events, is no slowness of
-        ours. What only looks after us (`quiet`) is left out of the measurements."""
+        """`seconds` until the answer began, without what the caller let us wait for the body: how long one takes to send or to
+        read a file, or stays for live events, is no slowness of ours. What only looks after us (`quiet`) is left out of the
+        measurements."""
         self._metrics.observe(method, route, status, seconds)
         if not quiet and status != NOBODY_WAITED:
             self._meter.answered(status, seconds)
