@@ -1,6 +1,5 @@
 """Erasures in PostgreSQL, and what else is forgotten with a person."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -16,7 +15,6 @@ _GET: Final = {lock: select("erasures", _ERASURE, "id = $1", lock=lock) for lock
 _OF_USER: Final = select("erasures", _ERASURE, "user_id = $1")
 _ADD: Final = insert("erasures", _ERASURE, on_conflict="ON CONFLICT (user_id) DO NOTHING")
 _UPDATE: Final = update("erasures", _ERASURE)
-_HOLD_ADMINS: Final = "SELECT id FROM users WHERE role = 'admin' AND status = 'active' ORDER BY id FOR UPDATE"
 _DESTROY_LEFT_KEYS: Final = """
 DELETE FROM personal_keys USING users WHERE users.id = personal_keys.person_id AND users.status = 'erased'
 """
@@ -49,9 +47,6 @@ class PostgresErasures:
 
     async def update(self, erasure: Erasure) -> None:
         await self._connection.execute(_UPDATE, *_values(erasure))
-
-    async def hold_admins(self) -> Sequence[UUID]:
-        return [row["id"] for row in await self._connection.fetch(_HOLD_ADMINS)]
 
     async def destroy_left_keys(self) -> int:
         return affected(await self._connection.execute(_DESTROY_LEFT_KEYS))

@@ -88,8 +88,8 @@ class UserAdministration:
                 raise _unknown()
             if change.versions is not None and user.version not in change.versions:
                 raise StaleVersion("somebody else changed this user meanwhile")
-            if user.status is UserStatus.ERASED:
-                raise Gone("this user was erased")
+            if user.status in (UserStatus.ERASING, UserStatus.ERASED):
+                raise Gone("this user was erased, or asked to be")
             if administrators == {user_id}:
                 raise Conflict("nobody else administers this deployment", code="LAST_ADMIN")
             changed = await self._apply(uow, caller, user, change)

@@ -1,6 +1,5 @@
 """What privacy asks of storage."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -20,11 +19,6 @@ class ErasureRepository(Protocol):
         ...
 
     async def update(self, erasure: Erasure) -> None: ...
-
-    async def hold_admins(self) -> Sequence[UUID]:
-        """The active administrators, whose rows are held until the unit of work ends: of two who leave at once, one is the
-        last."""
-        ...
 
     async def destroy_left_keys(self) -> int:
         """Of people who are erased, data keys that a late request has made."""

@@ -84,7 +84,7 @@ class PrivacyService:
         a message. Raises `NotFound` (`USER_NOT_FOUND`) and `Conflict` (`LAST_ADMIN`)."""
         now = self._clock.now()
         async with self._units() as uow:
-            admins = await uow.erasures.hold_admins()
+            admins = await uow.users.lock_active(Role.ADMIN)
             user = await uow.users.get(user_id, lock=True)
             earlier = await uow.erasures.of_user(user_id)
             if earlier is not None:
