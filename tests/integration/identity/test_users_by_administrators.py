@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -150,3 +151,14 @@ async def test_what_changes_nothing_leaves_no_trace(deployment: Deployment) -> N
     answer = await changed(deployment, admin, member.id, role="client", status="active")
     assert (answer.status_code, answer.headers["ETag"]) == (200, '"1"')
     assert await audited(deployment, AuditAction.USER_ROLE_CHANGED) == []
+
+
+async def test_an_operators_token_administers_and_is_nobody_in_particular(deployment: Deployment) -> None:
+    over = datetime.now(UTC) + timedelta(hours=1)
+    extra = {"userId": "operator", "role": "admin", "permissions": []}
+    token = deployment.container.tokens.issue("api", "operator", expires_at=over, extra=extra)
+    headers = {"Authorization": f"Bearer {token}"}
+    assert (await deployment.client.get(USERS, headers=headers)).status_code == 200
+    for path in ("/auth/me", "/api-keys", "/notifications"):
+        answer = await deployment.client.get(path, headers=headers)
+        assert (answer.status_code, code_of(answer)) == (401, "UNAUTHORIZED"), path

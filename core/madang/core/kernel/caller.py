@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
+from madang.core.kernel.errors import Unauthenticated
+
 
 class CallerKind(StrEnum):
     """`OPERATOR`: somebody at the command line of the deployment. `SYSTEM`: the worker, by itself."""
@@ -35,16 +37,16 @@ class Caller:
 
     @property
     def person(self) -> UUID:
-        """The signed-in user. Raises `LookupError` in an operation that is open to callers who are none."""
+        """The signed-in user, or whose API key it is. Raises `Unauthenticated` for who is none: an operator's token."""
         if self.user_id is None:
-            raise LookupError("this caller is no user")
+            raise Unauthenticated("this is for a person who has signed in")
         return self.user_id
 
     @property
     def session(self) -> UUID:
-        """Raises `LookupError` for a caller without one."""
+        """Raises `Unauthenticated` for a caller without one."""
         if self.session_id is None:
-            raise LookupError("this caller has no session")
+            raise Unauthenticated("this is for a person who has signed in")
         return self.session_id
 
 
