@@ -222,7 +222,7 @@ async def test_objects_that_no_row_wants_are_found_after_a_day_and_nothing_else(
     for key in (
         f"files/{cabinet.member.id}/{orphan}/incoming",
         f"files/{cabinet.member.id}/{kept}/{new_id().hex}",
-        f"files/{foreign}/{kept}/{new_id().hex}",
+        f"files/{foreign}/{pending}/{new_id().hex}",
         "files/notes.txt",
         "portraits/x/y.png",
     ):
@@ -243,6 +243,8 @@ async def test_a_sweep_that_dies_goes_on_where_it_was(
 ) -> None:
     monkeypatch.setattr(cleaning, "_PAGES", 2)
     storage = deployment.container.providers.storage()
+    for number in range(4):
+        await storage.put(PutObject(f"files/0-of-somebody-else-{number}", b"x", "text/plain"))
     for number in range(5):
         await storage.put(PutObject(f"files/{cabinet.member.id}/{new_id()}/{number}", b"x", "image/png"))
     held = Held(deployment)
@@ -251,10 +253,14 @@ async def test_a_sweep_that_dies_goes_on_where_it_was(
     sweeping = held.cleaning(Later(timedelta(days=2)))
     with pytest.raises(Killed):
         await sweeping.sweep_storage(Steps(deployment, survives=2))  # type: ignore[arg-type]
-    assert len(await _keys(storage)) == 4, "deleted, and not written down where it stopped"
+    for _ in range(2):
+        await sweeping.sweep_storage(Steps(deployment))  # type: ignore[arg-type]
+    with pytest.raises(Killed):
+        await sweeping.sweep_storage(Steps(deployment, survives=2))  # type: ignore[arg-type]
+    assert len(await _keys(storage)) == 8, "deleted, and not written down where it stopped"
     for _ in range(3):
         await sweeping.sweep_storage(Steps(deployment))  # type: ignore[arg-type]
-    assert not await _keys(storage)
+    assert len(await _keys(storage)) == 4, "what is named after no file is left alone"
     assert await deployment.value("SELECT cursor FROM file_sweep") is None, "from the beginning next time"
 
 
