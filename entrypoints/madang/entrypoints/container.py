@@ -15,6 +15,9 @@ from dependency_injector import containers, providers
 from madang.adapters.cryptography.cipher import AesGcmCipher
 from madang.adapters.cryptography.keys import KeyRing
 from madang.adapters.joserfc.tokens import JoseTokens
+from madang.adapters.outbound.addresses import OutboundPolicy
+from madang.adapters.outbound.connecting import Resolver
+from madang.adapters.outbound.webhooks import SignedWebhookSender
 from madang.adapters.phonenumbers.phone_numbers import E164PhoneNumbers
 from madang.adapters.pillow.photo_lab import PillowPhotoLab
 from madang.adapters.postgres.api_keys import PostgresKeyHolders
@@ -72,6 +75,9 @@ from madang.core.portraits.service import PortraitService
 from madang.core.portraits.topics import PAYMENT_CHANGED as PORTRAITS_PAYMENT_CHANGED
 from madang.core.privacy.erasing import Erasing
 from madang.core.privacy.service import PrivacyService
+from madang.core.webhooks.delivering import Delivering
+from madang.core.webhooks.personal_data import WebhooksPersonalData
+from madang.core.webhooks.service import WebhookService
 from madang.entrypoints import parts
 from madang.entrypoints.alert_settings import alert_rules
 from madang.entrypoints.identity_wiring import IdentityServices, IdentityWiring
@@ -189,11 +195,23 @@ class Wiring(containers.DeclarativeContainer):
     purging = providers.Singleton(Purging, routed, compensation, clock)
     billing_handlers = providers.Singleton(BillingHandlers, billing, routed, clock)
     portrait_handlers = providers.Singleton(PortraitHandlers, picture_making, report_writing, purging, compensation, clock)
+    resolver = providers.Singleton(Resolver)
+    outbound = providers.Singleton(
+        OutboundPolicy.of, plain_http=settings.provided.outbound_plain_http, networks=settings.provided.outbound_networks
+    )
+    webhook_sender = providers.Singleton(
+        SignedWebhookSender, outbound, resolver, timeout=settings.provided.webhook_timeout_seconds
+    )
+    webhooks = providers.Singleton(WebhookService, units, webhook_sender, cipher, audit_trail, clock)
+    delivering = providers.Singleton(Delivering, webhook_sender, cipher, audit_trail, notifications, clock)
+    webhooks_personal_data = providers.Singleton(WebhooksPersonalData, cipher)
     privacy = providers.Container(
         PrivacyWiring,
         settings=settings,
         units=units,
-        contexts=providers.List(identity.personal_data, files_personal_data, writing.personal_data, user_limits),
+        contexts=providers.List(
+            identity.personal_data, files_personal_data, writing.personal_data, user_limits, webhooks_personal_data
+        ),
         lockout=identity.lockout,
         password_hasher=identity.password_hasher,
         second_factor=identity.second_factor,
@@ -202,9 +220,16 @@ class Wiring(containers.DeclarativeContainer):
         clock=clock,
     )
     products = providers.Dict(portraits=portrait_handlers)
-    telling_owners = providers.Singleton(TellingOwners, live)
+    telling_owners = providers.Singleton(TellingOwners, live, delivering)
     recurring = providers.Callable(
-        parts.recurring, plugin_work, file_cleaning, identity.housekeeping, writing.retention, alerts, privacy.erasing
+        parts.recurring,
+        plugin_work,
+        file_cleaning,
+        identity.housekeeping,
+        writing.retention,
+        alerts,
+        privacy.erasing,
+        delivering,
     )
     recurring_work = providers.Singleton(parts.RecurringWork, recurring, clock)
     handlers = providers.Singleton(
@@ -219,6 +244,7 @@ class Wiring(containers.DeclarativeContainer):
         identity.passwords,
         privacy.erasing,
         telling_owners,
+        delivering,
         plugin_work,
         recurring_work,
     )
@@ -302,6 +328,10 @@ class Container(IdentityServices, NotificationServices):
     @property
     def live(self) -> LiveEvents:
         return self._wiring.live()
+
+    @property
+    def webhooks(self) -> WebhookService:
+        return self._wiring.webhooks()
 
     @property
     def audit_trail(self) -> AuditTrail:
@@ -434,6 +464,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             tracer=opened.enter_context(tracing(settings)),
         )
         opened.callback(lambda: wiring.photo_lab().close())
+        opened.callback(lambda: wiring.resolver().close())
         opened.callback(lambda: wiring.identity.password_hasher().close())
         _connect_contexts(wiring)
         yield Container(wiring)

@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     sweep_seconds: Seconds = 1.0
     short_concurrency: Count = 100
     long_concurrency: Count = 8
+    webhook_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 15.0
+    outbound_plain_http: bool = False
+    outbound_networks: tuple[str, ...] = ()
     live_streams: Annotated[int, Field(ge=1, le=10_000)] = 500
     live_streams_per_user: Annotated[int, Field(ge=1, le=1000)] = 10
     database_pool: Annotated[int, Field(ge=2, le=1000)] = 10
@@ -173,7 +176,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r}: name each origin with its scheme, like https://shop.example.com; never *")
         return origins
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "outbound_networks")
     @classmethod
     def _addresses_or_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
         for proxy in proxies:

@@ -42,6 +42,7 @@ from madang.adapters.postgres.sessions import PostgresSessions
 from madang.adapters.postgres.sign_in_attempts import PostgresSignInAttempts
 from madang.adapters.postgres.user_limits import PostgresUserLimits
 from madang.adapters.postgres.users import PostgresUsers
+from madang.adapters.postgres.webhooks import PostgresWebhookDeliveries, PostgresWebhookEndpoints
 from madang.adapters.postgres.work import PostgresWork
 from madang.core.kernel.events import Event, Subscriptions, telling_of
 from madang.core.kernel.messages import NewMessage, Topic
@@ -233,6 +234,14 @@ class PostgresUnitOfWork:
     @cached_property
     def user_limits(self) -> PostgresUserLimits:
         return PostgresUserLimits(self.connection)
+
+    @cached_property
+    def webhook_endpoints(self) -> PostgresWebhookEndpoints:
+        return PostgresWebhookEndpoints(self.connection)
+
+    @cached_property
+    def webhook_deliveries(self) -> PostgresWebhookDeliveries:
+        return PostgresWebhookDeliveries(self.connection)
 
     @cached_property
     def work(self) -> PostgresWork:

@@ -29,6 +29,7 @@ from madang.core.portraits.repository import PortraitView
 from madang.core.portraits.service import OrderedPortrait, OrderPortrait, PortraitResult
 from madang.core.privacy.model import Erasure
 from madang.core.privacy.service import ErasureView, Export
+from madang.core.webhooks.service import WebhookService
 from madang.entrypoints.http.identity_parts import IdentityParts
 from madang.ports.storage import PresignedRequest, StoredObject
 from madang.ports.webhook import WebhookRequest
@@ -337,6 +338,9 @@ class HttpContainer(IdentityParts, Protocol):
 
     @property
     def live(self) -> LiveEvents: ...
+
+    @property
+    def webhooks(self) -> WebhookService: ...
 
     @property
     def portraits(self) -> Portraits: ...

@@ -22,6 +22,7 @@ from madang.entrypoints.http import (
     privacy,
     two_factor,
     users,
+    webhook_endpoints,
     webhooks,
 )
 from madang.entrypoints.http.openapi import document_of
@@ -39,6 +40,7 @@ SHARED: Final = (
     *privacy.ROUTES,
     *api_keys.ROUTES,
     *events.ROUTES,
+    *webhook_endpoints.ROUTES,
     *admin_alerts.ROUTES,
     *admin_limits.ROUTES,
     *two_factor.ROUTES,

@@ -15,6 +15,7 @@ from madang.adapters.postgres.tables import (
     operations,
     portraits,
     privacy,
+    webhooks,
 )
 from madang.adapters.postgres.tables.schema import metadata
 
@@ -29,4 +30,5 @@ __all__ = [
     "operations",
     "portraits",
     "privacy",
+    "webhooks",
 ]

@@ -1,0 +1,1 @@
+"""Requests to addresses that strangers name: judged by where they lead, and connected to exactly what was judged."""
