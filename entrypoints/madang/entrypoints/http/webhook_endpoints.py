@@ -11,6 +11,7 @@ from madang.core.kernel.paging import CursorRequest
 from madang.core.webhooks.service import EndpointChange, NewEndpoint
 from madang.entrypoints.http.authentication import Access, Audience
 from madang.entrypoints.http.envelope import Pagination
+from madang.entrypoints.http.identity_shapes import NoFields
 from madang.entrypoints.http.operation import Call, JsonBody, Operation, route
 from madang.entrypoints.http.webhook_shapes import (
     DELIVERY,
@@ -20,7 +21,6 @@ from madang.entrypoints.http.webhook_shapes import (
     DeliveriesQuery,
     EndpointChangeBody,
     NewEndpointBody,
-    NoFields,
     RemovedEndpointShape,
     WebhookDeliveryShape,
     WebhookEndpointShape,

@@ -38,10 +38,6 @@ class EndpointChangeBody(Input, frozen=True):
     enabled: bool | None = None
 
 
-class NoFields(Input, frozen=True):
-    """Nothing to say."""
-
-
 class DeliveriesQuery(Input, frozen=True):
     cursor: Annotated[str, Meta(max_length=100, pattern=r"^[^\u0000]*$")] | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
