@@ -25,6 +25,15 @@ async def test_a_caller_gets_exactly_the_limit(redis_url: str) -> None:
     await redis.aclose()
 
 
+async def test_calls_of_one_moment_lose_no_permits(redis_url: str) -> None:
+    redis = connect(redis_url)
+    limiter = RedisRateLimiter(redis, POLICIES)
+    allowances = await asyncio.gather(*(limiter.hit("default", "alice") for _ in range(40)))
+    assert all(allowance.allowed for allowance in allowances)
+    assert await spend(limiter, "default", 100) == 60
+    await redis.aclose()
+
+
 async def test_the_answer_counts_down_and_says_when_the_window_ends(redis_url: str) -> None:
     redis = connect(redis_url)
     limiter = RedisRateLimiter(redis, POLICIES)

@@ -66,6 +66,10 @@ class RedisRateLimiter:
         permits = self._permits.get((policy, caller, item))
         if permits is None or now >= permits.until or (permits.here == 0 and permits.elsewhere > 0):
             permits = await self._take(policy, item, caller)
+            meanwhile = self._permits.get((policy, caller, item))
+            if meanwhile is not None and now < meanwhile.until:
+                # Calls of one moment each take a chunk: what another has not spent is not lost.
+                permits.here += meanwhile.here
             self._remember((policy, caller, item), permits, now)
         allowed = permits.here > 0
         if allowed:
