@@ -22,7 +22,7 @@ from madang.entrypoints.http.page_visits import Pages
 from madang.entrypoints.http.pipeline import Pipeline
 from madang.entrypoints.http.rate_limits import KeptLimits, RateLimits
 from madang.entrypoints.http.refusals import Refusals
-from madang.entrypoints.http.routes import openapi_document, routes_for
+from madang.entrypoints.http.routes import routes_for, written_document
 from madang.entrypoints.http.watch import Watch
 from madang.entrypoints.routing import plugins_in_use
 
@@ -67,7 +67,7 @@ def create_app(container: HttpContainer) -> Litestar:
             *(pipeline.bind(route) for route in routes_for(settings.products)),
             *Health(container, metrics).handlers(),
             key_set_handler(container.tokens),
-            *docs_handlers(openapi_document(settings.products, base_url=settings.base_url)),
+            *docs_handlers(written_document(settings.products, settings.base_url)),
             *(Pages(container, addresses, limits).bind(PAGES) if "portraits" in settings.products else ()),
         ],
         openapi_config=None,

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import litestar_offline_docs
-import msgspec
 from litestar import Router, get
 from litestar.datastructures import CacheControlHeader
 from litestar.file_system import BaseLocalFileSystem
@@ -34,14 +33,13 @@ class _Folder(BaseLocalFileSystem):
             raise FileNotFoundError from None
 
 
-def docs_handlers(document: dict[str, Any]) -> list[Any]:
+def docs_handlers(document: bytes) -> list[Any]:
     """The page, the document, and their files."""
-    written = msgspec.json.encode(document)
     page = STATIC.joinpath("docs.html").read_bytes()
 
     @get("/openapi.json", include_in_schema=False)
     async def openapi_json() -> ASGIApp:
-        return Answer(200, written)
+        return Answer(200, document)
 
     @get("/docs", include_in_schema=False)
     async def docs(scope: Scope) -> ASGIApp:

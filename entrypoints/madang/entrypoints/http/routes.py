@@ -1,7 +1,10 @@
 """Which routes a deployment has: those of the products that it runs, and what all of them need."""
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any, Final
+
+import msgspec
 
 from madang.entrypoints.http import (
     admin_alerts,
@@ -58,3 +61,9 @@ def openapi_document(products: Collection[str] = tuple(PRODUCTS), *, base_url: s
     """What `/openapi.json` serves; needs neither a connection nor settings."""
     operations = [*(route.operation for route in routes_for(products)), *health.OPERATIONS, *key_set.OPERATIONS]
     return document_of(operations, base_url=base_url)
+
+
+@cache
+def written_document(products: tuple[str, ...], base_url: str) -> bytes:
+    """The same as JSON; written once in a process, however many applications it makes."""
+    return msgspec.json.encode(openapi_document(products, base_url=base_url))
