@@ -55,8 +55,8 @@ async def login_external(call: Call) -> ASGIApp:
     locale = body.locale or preferred(call.request.headers.get("accept-language", ""), "ko")
     command = ExternalSignIn(call.subject_id, body.provider, body.token, locale)
     outcome = await call.container.external_sign_in.sign_in(command, call.caller)
-    user = None if isinstance(outcome, Challenge) else UserShape.of(call.container.profiles.of(outcome.user))
-    return call.succeed(login_of(outcome, user, call.container.clock.now()))
+    user = None if isinstance(outcome, Challenge) else UserShape.of(call.container.profiles.of(outcome.user), call.zone)
+    return call.succeed(login_of(outcome, user, call.container.clock.now(), call.zone))
 
 
 ROUTES: Final = (login_external,)

@@ -53,8 +53,8 @@ async def register(call: Call) -> ASGIApp:
     locale = body.locale or preferred(call.request.headers.get("accept-language", ""), "ko")
     command = Register(call.subject_id, body.email, body.password, locale, body.name)
     signed_in = await call.container.registration.register(command, call.caller)
-    user = UserShape.of(call.container.profiles.of(signed_in.user))
-    return call.succeed(SignedInShape(**tokens_of(signed_in, call.container.clock.now()), user=user))
+    user = UserShape.of(call.container.profiles.of(signed_in.user), call.zone)
+    return call.succeed(SignedInShape(**tokens_of(signed_in, call.container.clock.now(), call.zone), user=user))
 
 
 @route(
@@ -76,8 +76,8 @@ async def register(call: Call) -> ASGIApp:
 async def login(call: Call) -> ASGIApp:
     body: LoginBody = call.body
     outcome = await call.container.sign_in.sign_in(body.email, body.password, call.caller)
-    user = None if isinstance(outcome, Challenge) else UserShape.of(call.container.profiles.of(outcome.user))
-    return call.succeed(login_of(outcome, user, call.container.clock.now()))
+    user = None if isinstance(outcome, Challenge) else UserShape.of(call.container.profiles.of(outcome.user), call.zone)
+    return call.succeed(login_of(outcome, user, call.container.clock.now(), call.zone))
 
 
 @route(
@@ -99,7 +99,7 @@ async def login(call: Call) -> ASGIApp:
 async def refresh(call: Call) -> ASGIApp:
     body: RefreshBody = call.body
     signed_in = await call.container.sessions.refresh(body.refresh_token, call.caller)
-    return call.succeed(TokensShape(**tokens_of(signed_in, call.container.clock.now())))
+    return call.succeed(TokensShape(**tokens_of(signed_in, call.container.clock.now(), call.zone)))
 
 
 @route(
@@ -136,7 +136,7 @@ async def logout(call: Call) -> ASGIApp:
 )
 async def get_me(call: Call) -> ASGIApp:
     profile = await call.container.profiles.get(call.caller.person)
-    return call.succeed(UserShape.of(profile), version=profile.version)
+    return call.succeed(UserShape.of(profile, call.zone), version=profile.version)
 
 
 @route(
@@ -159,7 +159,7 @@ async def change_me(call: Call) -> ASGIApp:
     written: dict[str, Any] = {"name": body.name, "phone": body.phone, "locale": body.locale}
     changes = {name: value for name, value in written.items() if value is not UNSET}
     profile = await call.container.profiles.change(call.caller, changes, call.versions)
-    return call.succeed(UserShape.of(profile), version=profile.version)
+    return call.succeed(UserShape.of(profile, call.zone), version=profile.version)
 
 
 ROUTES: Final = (register, login, refresh, logout, get_me, change_me)

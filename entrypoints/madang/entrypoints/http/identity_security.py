@@ -162,7 +162,7 @@ async def send_verification_again(call: Call) -> ASGIApp:
 async def list_sessions(call: Call) -> ASGIApp:
     query: SessionsQuery = call.query
     page = await call.container.sessions.page(call.caller, PageRequest(query.page, query.limit))
-    return call.succeed([SessionShape.of(session) for session in page.items], pagination=Pagination.of(page))
+    return call.succeed([SessionShape.of(session, call.zone) for session in page.items], pagination=Pagination.of(page))
 
 
 @route(

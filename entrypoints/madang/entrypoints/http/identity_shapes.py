@@ -1,7 +1,7 @@
 """What the Identity calls take and answer."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -96,7 +96,7 @@ class UserShape(Shape, frozen=True):
     updated_at: datetime
 
     @classmethod
-    def of(cls, profile: Profile) -> "UserShape":
+    def of(cls, profile: Profile, zone: tzinfo) -> "UserShape":
         return cls(
             profile.id,
             profile.email,
@@ -108,8 +108,8 @@ class UserShape(Shape, frozen=True):
             profile.status.value,
             profile.locale,
             profile.two_factor,
-            profile.created_at,
-            profile.updated_at,
+            profile.created_at.astimezone(zone),
+            profile.updated_at.astimezone(zone),
         )
 
 
@@ -157,15 +157,15 @@ class SessionShape(Shape, frozen=True):
     expires_at: datetime
 
     @classmethod
-    def of(cls, session: OpenSession) -> "SessionShape":
+    def of(cls, session: OpenSession, zone: tzinfo) -> "SessionShape":
         return cls(
             session.id,
             session.current,
             session.address,
             session.agent,
-            session.created_at,
-            session.last_used_at,
-            session.expires_at,
+            session.created_at.astimezone(zone),
+            session.last_used_at.astimezone(zone),
+            session.expires_at.astimezone(zone),
         )
 
 
@@ -195,23 +195,23 @@ class EmailVerifiedShape(Shape, frozen=True):
     email_verified: Literal[True]
 
 
-def tokens_of(signed_in: SignedIn, now: datetime) -> dict[str, Any]:
+def tokens_of(signed_in: SignedIn, now: datetime, zone: tzinfo) -> dict[str, Any]:
     """The fields of `TokensShape`."""
     return {
         "access_token": signed_in.access_token,
         "refresh_token": signed_in.refresh_token,
         "token_type": "Bearer",
         "expires_in": max(0, round((signed_in.access_expires_at - now).total_seconds())),
-        "access_expires_at": signed_in.access_expires_at,
-        "refresh_expires_at": signed_in.refresh_expires_at,
+        "access_expires_at": signed_in.access_expires_at.astimezone(zone),
+        "refresh_expires_at": signed_in.refresh_expires_at.astimezone(zone),
         "session_id": signed_in.session_id,
     }
 
 
-def login_of(outcome: SignedIn | Challenge, user: UserShape | None, now: datetime) -> LoginShape:
+def login_of(outcome: SignedIn | Challenge, user: UserShape | None, now: datetime, zone: tzinfo) -> LoginShape:
     if isinstance(outcome, Challenge):
-        return LoginShape(True, challenge=outcome.token, challenge_expires_at=outcome.expires_at)
-    return LoginShape(False, **tokens_of(outcome, now), user=UNSET if user is None else user)
+        return LoginShape(True, challenge=outcome.token, challenge_expires_at=outcome.expires_at.astimezone(zone))
+    return LoginShape(False, **tokens_of(outcome, now, zone), user=UNSET if user is None else user)
 
 
 USER: Final[dict[str, Any]] = {

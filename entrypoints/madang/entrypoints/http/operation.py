@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from litestar import Request
 from litestar.types import ASGIApp
@@ -16,7 +17,7 @@ from madang.entrypoints.http.answers import JSON, Answer
 from madang.entrypoints.http.authentication import Access, caller_of
 from madang.entrypoints.http.bodies import MAX_JSON
 from madang.entrypoints.http.composition import HttpContainer
-from madang.entrypoints.http.envelope import Pagination, Success, encode, meta
+from madang.entrypoints.http.envelope import Pagination, Success, encode, meta, zone
 from madang.entrypoints.http.etags import etag, versions_in
 from madang.entrypoints.http.exchange import exchange_of
 from madang.entrypoints.http.rate_limits import DEFAULT
@@ -140,6 +141,11 @@ class Call:
     def versions(self) -> Collection[int] | None:
         """What `If-Match` asks for; None where any will do."""
         return versions_in(self.request.headers.get("if-match"))
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Of every time that is answered."""
+        return zone(self.container.settings.timezone)
 
     def succeed(
         self,

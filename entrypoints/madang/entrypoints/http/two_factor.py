@@ -158,8 +158,8 @@ async def turn_off(call: Call) -> ASGIApp:
 async def second_step(call: Call) -> ASGIApp:
     body: SecondStepBody = call.body
     signed_in = await call.container.second_step.answer(body.challenge, body.code, call.caller)
-    user = UserShape.of(call.container.profiles.of(signed_in.user))
-    return call.succeed(SignedInShape(**tokens_of(signed_in, call.container.clock.now()), user=user))
+    user = UserShape.of(call.container.profiles.of(signed_in.user), call.zone)
+    return call.succeed(SignedInShape(**tokens_of(signed_in, call.container.clock.now(), call.zone), user=user))
 
 
 ROUTES: Final = (begin, confirm, turn_off, second_step)

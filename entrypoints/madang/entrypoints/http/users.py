@@ -1,6 +1,6 @@
 """Everybody's accounts, for administrators."""
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -94,7 +94,7 @@ async def list_users(call: Call) -> ASGIApp:
     status = None if query.status is None else UserStatus(query.status)
     request = PageRequest(query.page, query.limit)
     page = await call.container.user_administration.page(call.caller, request, role=role, status=status)
-    return call.succeed([_shape(account) for account in page.items], pagination=Pagination.of(page))
+    return call.succeed([_shape(account, call.zone) for account in page.items], pagination=Pagination.of(page))
 
 
 @route(
@@ -114,7 +114,7 @@ async def list_users(call: Call) -> ASGIApp:
 )
 async def get_user(call: Call) -> ASGIApp:
     account = await call.container.user_administration.get(call.caller, call.request.path_params["user_id"])
-    return call.succeed(_shape(account), version=account.user.version)
+    return call.succeed(_shape(account, call.zone), version=account.user.version)
 
 
 @route(
@@ -142,10 +142,10 @@ async def change_user(call: Call) -> ASGIApp:
         versions_in(call.request.headers.get("if-match")),
     )
     account = await call.container.user_administration.change(call.caller, call.request.path_params["user_id"], change)
-    return call.succeed(_shape(account), version=account.user.version)
+    return call.succeed(_shape(account, call.zone), version=account.user.version)
 
 
-def _shape(account: Account) -> AccountShape:
+def _shape(account: Account, zone: tzinfo) -> AccountShape:
     user = account.user
     return AccountShape(
         user.id,
@@ -156,8 +156,8 @@ def _shape(account: Account) -> AccountShape:
         user.status.value,
         user.locale,
         user.two_factor,
-        user.created_at,
-        user.updated_at,
+        user.created_at.astimezone(zone),
+        user.updated_at.astimezone(zone),
         user.version,
     )
 
