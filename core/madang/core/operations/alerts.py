@@ -83,7 +83,7 @@ class AlertsUnitOfWork(AuditedUnitOfWork, Protocol):
 
 
 class OperatorNotifier(Protocol):
-    async def tell_operators(self, uow: Any, kind: str, key: str, values: Mapping[str, str]) -> object:
+    async def tell_operators(self, uow: Any, kind: str, *, key: str, values: Mapping[str, str]) -> object:
         """Record a message to everybody who runs the deployment in the caller's commit; a second one with the same key is
         dropped."""
         ...
@@ -135,7 +135,7 @@ class AlertService:
         kind, action = _TOLD_AS[change]
         summary = _summary(rule, alert.value)
         values = {"rule": rule.name, "summary": summary, "since": episode.raised_at.isoformat(timespec="seconds")}
-        await self._operators.tell_operators(uow, kind, f"alert:{episode.id}:{change}", values)
+        await self._operators.tell_operators(uow, kind, key=f"alert:{episode.id}:{change}", values=values)
         await self._audit_trail.record(uow, SYSTEM, action, f"alert:{episode.id}", rule=rule.name, summary=summary)
         told = {"rule": rule.name, "value": alert.value, "threshold": rule.threshold}
         uow.announce(Event(kind, f"alert:{episode.id}", told))
