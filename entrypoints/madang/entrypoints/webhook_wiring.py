@@ -1,6 +1,7 @@
 """The composition root's part for our own webhooks: who may be called, by what, and what is kept about their owners."""
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from dependency_injector import containers, providers
 
@@ -33,5 +34,6 @@ class WebhookWiring(containers.DeclarativeContainer):
     )
     sender = providers.Singleton(SignedWebhookSender, outbound, resolver, timeout=settings.provided.webhook_timeout_seconds)
     service = providers.Singleton(WebhookService, units, sender, cipher, audit_trail, clock)
-    delivering = providers.Singleton(Delivering, sender, cipher, audit_trail, notifier, clock)
+    zone = providers.Singleton(ZoneInfo, settings.provided.timezone)
+    delivering = providers.Singleton(Delivering, sender, cipher, audit_trail, notifier, clock, zone)
     personal_data = providers.Singleton(WebhooksPersonalData, cipher)

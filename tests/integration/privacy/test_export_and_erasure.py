@@ -1,6 +1,7 @@
 """A copy of everything, and to be forgotten: at once for the world, soon in every table, whatever dies in between."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -65,6 +66,7 @@ async def test_the_copy_holds_every_context_and_where_one_was_as_a_file_to_keep(
     await uploaded(deployment, member)
     answer = await deployment.client.get("/privacy/export", headers={**member.headers, "user-agent": AGENT})
     assert answer.headers["content-disposition"].startswith('attachment; filename="madang-export-')
+    assert set(re.findall(r'T\d\d:\d\d:[\d.]+(Z|[+-]\d\d:\d\d)"', answer.text)) == {"+09:00"}
     assert answer.headers["cache-control"] == "no-store"
     copy = answer.json()["data"]
     assert copy["userId"] == str(member.id)

@@ -62,6 +62,7 @@ async def test_an_event_is_told_once_signed_as_standard_webhooks_has_it(client: 
     (told,) = client.receiver.received
     assert client.receiver.verified() == told["body"]
     assert set(told["body"]) == {"type", "timestamp", "data"}
+    assert told["body"]["timestamp"].endswith("+09:00")
     assert (told["body"]["type"], told["body"]["data"]) == ("files.completed", {"fileId": "f-1"})
     assert told["line"] == "POST /hook?token=not-a-secret HTTP/1.1"
     (delivery,) = await client.deliveries()

@@ -49,8 +49,8 @@ class FilesPersonalData:
             "contentType": file.content_type or file.declared_type,
             "size": file.size,
             "sha256": file.sha256,
-            "createdAt": file.created_at.isoformat(),
-            "completedAt": None if file.completed_at is None else file.completed_at.isoformat(),
+            "createdAt": file.created_at,
+            "completedAt": file.completed_at,
             "link": await self._link(file, name),
         }
 

@@ -68,16 +68,16 @@ class IdentityPersonalData:
         return {
             "id": str(user.id),
             "email": self._opened(user.email, EMAIL_PURPOSE),
-            "emailVerifiedAt": _written(user.email_verified_at),
+            "emailVerifiedAt": user.email_verified_at,
             "name": self._opened(user.name, NAME_PURPOSE),
             "phone": self._opened(user.phone, PHONE_PURPOSE),
             "role": user.role,
             "status": user.status.value,
             "locale": user.locale,
             "twoFactor": user.two_factor,
-            "passwordChangedAt": _written(user.password_changed_at),
-            "createdAt": _written(user.created_at),
-            "updatedAt": _written(user.updated_at),
+            "passwordChangedAt": user.password_changed_at,
+            "createdAt": user.created_at,
+            "updatedAt": user.updated_at,
         }
 
     def _session(self, session: Session) -> Mapping[str, Any]:
@@ -85,15 +85,11 @@ class IdentityPersonalData:
             "id": str(session.id),
             "address": self._opened(session.address, ADDRESS_PURPOSE),
             "agent": self._opened(session.agent, AGENT_PURPOSE),
-            "createdAt": _written(session.created_at),
-            "lastUsedAt": _written(session.last_used_at),
-            "expiresAt": _written(session.expires_at),
-            "endedAt": _written(session.revoked_at),
+            "createdAt": session.created_at,
+            "lastUsedAt": session.last_used_at,
+            "expiresAt": session.expires_at,
+            "endedAt": session.revoked_at,
         }
 
     def _opened(self, sealed: bytes | None, purpose: str) -> str | None:
         return None if sealed is None else self._cipher.decrypt(sealed, purpose=purpose)
-
-
-def _written(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.isoformat()

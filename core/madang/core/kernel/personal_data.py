@@ -22,8 +22,8 @@ class PersonalData(Protocol[U_contra]):
     def tables(self) -> frozenset[str]: ...
 
     async def export(self, uow: U_contra, user_id: UUID) -> Mapping[str, Any]:
-        """Everything that is kept about this person, decrypted, as JSON values with camelCase names. No secret is in it: no
-        password hash, no token, no key."""
+        """Everything that is kept about this person, decrypted, as JSON values with camelCase names, and times as `datetime`.
+        No secret is in it: no password hash, no token, no key."""
         ...
 
     async def forget_outside(self, uow: U_contra, user_id: UUID) -> None:

@@ -34,7 +34,7 @@ class NotificationsPersonalData:
                 {
                     "address": self._cipher.decrypt(each.address, purpose=SUPPRESSED_ADDRESS),
                     "reason": each.reason,
-                    "since": each.created_at.isoformat(),
+                    "since": each.created_at,
                 }
                 for each in suppressed
             ],
@@ -58,6 +58,6 @@ class NotificationsPersonalData:
             "channel": notification.channel and notification.channel.value,
             "status": notification.status.value,
             "recipient": None if sealed is None else self._cipher.decrypt(sealed, purpose=RECIPIENT),
-            "createdAt": notification.created_at.isoformat(),
-            "updatedAt": notification.updated_at.isoformat(),
+            "createdAt": notification.created_at,
+            "updatedAt": notification.updated_at,
         }

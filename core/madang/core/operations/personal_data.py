@@ -36,7 +36,7 @@ class AuditPersonalData:
         origin = self._trail.origin_under(keys, event)
         by_you = event.actor_id == user_id
         return {
-            "at": event.at.isoformat(),
+            "at": event.at,
             "action": event.action.value,
             "subject": event.subject,
             "byYou": by_you,

@@ -34,7 +34,7 @@ class Proof(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """`sections` by context."""
+    """`sections` by context: JSON values, and times as `datetime`."""
 
     user_id: UUID
     made_at: datetime

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 from uuid import UUID
 
@@ -62,12 +62,14 @@ class Delivering:
         audit_trail: AuditTrail,
         notifier: Notifier,
         clock: Clock,
+        zone: tzinfo,
     ) -> None:
         self._sender = sender
         self._cipher = cipher
         self._audit = audit_trail
         self._notifier = notifier
         self._clock = clock
+        self._zone = zone
         self._busy: Counter[UUID] = Counter()
 
     def handlers(self) -> Sequence[Handler[WebhooksUnitOfWork]]:
@@ -124,7 +126,7 @@ class Delivering:
         webhook = OutgoingWebhook(
             id=str(delivery.event_id),
             url=self._cipher.decrypt(endpoint.url, purpose=URL_PURPOSE),
-            body=body_of(delivery),
+            body=body_of(delivery, self._zone),
             sent_at=now,
             secrets=self._secrets(endpoint, now),
         )
@@ -256,9 +258,9 @@ def delivery_message(delivery: WebhookDelivery) -> NewMessage:
     )
 
 
-def body_of(delivery: WebhookDelivery) -> bytes:
-    """As Standard Webhooks has it, and the same bytes in every try."""
-    told = {"type": delivery.event_type, "timestamp": delivery.occurred_at.isoformat(), "data": delivery.data}
+def body_of(delivery: WebhookDelivery, zone: tzinfo) -> bytes:
+    """As Standard Webhooks has it, and the same bytes in every try; the time has the offset that the API answers."""
+    told = {"type": delivery.event_type, "timestamp": delivery.occurred_at.astimezone(zone).isoformat(), "data": delivery.data}
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 

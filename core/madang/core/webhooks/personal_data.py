@@ -40,7 +40,7 @@ class WebhooksPersonalData:
             "description": None if described is None else self._cipher.decrypt(described, purpose=DESCRIPTION_PURPOSE),
             "eventTypes": list(endpoint.event_types),
             "status": endpoint.status.value,
-            "createdAt": endpoint.created_at.isoformat(),
+            "createdAt": endpoint.created_at,
         }
 
 
@@ -51,5 +51,5 @@ def _delivery(delivery: WebhookDelivery) -> Mapping[str, Any]:
         "type": delivery.event_type,
         "data": delivery.data,
         "status": delivery.status.value,
-        "createdAt": delivery.created_at.isoformat(),
+        "createdAt": delivery.created_at,
     }

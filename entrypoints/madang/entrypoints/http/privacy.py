@@ -1,7 +1,7 @@
 """What we owe a person: a copy of everything about them, and to forget them."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -102,8 +102,8 @@ _COPY: Final[dict[str, Any]] = {
 )  # fmt: skip
 async def export_my_data(call: Call) -> ASGIApp:
     export = await call.container.privacy.export(call.caller)
-    made_at = export.made_at.astimezone(zone(call.container.settings.timezone))
-    answer = call.succeed(ExportShape(export.user_id, made_at, export.sections))
+    made_at = export.made_at.astimezone(call.zone)
+    answer = call.succeed(ExportShape(export.user_id, made_at, _in_zone(export.sections, call.zone)))
     name = f"madang-export-{made_at:%Y%m%d}.json"
     answer.headers = [
         (b"content-disposition", f'attachment; filename="{name}"'.encode()),
@@ -156,6 +156,18 @@ async def get_erasure(call: Call) -> ASGIApp:
 async def erase_user(call: Call) -> ASGIApp:
     user_id: UUID = call.request.path_params["user_id"]
     return call.succeed(_asked(call, await call.container.privacy.erase(call.caller, user_id, new_id())))
+
+
+def _in_zone(value: Any, here: tzinfo) -> Any:
+    match value:
+        case datetime():
+            return value.astimezone(here)
+        case Mapping():
+            return {name: _in_zone(each, here) for name, each in value.items()}
+        case list() | tuple():
+            return [_in_zone(each, here) for each in value]
+        case _:
+            return value
 
 
 def _asked(call: Call, erasure: Erasure) -> AskedErasureShape:
