@@ -23,12 +23,14 @@ HIDDEN: Final = "[hidden]"
 _TELLING_KEYS: Final = re.compile(
     r"(?i)(secret|password|passwd|token|authorization|cookie|api_?key|signature|phone|recipient|e?mail|photo|dsn)$"
 )
-_CREDENTIALS_IN_URL: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/@:]*:[^\s\"'<>]*@", re.IGNORECASE)
-"""Up to the last at-sign: people forget to escape one, or a slash, in a password."""
+# Strangers write what is searched here (paths, messages), so each pattern reads a text once: none begins with a repetition,
+# and what is found is taken whole and judged afterwards.
+_ADDRESS: Final = re.compile(r"://[^\s\"'<>]+")
+_USER: Final = re.compile(r"://[^\s/@:]*:")
 _CREDENTIALS_IN_QUERY: Final = re.compile(
-    r"(?P<name>\b[\w-]*(?:secret|password|passwd|token|signature|api_?key)=)[\"']?[^\s&\"'<>]+", re.IGNORECASE
+    r"(?P<name>(?:secret|password|passwd|token|signature|api_?key)=)[\"']?[^\s&\"'<>]+", re.IGNORECASE
 )
-_TOKENS_IN_TEXT: Final = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*|(?i:\bbearer )\S+")
+_TOKENS_IN_TEXT: Final = re.compile(r"eyJ[\w.-]*|(?i:\bbearer )\S+")
 _QUIET: Final = ("httpx", "httpcore", "asyncio", "PIL", "multipart", "arq", "alembic.runtime.plugins", "alembic.ddl")
 
 
@@ -144,8 +146,22 @@ def _shown(key: str, value: object) -> object:
 
 def without_credentials(text: str) -> str:
     """The text without passwords in addresses, without signatures of presigned ones, and without tokens."""
-    without = _CREDENTIALS_IN_URL.sub(rf"\g<scheme>{HIDDEN}@", text)
-    return _TOKENS_IN_TEXT.sub(HIDDEN, _CREDENTIALS_IN_QUERY.sub(rf"\g<name>{HIDDEN}", without))
+    without = _ADDRESS.sub(_without_password, text)
+    return _TOKENS_IN_TEXT.sub(_without_token, _CREDENTIALS_IN_QUERY.sub(rf"\g<name>{HIDDEN}", without))
+
+
+def _without_password(address: re.Match[str]) -> str:
+    """Up to the last at-sign: people forget to escape one, or a slash, in a password."""
+    written = address[0]
+    end = written.rfind("@")
+    user = _USER.search(written, 0, end) if end > 0 else None
+    return written if user is None else f"{written[: user.start()]}://{HIDDEN}{written[end:]}"
+
+
+def _without_token(found: re.Match[str]) -> str:
+    """Three parts make a token; other words begin like one."""
+    written = found[0]
+    return written if written.startswith("eyJ") and written.count(".") < 2 else HIDDEN
 
 
 def _hide_in_exception(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -82,6 +83,26 @@ def test_credentials_are_cut_out_of_text_however_they_are_written(stream: io.Str
     structlog.stdlib.get_logger("madang.test").info("refused", reason=written)
     assert "secret" not in stream.getvalue()
     assert HIDDEN in stream.getvalue()
+
+
+ENDLESS = ("a", "-a", "x://", "a://:", "eyJ-", "secret-", "a.eyJ", "bearer ", "@", "://a:", "token=")
+"""What a pattern that looks back and forth would read again from each of its places: for days, in a text of this length."""
+
+
+@pytest.mark.parametrize("piece", ENDLESS)
+def test_a_stranger_cannot_keep_us_busy_with_what_we_log(stream: io.StringIO, piece: str) -> None:
+    path = "/" + piece * (400_000 // len(piece))
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(30)
+    try:
+        structlog.stdlib.get_logger("madang.http").info("request", path=path)
+    finally:
+        signal.alarm(0)
+    assert len(_lines(stream)) == 1
+
+
+def _too_long(*_: object) -> None:
+    raise AssertionError("still reading")
 
 
 def test_an_address_without_credentials_is_logged_as_it_is(stream: io.StringIO) -> None:

@@ -10,7 +10,7 @@ import httpx
 from deployment import Deployment, Member, OpenDeployment
 from integration.identity.people import GENEROUS, PASSWORD, code_of, logged_in, registered, tried
 from madang.core.identity.model import UserStatus
-from madang.core.identity.roles import Role
+from madang.core.identity.roles import Role, permissions_of
 from madang.core.kernel.ids import new_id
 from madang.core.operations.audit import AuditAction
 
@@ -56,6 +56,18 @@ async def test_nobody_else_sees_or_changes_them(deployment: Deployment) -> None:
             await changed(deployment, member, member.id, role="admin"),
         ]
         assert [answer.status_code for answer in answers] == [403, 403, 403], role
+
+
+async def test_a_key_gives_no_role_that_may_do_more_than_the_key(deployment: Deployment) -> None:
+    admin, member = await deployment.member(Role.ADMIN), await deployment.member(Role.DEVELOPER)
+    wanted = {"name": "roster", "permissions": ["users:read", "users:write", *sorted(permissions_of(Role.CLIENT))]}
+    key = (await deployment.client.post("/api-keys", json=wanted, headers=admin.headers)).json()["data"]["key"]
+    by_key = Member(admin.id, admin.email, {"X-API-Key": key})
+    refused = await changed(deployment, by_key, member.id, role="admin")
+    assert (refused.status_code, code_of(refused)) == (403, "INSUFFICIENT_PERMISSIONS")
+    assert await audited(deployment, AuditAction.USER_ROLE_CHANGED) == []
+    assert (await changed(deployment, by_key, member.id, role="client")).status_code == 200
+    assert (await changed(deployment, by_key, member.id, status="suspended")).status_code == 200
 
 
 async def test_a_user_is_read_and_changed_by_version(deployment: Deployment) -> None:

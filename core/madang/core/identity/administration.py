@@ -9,11 +9,11 @@ from uuid import UUID
 from madang.core.identity.emails import EmailAddresses
 from madang.core.identity.model import EMAIL_PURPOSE, NAME_PURPOSE, TokenPurpose, User, UserStatus
 from madang.core.identity.repository import IdentityUnitOfWork
-from madang.core.identity.roles import Role
+from madang.core.identity.roles import Role, permissions_of
 from madang.core.identity.sessions import Ended
-from madang.core.kernel.caller import Caller
+from madang.core.kernel.caller import Caller, CallerKind
 from madang.core.kernel.clock import Clock
-from madang.core.kernel.errors import Conflict, Gone, NotFound, StaleVersion
+from madang.core.kernel.errors import Conflict, Gone, NotFound, PermissionDenied, StaleVersion
 from madang.core.kernel.paging import Page, PageRequest
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
@@ -80,7 +80,8 @@ class UserAdministration:
         return self._account(user)
 
     async def change(self, caller: Caller, user_id: UUID, change: UserChange) -> Account:
-        """Raises `NotFound`, `StaleVersion`, `Gone` for a user who is erased, and `Conflict` (`LAST_ADMIN`)."""
+        """Raises `NotFound`, `StaleVersion`, `Gone` for a user who is erased, `Conflict` (`LAST_ADMIN`), and
+        `PermissionDenied` for an API key that would give more than it has."""
         async with self._units() as uow:
             administrators = await self._lock_administrators(uow, change)
             user = await uow.users.get(user_id, lock=True)
@@ -119,6 +120,7 @@ class UserAdministration:
         )
         await uow.users.update(changed)
         if changed.role != user.role:
+            _require_within(caller, changed.role)
             await self._after_role(uow, caller, user, changed)
         if changed.status is not user.status:
             await self._after_status(uow, caller, changed)
@@ -145,6 +147,12 @@ class UserAdministration:
 
     def _opened(self, sealed: bytes | None, purpose: str) -> str | None:
         return None if sealed is None else self._cipher.decrypt(sealed, purpose=purpose)
+
+
+def _require_within(caller: Caller, role: str) -> None:
+    """A key that was given a part of what its owner may do must not make somebody who may do the rest."""
+    if caller.kind is CallerKind.API_KEY and (missing := sorted(permissions_of(role) - caller.permissions)):
+        raise PermissionDenied("this key gives no role that may do more than the key", permission=missing[0])
 
 
 def _unknown() -> NotFound:

@@ -125,7 +125,7 @@ async def get_user(call: Call) -> ASGIApp:
         TAG,
         "Change a role, suspend, reinstate",
         "A changed role ends the user's sessions, since tokens carry permissions; a suspension also revokes their API keys. "
-        "The last administrator stays one.",
+        "The last administrator stays one. An API key gives only roles that may do no more than the key itself.",
         AccountShape,
         {**_EXAMPLE, "role": "pm", "version": 4},
         access=_EDITOR,
