@@ -136,6 +136,13 @@ def test_every_operation_is_described_and_has_a_name_of_its_own() -> None:
         assert operation["tags"]
 
 
+def test_every_list_says_how_to_turn_its_pages() -> None:
+    parameters = [each for _, _, operation in described() for each in operation["parameters"]]
+    paging = [each for each in parameters if each["name"] in {"page", "limit", "cursor"} and each["in"] == "query"]
+    assert {each["name"] for each in paging} == {"page", "limit", "cursor"}
+    assert all(each.get("description") for each in paging)
+
+
 def test_every_operation_has_examples_and_its_errors() -> None:
     for method, path, operation in described():
         for content in operation.get("requestBody", {}).get("content", {}).values():

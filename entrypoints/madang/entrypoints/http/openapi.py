@@ -95,7 +95,8 @@ def _parameters(operation: Operation) -> Iterator[Json]:
     if operation.query is not None:
         _, components = msgspec.json.schema_components([operation.query], ref_template=REF)
         for name, schema in components[operation.query.__name__]["properties"].items():
-            yield {"name": name, "in": "query", "required": False, "schema": _without_null(schema)}
+            described = {"description": _PAGING[name]} if name in _PAGING else {}
+            yield {"name": name, "in": "query", "required": False, **described, "schema": _without_null(schema)}
     for header in operation.headers:
         yield {
             "name": header.name,
@@ -251,6 +252,11 @@ def _camel(name: str) -> str:
 _SECURITY: Final[Json] = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+_PAGING: Final = {
+    "page": "Which page, from 1.",
+    "limit": "How many on a page.",
+    "cursor": "`meta.pagination.nextCursor` of the page before; none begins at the newest.",
 }
 _LIMIT_HEADERS: Final = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy")
 _HEADERS: Final[Json] = {
