@@ -272,7 +272,7 @@ async def test_a_posted_message_counts_as_posted_also_when_its_id_cannot_be_read
 async def test_silence_past_the_time_limit_leaves_it_open(place: Place) -> None:
     place.server.next.append(ACT_AND_BE_SILENT)
     with pytest.raises(OutcomeUnknown):
-        await place.provider.post(replace(CHAT, timeout=0.1))
+        await place.provider.post(replace(CHAT, timeout=0.5))
     assert len(place.server.posted) == 1
 
 

@@ -90,7 +90,7 @@ async def test_the_same_key_sends_once_also_after_a_lost_answer(
 ) -> None:
     resend.next.append(bad_day)
     with pytest.raises(OutcomeUnknown):
-        await sender.send(replace(EMAIL, timeout=0.2))
+        await sender.send(replace(EMAIL, timeout=0.5))
     assert len(resend.sent) == 1
     receipt = await sender.send(EMAIL)
     assert [receipt.id] == list(resend.sent)

@@ -213,7 +213,7 @@ async def test_every_reply_of_a_server_is_one_of_the_taxonomy(
 ) -> None:
     server.replies[command].append(reply)
     with pytest.raises(error) as raised:
-        await sender.send(replace(EMAIL, timeout=0.2 if reply == BE_SILENT else 10.0))
+        await sender.send(replace(EMAIL, timeout=0.5 if reply == BE_SILENT else 10.0))
     assert type(raised.value) is error
     assert (raised.value.provider, raised.value.operation) == ("smtp", "send")
     assert getattr(raised.value, "reason", None) == reason
@@ -315,7 +315,7 @@ async def test_no_more_connections_than_allowed_are_open_at_once(server: MailSer
 async def test_who_waits_too_long_for_a_connection_has_surely_not_sent(server: MailServer, context: ProviderContext) -> None:
     sender = sender_to(server, context, connections=1)
     server.replies["MAIL"].append(BE_SILENT)
-    slow = asyncio.create_task(sender.send(replace(EMAIL, timeout=1.0)))
+    slow = asyncio.create_task(sender.send(replace(EMAIL, timeout=30.0)))
     while not server.connections:
         await asyncio.sleep(0.005)
     with pytest.raises(Unavailable):

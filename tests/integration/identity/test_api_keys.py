@@ -128,7 +128,7 @@ async def test_a_revoked_key_is_refused_at_once_here_and_heard_of_everywhere(ope
         revoked = await here.client.delete(f"{KEYS}/{key['id']}", headers=owner.headers)
         assert revoked.json()["data"] == {"id": key["id"]}
         assert (await shown(here, key)).status_code == 401
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await shown(there, key)).status_code != 401:
                 await asyncio.sleep(0.01)
         assert [(await shown(each, other)).status_code for each in (here, there)] == [200, 200]

@@ -52,7 +52,7 @@ class Api:
             yield stream
 
     async def until_open(self, count: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.streams) != count:
                 await asyncio.sleep(0.01)
 
@@ -77,7 +77,7 @@ class Stream:
 
     async def next(self) -> Heard:
         fields: dict[str, str] = {}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for line in self.lines:
                 name, _, value = line.partition(": ")
                 fields[name] = value
@@ -88,7 +88,7 @@ class Stream:
         raise EOFError
 
     async def ended(self) -> bool:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return not [line async for line in self.lines if line.startswith("data")]
 
 
@@ -185,7 +185,7 @@ async def test_a_server_that_is_asked_to_stop_does_not_wait_for_who_only_listens
         async with api.events(owner) as stream:
             api.stop.set()
             assert await stream.ended()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await api.running
 
 
