@@ -26,8 +26,11 @@ async def test_without_the_password_or_with_a_wrong_one_nothing_is_ended_and_gue
     member = await registered(deployment)
     assert await asked(deployment, member) == (400, "VALIDATION_ERROR")
     assert await asked(deployment, member, code="123456") == (403, "PASSWORD_DOES_NOT_MATCH")
-    for _ in range(4):
+    for _ in range(2):
         assert await asked(deployment, member, password="something else entirely") == (403, "PASSWORD_DOES_NOT_MATCH")
+        elsewhere = {"currentPassword": "something else entirely", "newPassword": "five other words put together"}
+        changing = await deployment.client.post("/auth/password", json=elsewhere, headers=member.headers)
+        assert (changing.status_code, changing.json()["error"]["code"]) == (403, "PASSWORD_DOES_NOT_MATCH")
     assert await asked(deployment, member, password=PASSWORD) == (429, "TOO_MANY_ATTEMPTS")
     assert await deployment.value("SELECT count(*) FROM erasures") == 0
     await deployment.let_pass(minutes=16)

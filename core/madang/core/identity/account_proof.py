@@ -1,5 +1,6 @@
 """That somebody is who they say, asked for once more before what cannot be undone."""
 
+from functools import partial
 from typing import Final, Protocol
 
 from madang.core.identity.lockout import Lockout
@@ -48,16 +49,9 @@ class AccountProof:
             return
         if password is None and code is None:
             raise ValidationFailed(Problem("password", _ASKED))
-        tries = self._lockout.tries(f"proof:{user.id}", None)
-        async with self._units() as uow:
-            await self._lockout.begin(uow, tries)
-        if await self._is_right(user, password, code, caller):
-            async with self._units() as uow:
-                await self._lockout.clear(uow, tries)
-            return
-        async with self._units() as uow:
-            await self._lockout.fail(uow, tries)
-        raise PermissionDenied("this is not the present password or code", code="PASSWORD_DOES_NOT_MATCH")
+        is_right = partial(self._is_right, user, password, code, caller)
+        if not await self._lockout.counted(self._units, user.id, is_right):
+            raise PermissionDenied("this is not the present password or code", code="PASSWORD_DOES_NOT_MATCH")
 
     async def _is_right(self, user: User, password: str | None, code: str | None, caller: Caller) -> bool:
         if password is not None:

@@ -6,16 +6,18 @@ typed: an address without an account is shut like any other.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from madang.core.identity.model import SignInAttempts
 from madang.core.identity.repository import IdentityUnitOfWork
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import TooManyAttempts
 from madang.core.kernel.protection import PersonalDataCipher
+from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 
 MAX_FAILURES: Final = 5
 BLOCKED_FOR: Final = timedelta(minutes=15)
@@ -60,6 +62,21 @@ class Lockout:
             counted.append(dataclasses.replace(current, failures=current.failures + 1))
         for attempts in counted:
             await uow.sign_in_attempts.save(attempts)
+
+    async def counted(
+        self, units: UnitOfWorkFactory[IdentityUnitOfWork], person: UUID, is_right: Callable[[], Awaitable[bool]]
+    ) -> bool:
+        """One try of who is signed in at a secret of theirs: an intruder in an open browser has five, wherever they try.
+
+        Nothing is open while the secret is checked. Raises `TooManyAttempts`.
+        """
+        tries = self.tries(f"proof:{person}", None)
+        async with units() as uow:
+            await self.begin(uow, tries)
+        right = await is_right()
+        async with units() as uow:
+            await (self.clear(uow, tries) if right else self.fail(uow, tries))
+        return right
 
     async def fail(self, uow: IdentityUnitOfWork, tries: Tries) -> bool:
         """It was wrong. Whether the account is shut by it."""

@@ -59,17 +59,14 @@ class PasswordService:
     async def change(self, caller: Caller, current: str, new: str) -> int:
         """How many other sessions it ended. Raises `PermissionDenied` (`PASSWORD_DOES_NOT_MATCH`) for a wrong current one,
         `TooManyAttempts` after five, `ValidationFailed` at `newPassword`."""
-        tries = self._lockout.tries(f"change:{caller.person}", None)
         async with self._units() as uow:
-            await self._lockout.begin(uow, tries)
             user = await uow.users.get(caller.person)
-        verdict = await self._hasher.verify(current, user.password_hash if user else None)
-        if user is None or not verdict.matches:
-            async with self._units() as uow:
-                await self._lockout.fail(uow, tries)
+
+        async def is_right() -> bool:
+            return (await self._hasher.verify(current, user.password_hash if user else None)).matches
+
+        if not await self._lockout.counted(self._units, caller.person, is_right) or user is None:
             raise PermissionDenied("this is not the present password", code="PASSWORD_DOES_NOT_MATCH")
-        async with self._units() as uow:
-            await self._lockout.clear(uow, tries)
         self._policy.check(new, self._email_of(user), path="newPassword")
         return await self._replace(user, await self._hasher.hash(new), caller)
 

@@ -28,7 +28,7 @@ class RecentProof:
         """The password; of who has none, for they sign in by an external identity, a sign-in that is not old.
 
         Raises `PermissionDenied`: `PASSWORD_DOES_NOT_MATCH`, or `RECENT_SIGN_IN_NEEDED`. Raises `TooManyAttempts` after five
-        wrong passwords, wherever they were tried with this account's session.
+        wrong tries, wherever they were made with this account's session.
         """
         async with self._units() as uow:
             user = await uow.users.get(caller.person)
@@ -43,13 +43,8 @@ class RecentProof:
             raise PermissionDenied("sign in again first", code="RECENT_SIGN_IN_NEEDED")
 
     async def _check_password(self, caller: Caller, user: User | None, password: str) -> None:
-        tries = self._lockout.tries(f"change:{caller.person}", None)
-        async with self._units() as uow:
-            await self._lockout.begin(uow, tries)
-        verdict = await self._hasher.verify(password, user.password_hash if user else None)
-        async with self._units() as uow:
-            if verdict.matches:
-                await self._lockout.clear(uow, tries)
-                return
-            await self._lockout.fail(uow, tries)
-        raise PermissionDenied("this is not the password", code="PASSWORD_DOES_NOT_MATCH")
+        async def is_right() -> bool:
+            return (await self._hasher.verify(password, user.password_hash if user else None)).matches
+
+        if not await self._lockout.counted(self._units, caller.person, is_right):
+            raise PermissionDenied("this is not the password", code="PASSWORD_DOES_NOT_MATCH")
