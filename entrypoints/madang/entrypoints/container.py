@@ -242,7 +242,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             tracer=opened.enter_context(tracing(settings)),
         )
         opened.callback(lambda: wiring.photo_lab().close())
-        opened.callback(lambda: wiring.calling_back.resolver().close())
+        opened.callback(lambda: wiring.calling_back.sender().close())
         opened.callback(lambda: wiring.identity.password_hasher().close())
         _connect_contexts(wiring)
         yield Container(wiring)
