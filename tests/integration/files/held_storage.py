@@ -9,7 +9,7 @@ from madang.core.files.arrivals import Arrivals
 from madang.core.files.cleaning import Cleaning
 from madang.core.files.service import Allowance, FileService
 from madang.core.kernel.clock import Clock
-from madang.ports.storage import DeleteReport, ObjectInfo, PutObject, StorageCapabilities
+from madang.ports.storage import DeleteReport, ObjectInfo, ObjectPage, PutObject, StorageCapabilities
 
 Hook = Callable[[], Awaitable[None]]
 
@@ -23,6 +23,7 @@ class HeldStorage:
         self.before_put: Hook | None = None
         self.after_put: Hook | None = None
         self.before_delete: Hook | None = None
+        self.before_list: Hook | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -38,6 +39,12 @@ class HeldStorage:
         if self.after_put is not None:
             await self.after_put()
         return stored
+
+    async def list(self, prefix: str, *, cursor: str | None = None) -> ObjectPage:
+        if self.before_list is not None:
+            await self.before_list()
+        page: ObjectPage = await self._real.list(prefix, cursor=cursor)
+        return page
 
     async def delete_many(self, keys: Sequence[str]) -> DeleteReport:
         if self.before_delete is not None:

@@ -15,14 +15,14 @@ from deployment import Deployment
 from integration.files.cabinet import Cabinet, form_of, picture, told
 from integration.files.held_storage import Held
 from madang.core.files import cleaning
-from madang.core.files.cleaning import SWEEP_UPLOADS, tidying_of
+from madang.core.files.cleaning import SWEEP_UPLOADS, TIDY, tidying_of
 from madang.core.files.invariant import NoFilePastItsTime
 from madang.core.files.model import FileStatus
 from madang.core.files.service import AnnounceUpload, StoreFile
 from madang.core.kernel.caller import Caller, CallerKind
 from madang.core.kernel.errors import Conflict, NotFound
 from madang.core.kernel.ids import new_id
-from madang.core.kernel.messages import NewMessage
+from madang.core.kernel.messages import Message, NewMessage
 from madang.ports.errors import Unavailable
 from madang.ports.storage import PutObject
 
@@ -286,6 +286,25 @@ async def test_a_deletion_that_the_storage_refuses_is_not_forgotten(cabinet: Cab
     assert not cabinet.stored()
 
 
+async def test_cleaning_up_after_a_try_that_failed_takes_nothing_from_the_next_try(
+    cabinet: Cabinet, deployment: Deployment
+) -> None:
+    """The same request again, and so the same id, while the storage is looked through."""
+    held, steps, file_id = Held(deployment), Steps(deployment), new_id()
+    steps.message = Message(new_id(), TIDY, {"owner_id": str(cabinet.member.id), "file_id": str(file_id)}, 1, 0, "")
+
+    async def again() -> None:
+        held.object_storage.before_list = None
+        async with held.files.receiving("picture") as spooled:
+            await spooled.write(picture())
+            await spooled.settle()
+            await held.files.store(owner(cabinet), StoreFile(file_id, "a.png", "picture", "image/png"), spooled)
+
+    held.object_storage.before_list = again
+    await held.cleaning().tidy(steps)  # type: ignore[arg-type]
+    assert (await cabinet.download(str(file_id))).content == picture()
+
+
 async def test_what_the_ordinary_work_forgot_is_named_and_mended(cabinet: Cabinet, deployment: Deployment) -> None:
     invariant = next(each for each in deployment.container.invariants if isinstance(each, NoFilePastItsTime))
     deleted, pending, fine = await cabinet.kept(), await cabinet.uploaded(picture()), await cabinet.kept()
@@ -341,8 +360,7 @@ async def test_export_and_erasure_leave_nothing_of_a_person(cabinet: Cabinet, de
         announced["file"]["id"]: "a.png",
     }
     for _ in range(2):
-        async with deployment.container.units() as uow:
-            await section.forget_outside(uow, user_id)
+        await section.forget_outside(user_id)
         async with deployment.container.units() as uow:
             erased = await section.erase(uow, user_id, datetime.now(UTC))
     assert erased == {"files": 0}

@@ -80,11 +80,13 @@ class Cleaning:
         )
 
     async def tidy(self, delivery: Delivery[FilesUnitOfWork]) -> None:
-        """Leave of one file's objects the one that it needs, or none."""
+        """Leave of one file's objects the one that it needs, or none. The row is read after the storage: one that was not there
+        at first may be there again, by another try with its id, before that try's object is."""
         owner_id, file_id = _ids(delivery.message)
+        pages = [page async for page in self._pages(folder_of(owner_id, file_id))]
         async with delivery.step() as uow:
             file = await uow.files.get(file_id)
-        async for page in self._pages(folder_of(owner_id, file_id)):
+        for page in pages:
             await self.delete([found.key for found in page if not is_wanted(found.key, file)])
         async with delivery.finish() as uow:
             if file is not None and file.status in OVER:
