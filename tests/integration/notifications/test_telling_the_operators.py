@@ -43,6 +43,18 @@ async def test_an_alert_is_posted_and_mailed_once_to_each_place(open_deployment:
         assert await deployment.value("SELECT count(*) FROM notifications WHERE status = 'queued'") == 0
 
 
+async def test_operators_are_still_being_told_when_the_provider_was_down_for_hours(open_deployment: OpenDeployment) -> None:
+    async with open_deployment(operator_emails=EMAILS[:1]) as deployment:
+        await deployment.told_to(",".join(f"email.send:unavailable@{number}" for number in range(1, 20)))
+        await tell(deployment)
+        for _ in range(12):
+            await deployment.work()
+            await deployment.let_pass(minutes=31)
+        [message] = await deployment.rows("SELECT state, failures FROM messages")
+        assert (message["state"], message["failures"]) == ("waiting", 12)
+        assert await deployment.value("SELECT status FROM notifications") == "queued"
+
+
 async def test_a_deployment_without_any_place_says_so_in_the_log_and_goes_on(
     deployment: Deployment, caplog: pytest.LogCaptureFixture
 ) -> None:

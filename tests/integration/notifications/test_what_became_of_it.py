@@ -142,6 +142,23 @@ async def test_a_report_that_overtakes_the_answer_is_kept_until_it_fits(with_pos
     assert await deployment.value("SELECT count(*) FROM messages WHERE state = 'dead'") == 0
 
 
+async def test_a_report_waits_half_an_hour_for_the_answer_that_it_overtook(with_post_office: Deployment) -> None:
+    deployment = with_post_office
+    member = await deployment.member()
+    await write(deployment, member)
+    [letter] = post_office.letters
+    receipt = post_office.receipt_of(letter.idempotency_key)
+    await deployment.execute("UPDATE notifications SET receipt_id = NULL")
+    await report(deployment, about(letter, "delivered"))
+    for minutes in (1, 1, 6):
+        await deployment.let_pass(minutes=minutes)
+        await deployment.work()
+    await deployment.execute("UPDATE notifications SET receipt_id = $1", receipt)
+    await deployment.let_pass(minutes=31)
+    await deployment.work()
+    assert [entry["status"] for entry in await log_of(deployment, member)] == ["delivered"]
+
+
 async def test_the_second_provider_sends_what_the_first_surely_did_not(with_post_office: Deployment) -> None:
     deployment = with_post_office
     member = await deployment.member()

@@ -97,7 +97,7 @@ async def test_the_message_goes_out_although_the_provider_was_down_for_a_while(o
         assert await deployment.e_mails() == []
         for _ in range(3):
             await deployment.execute(
-                "UPDATE messages SET due_at = now() WHERE topic = 'notifications.send' AND state = 'waiting'"
+                "UPDATE messages SET due_at = now() WHERE topic = 'notifications.tell_operators' AND state = 'waiting'"
             )
             await deployment.work()
         assert len(await deployment.e_mails()) == 1

@@ -130,7 +130,7 @@ class DeliveryReports:
         if found is not None:
             await self._apply(uow, found.id, EmailStatus(told["status"]), permanent=told["permanent"])
             return "applied"
-        if round_ + 1 >= len(_KNOWN_AFTER):
+        if round_ >= len(_KNOWN_AFTER):
             return "unknown_receipt"
         uow.send(_report_message(entry.id, round_ + 1, self._clock.now()))
         return None

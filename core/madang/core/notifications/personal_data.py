@@ -40,7 +40,7 @@ class NotificationsPersonalData:
             ],
         }
 
-    async def forget_outside(self, uow: NotificationsUnitOfWork, user_id: UUID) -> None:
+    async def forget_outside(self, user_id: UUID) -> None:
         """What was sent is with its readers and cannot be called back."""
 
     async def erase(self, uow: NotificationsUnitOfWork, user_id: UUID, now: datetime) -> Mapping[str, int]:

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 OPERATOR_KEY: Final = "notifications.operator"
 SEND: Final = "notifications.send"
 SEND_SMS: Final = "notifications.send_sms"
+TELL_OPERATORS: Final = "notifications.tell_operators"
+_PATIENT: Final = RetryPolicy((5, 20, 60, 300, 900, *[1800] * 96))
+"""Two days: whoever runs the deployment is told of an alert although the providers of the messages are what is down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,9 @@ class NotificationService:
         for place, channel, poster, address in places:
             asked = self._new(f"{key}:{place}", kind, "operators", content=self._addressing.sealed(values))
             asked = dataclasses.replace(asked, provider=poster)
-            await self._record(uow, self._addressing.written(asked, declared, channel, address, self._operators.language), SEND)
+            await self._record(
+                uow, self._addressing.written(asked, declared, channel, address, self._operators.language), TELL_OPERATORS
+            )
 
     async def queue_sms(
         self, uow: NotificationsUnitOfWork, *, key: str, to: str, template: str, text: str, subject: str
@@ -111,7 +116,8 @@ class NotificationService:
     def handlers(self) -> Sequence[Handler[NotificationsUnitOfWork]]:
         sms = Topic(SEND_SMS, retry=RetryPolicy((5, 20, 60)), time_limit=60)
         letters = Topic(SEND, retry=RetryPolicy((5, 20, 60, 300, 1800)), time_limit=90)
-        return tuple(Handler(topic, run=self.send, give_up=self.give_up) for topic in (sms, letters))
+        alerts = Topic(TELL_OPERATORS, retry=_PATIENT, time_limit=90, max_crashes=100)
+        return tuple(Handler(topic, run=self.send, give_up=self.give_up) for topic in (sms, letters, alerts))
 
     async def send(self, delivery: Delivery[NotificationsUnitOfWork]) -> None:
         await self._sending.run(delivery)
