@@ -49,6 +49,21 @@ async def test_it_arrives_in_the_persons_language_as_text_and_as_html(
     assert await states(deployment) == [("sent", "email", None)]
 
 
+async def test_a_message_whose_work_is_lost_is_named_and_sent_once_also_when_two_mend(deployment: Deployment) -> None:
+    member = await deployment.member()
+    async with deployment.container.units() as uow:
+        await deployment.container.notifications.notify(uow, member.id, "identity.password_changed", key="lost", values={})
+    await deployment.execute("DELETE FROM messages")
+    await deployment.let_pass(minutes=11)
+    [invariant] = [one for one in deployment.container.invariants if one.name == "every-notification-is-sent"]
+    [violation] = await invariant.violations()
+    await asyncio.gather(invariant.mend(violation), invariant.mend(violation))
+    assert await deployment.value("SELECT count(*) FROM messages") == 1
+    assert await invariant.violations() == []
+    await deployment.work()
+    assert len(await deployment.e_mails()) == 1
+
+
 async def test_a_hundred_at_once_for_one_reason_are_one_mail(deployment: Deployment) -> None:
     member = await deployment.member()
     await asyncio.gather(*(notify(deployment, member) for _ in range(100)))

@@ -81,6 +81,23 @@ async def test_the_secret_is_shown_once_and_kept_sealed(client: Client) -> None:
     assert not any(word.encode().hex() in row["row"] or word in row["row"] for row in rows for word in hidden)
 
 
+async def test_a_delivery_whose_message_is_lost_is_named_and_goes_on_once(client: Client) -> None:
+    await client.subscribe()
+    deployment = client.deployment
+    client.receiver.answers = [b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"]
+    await client.happen()
+    await deployment.execute("DELETE FROM messages")
+    await deployment.let_pass(minutes=11)
+    [invariant] = [one for one in deployment.container.invariants if one.name == "every-webhook-delivery-goes-on"]
+    [violation] = await invariant.violations()
+    await asyncio.gather(invariant.mend(violation), invariant.mend(violation))
+    assert await deployment.value("SELECT count(*) FROM messages") == 1
+    await deployment.work()
+    (delivery,) = await client.deliveries()
+    assert (delivery["status"], delivery["attempts"]) == ("delivered", 2)
+    assert await invariant.violations() == []
+
+
 async def test_for_a_day_after_a_rotation_both_secrets_verify(client: Client) -> None:
     await client.subscribe()
     old = client.receiver.secret

@@ -63,6 +63,30 @@ FROM (SELECT 'user:' || user_id AS subject, asked_at,
 WHERE {_NOTHING_AT_WORK} ORDER BY broken.asked_at LIMIT $1
 """
 
+UNSENT_NOTIFICATIONS: Final = f"""
+SELECT 'notification:' || id AS subject,
+       jsonb_build_object('notification_id', id, 'kind', template,
+                          'seconds', extract(epoch FROM now() - created_at)::int) AS detail
+FROM notifications AS queued
+WHERE status = 'queued' AND num_nonnulls(text, content) > 0 AND created_at < now() - interval '10 minutes'
+  AND NOT EXISTS (
+    SELECT FROM messages AS message
+    WHERE {_LIVE} AND message.topic = ANY ($2) AND message.payload->>'notification_id' = queued.id::text)
+ORDER BY created_at LIMIT $1
+"""
+
+FORGOTTEN_DELIVERIES: Final = f"""
+SELECT 'webhook_delivery:' || id AS subject,
+       jsonb_build_object('delivery_id', id, 'endpoint_id', endpoint_id,
+                          'seconds', extract(epoch FROM now() - next_attempt_at)::int) AS detail
+FROM webhook_deliveries AS pending
+WHERE status = 'pending' AND next_attempt_at < now() - interval '10 minutes'
+  AND NOT EXISTS (
+    SELECT FROM messages AS message
+    WHERE {_LIVE} AND message.topic = ANY ($2) AND message.payload->>'delivery_id' = pending.id::text)
+ORDER BY next_attempt_at LIMIT $1
+"""
+
 OWED_REFUNDS: Final = """
 SELECT 'portrait:' || portrait.id AS subject,
        jsonb_build_object('portrait_id', portrait.id, 'payment_id', payment.id, 'status', portrait.status) AS detail

@@ -4,9 +4,10 @@ Times are generous: what a healthy deployment is just doing is no violation. Mes
 of the message that got lost is still taken; the handlers are written to be called twice.
 """
 
+import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from madang.adapters.postgres import invariant_statements as statements
@@ -17,12 +18,22 @@ from madang.core.kernel.invariants import Invariant, Violation
 from madang.core.kernel.messages import NewMessage
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.core.notifications.delivery_reports import HANDLE_REPORT, INBOX
+from madang.core.notifications.model import NotificationStatus
+from madang.core.notifications.service import SEND, SEND_SMS, TELL_OPERATORS
 from madang.core.portraits.model import PictureStatus, PortraitStatus
 from madang.core.portraits.repository import PortraitsUnitOfWork
 from madang.core.portraits.topics import EXPIRE, MAKE_PICTURE, WRITE_REPORT
 from madang.core.privacy.erasing import ERASE
+from madang.core.webhooks.delivering import DELIVER, delivery_message
+from madang.core.webhooks.model import DeliveryStatus
+from madang.core.webhooks.repository import WebhooksUnitOfWork
 
-Units = UnitOfWorkFactory[PortraitsUnitOfWork]
+
+class MendingUnitOfWork(PortraitsUnitOfWork, WebhooksUnitOfWork, Protocol):
+    """What the mends change."""
+
+
+Units = UnitOfWorkFactory[MendingUnitOfWork]
 Repair = Callable[[Violation], Awaitable[str]]
 RefundOwed = Callable[[UUID], Awaitable[str]]
 """Given a portrait's id, queue the refund that its buyer is owed and say so; empty when a person must look."""
@@ -52,12 +63,13 @@ class RowInvariant:
 
 
 def invariants(database: Database, *, units: Units, refund_owed: RefundOwed | None = None) -> Sequence[Invariant]:
-    """Those of messages, inbox, actions, payments and portraits. What needs the storage is not among them."""
+    """Those of messages, inbox, actions, payments, portraits and what people are told, without what needs the storage."""
     mends = _Mends(database, units, refund_owed)
     return (
         *_of_work(database, mends),
         *_of_payments(database, mends),
         *_of_portraits(database, mends),
+        *_of_telling(database, mends),
         RowInvariant(
             database,
             "every-erasure-goes-on",
@@ -141,6 +153,27 @@ def _of_portraits(database: Database, mends: "_Mends") -> Sequence[RowInvariant]
     )
 
 
+def _of_telling(database: Database, mends: "_Mends") -> Sequence[RowInvariant]:
+    return (
+        RowInvariant(
+            database,
+            "every-notification-is-sent",
+            "While a notification is queued, a message waits to send it.",
+            statements.UNSENT_NOTIFICATIONS,
+            mends.send_notification,
+            (SEND, SEND_SMS, TELL_OPERATORS),
+        ),
+        RowInvariant(
+            database,
+            "every-webhook-delivery-goes-on",
+            "While a delivery to a client's endpoint is pending, a message waits for its next try.",
+            statements.FORGOTTEN_DELIVERIES,
+            mends.deliver,
+            (DELIVER,),
+        ),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Mends:
     database: Database
@@ -166,6 +199,27 @@ class _Mends:
 
     async def erase(self, violation: Violation) -> str:
         return await self._send(ERASE, violation, erasure_id=violation.detail["erasure_id"])
+
+    async def send_notification(self, violation: Violation) -> str:
+        """Behind its lock, as a portrait is resumed: two messages could send it twice."""
+        notification_id = UUID(violation.detail["notification_id"])
+        async with self.units() as uow:
+            notification = await uow.notifications.get(notification_id, lock=True)
+            queued = notification is not None and notification.status is NotificationStatus.QUEUED
+            if not queued or await uow.work.goes_on(violation.subject, (SEND,)):
+                return "it has gone on by itself"
+            uow.send(_again(SEND, violation.subject, notification_id=str(notification_id)))
+        return f"sent {SEND}"
+
+    async def deliver(self, violation: Violation) -> str:
+        async with self.units() as uow:
+            delivery = await uow.webhook_deliveries.get(UUID(violation.detail["delivery_id"]), lock=True)
+            if delivery is None or delivery.status is not DeliveryStatus.PENDING:
+                return "it has gone on by itself"
+            if await uow.work.goes_on(violation.subject, (DELIVER,)):
+                return "it has gone on by itself"
+            uow.send(dataclasses.replace(delivery_message(delivery), key=None, subject=violation.subject, due_at=None))
+        return f"sent {DELIVER}"
 
     async def refund(self, violation: Violation) -> str:
         if self.refund_owed is None:
