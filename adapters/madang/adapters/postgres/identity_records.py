@@ -60,10 +60,11 @@ class PostgresIdentityRecords:
         )
 
     async def erase(self, user_id: UUID, now: datetime) -> Mapping[str, int]:
+        """Sessions before their tokens, as a refresh locks them."""
         rows = {
             "users": affected(await self._connection.execute(_EMPTY_USER, user_id, now)),
-            "refresh_tokens": affected(await self._connection.execute(_FORGET_REFRESH, user_id)),
             "sessions": await self._ending(_EMPTY_SESSIONS, user_id, now),
+            "refresh_tokens": affected(await self._connection.execute(_FORGET_REFRESH, user_id)),
             "api_keys": await self._ending(_FORGET_KEYS, user_id),
         }
         for table in _OWNED:

@@ -52,6 +52,7 @@ _ADD_ENDPOINT: Final = insert("webhook_endpoints", _ENDPOINT)
 _GET_ENDPOINT: Final = {lock: select("webhook_endpoints", _ENDPOINT, "id = $1", lock=lock) for lock in (False, True)}
 _UPDATE_ENDPOINT: Final = update("webhook_endpoints", _ENDPOINT)
 _OF_USER: Final = select("webhook_endpoints", _ENDPOINT, "user_id = $1 ORDER BY id")
+_LOCK_ENDPOINTS: Final = "SELECT id FROM webhook_endpoints WHERE user_id = $1 ORDER BY id FOR UPDATE"
 _ADD_DELIVERY: Final = insert("webhook_deliveries", _DELIVERY, on_conflict="ON CONFLICT DO NOTHING")
 _GET_DELIVERY: Final = {lock: select("webhook_deliveries", _DELIVERY, "id = $1", lock=lock) for lock in (False, True)}
 _UPDATE_DELIVERY: Final = update("webhook_deliveries", _DELIVERY)
@@ -123,6 +124,8 @@ class PostgresWebhookDeliveries:
         return [_delivery(row) for row in await self._connection.fetch(_DELIVERIES_OF, user_id)]
 
     async def delete_all(self, user_id: UUID) -> int:
+        """The endpoints are locked before their deliveries, as everybody does it."""
+        await self._connection.execute(_LOCK_ENDPOINTS, user_id)
         return affected(await self._connection.execute("DELETE FROM webhook_deliveries WHERE user_id = $1", user_id))
 
     async def prune(self, before: datetime, *, limit: int) -> int:
