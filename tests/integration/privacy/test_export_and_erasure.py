@@ -18,9 +18,10 @@ from madang.core.identity.roles import Role
 from madang.core.kernel.caller import Caller, CallerKind
 from madang.core.kernel.errors import WrongState
 from madang.core.kernel.ids import new_id
-from madang.core.kernel.messages import RetryPolicy
+from madang.core.kernel.messages import NewMessage, RetryPolicy
 from madang.core.operations.audit import AuditAction
 from madang.core.operations.deletion import digest_of
+from madang.core.privacy.erasing import ERASE
 from madang.core.privacy.model import TRANSITIONS, Erasure, ErasureStatus
 from madang.ports.errors import Unavailable
 
@@ -194,7 +195,7 @@ class Fragile:
     async def export(self, uow: Any, user_id: UUID) -> Mapping[str, Any]:
         return {}
 
-    async def forget_outside(self, uow: Any, user_id: UUID) -> None:
+    async def forget_outside(self, user_id: UUID) -> None:
         self._live()
         self.outside.discard(user_id)
         self._live()
@@ -276,6 +277,48 @@ async def test_an_erasure_whose_message_is_lost_is_named_and_goes_on(deployment:
     assert await invariant.violations() == []
     await deployment.work()
     assert (await status(deployment, asked))["status"] == "succeeded"
+
+
+async def test_while_something_outside_is_forgotten_no_transaction_is_open(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The storage may take minutes, and the database ends a transaction that does nothing for half of one."""
+    open_ones: list[int] = []
+    outside = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
+
+    async def slowly(_: Fragile, user_id: UUID) -> None:
+        open_ones.append(await deployment.value(outside))
+
+    monkeypatch.setattr(Fragile, "forget_outside", slowly)
+    deployment.container.erasing.contexts.insert(0, Fragile())
+    asked = await erase(deployment, await deployment.member())
+    await deployment.work()
+    assert (await status(deployment, asked))["status"] == "succeeded"
+    assert open_ones == [0]
+
+
+async def test_two_messages_about_one_erasure_forget_once_and_keep_the_first_receipt(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mended by two operators at once, or mended and retried."""
+    both_there = asyncio.Barrier(2)
+
+    async def together(_: Fragile, user_id: UUID) -> None:
+        await both_there.wait()
+
+    monkeypatch.setattr(Fragile, "forget_outside", together)
+    deployment.container.erasing.contexts.insert(0, Fragile())
+    member = await deployment.member()
+    await seen(deployment, member)
+    asked = await erase(deployment, member)
+    async with deployment.container.units() as uow:
+        uow.send(NewMessage(ERASE, {"erasure_id": asked["id"]}, subject=f"user:{member.id}"))
+    await deployment.work()
+    done = await status(deployment, asked)
+    assert (done["status"], done["receipt"]["rows"]["personal_keys"]) == ("succeeded", 1)
+    async with deployment.container.units() as uow:
+        told = [event.action for event in await uow.audit.about(member.id, limit=10)]
+    assert told.count(AuditAction.USER_ERASED) == 1
 
 
 # What is kept of it

@@ -29,7 +29,7 @@ class FilesPersonalData:
         """Each with an address to read it that is good for an hour."""
         return {"files": [await self._described(file) for file in await uow.files.of_owner(user_id)]}
 
-    async def forget_outside(self, uow: FilesUnitOfWork, user_id: UUID) -> None:
+    async def forget_outside(self, user_id: UUID) -> None:
         """Raises `Unavailable` when something stays."""
         await self._cleaning.forget_owner(user_id)
 

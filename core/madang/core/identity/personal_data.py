@@ -49,7 +49,7 @@ class IdentityPersonalData:
             "recoveryCodesLeft": kept.recovery_codes_left,
         }
 
-    async def forget_outside(self, uow: IdentityUnitOfWork, user_id: UUID) -> None:
+    async def forget_outside(self, user_id: UUID) -> None:
         """Nothing of ours lies outside: people at an identity provider are that provider's."""
 
     async def erase(self, uow: IdentityUnitOfWork, user_id: UUID, now: datetime) -> Mapping[str, int]:

@@ -26,7 +26,7 @@ class PersonalData(Protocol[U_contra]):
         No secret is in it: no password hash, no token, no key."""
         ...
 
-    async def forget_outside(self, uow: U_contra, user_id: UUID) -> None:
+    async def forget_outside(self, user_id: UUID) -> None:
         """Remove what lies outside of the database: files, people at an identity provider. Called before `erase`, again after
         a crash, and again when it raised an error of the taxonomy; what is gone already counts as removed."""
         ...

@@ -26,7 +26,7 @@ class AuditPersonalData:
         events = await uow.audit.about(user_id, limit=MAX_EVENTS)
         return {"events": [self._described(event, user_id, keys) for event in events]} if events else {}
 
-    async def forget_outside(self, uow: AuditedUnitOfWork, user_id: UUID) -> None:
+    async def forget_outside(self, user_id: UUID) -> None:
         """Nothing lies outside."""
 
     async def erase(self, uow: AuditedUnitOfWork, user_id: UUID, now: datetime) -> Mapping[str, int]:

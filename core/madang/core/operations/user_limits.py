@@ -70,7 +70,7 @@ class UserLimits:
     async def export(self, uow: UserLimitsUnitOfWork, user_id: UUID) -> Mapping[str, Any]:
         return {"limits": dict(await uow.user_limits.of(user_id))}
 
-    async def forget_outside(self, uow: UserLimitsUnitOfWork, user_id: UUID) -> None:
+    async def forget_outside(self, user_id: UUID) -> None:
         """Nothing of them lies outside."""
 
     async def erase(self, uow: UserLimitsUnitOfWork, user_id: UUID, now: datetime) -> Mapping[str, int]:

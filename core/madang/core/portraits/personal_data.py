@@ -17,7 +17,7 @@ class PortraitsPersonalData:
     async def export(self, uow: PortraitsUnitOfWork, user_id: UUID) -> Mapping[str, Any]:
         return {}
 
-    async def forget_outside(self, uow: PortraitsUnitOfWork, user_id: UUID) -> None:
+    async def forget_outside(self, user_id: UUID) -> None:
         """Nothing of a user."""
 
     async def erase(self, uow: PortraitsUnitOfWork, user_id: UUID, now: datetime) -> Mapping[str, int]:

@@ -28,7 +28,7 @@ class KeptAnswersPersonalData:
     async def export(self, uow: KeptAnswersUnitOfWork, user_id: UUID) -> Mapping[str, Any]:
         return {}
 
-    async def forget_outside(self, uow: KeptAnswersUnitOfWork, user_id: UUID) -> None:
+    async def forget_outside(self, user_id: UUID) -> None:
         """Nothing lies outside."""
 
     async def erase(self, uow: KeptAnswersUnitOfWork, user_id: UUID, now: datetime) -> Mapping[str, int]:

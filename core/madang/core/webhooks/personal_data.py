@@ -25,7 +25,7 @@ class WebhooksPersonalData:
             "deliveries": [_delivery(delivery) for delivery in await uow.webhook_deliveries.of_user(user_id)],
         }
 
-    async def forget_outside(self, uow: WebhooksUnitOfWork, user_id: UUID) -> None:
+    async def forget_outside(self, user_id: UUID) -> None:
         """What was told is with its receiver."""
 
     async def erase(self, uow: WebhooksUnitOfWork, user_id: UUID, now: datetime) -> Mapping[str, int]:
