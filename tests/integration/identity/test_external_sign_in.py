@@ -110,6 +110,45 @@ async def test_who_has_two_factors_is_asked_for_the_second(with_issuer: Deployme
     assert "accessToken" not in data
 
 
+async def test_who_proves_an_address_by_a_link_shuts_out_who_only_claimed_it(with_issuer: Deployment) -> None:
+    client = with_issuer.client
+    intruder = as_person(await arrives(with_issuer, token(email=ADDRESS)))
+    wanted = {"name": "stays", "permissions": ["profile:read", "files:read"]}
+    key = (await client.post("/api-keys", json=wanted, headers=intruder["headers"])).json()["data"]["key"]
+    await client.post("/auth/password/forgot", json={"email": ADDRESS})
+    link = await mailed_token(with_issuer, "reset-password")
+    assert (await client.post("/auth/password/reset", json={"token": link, "password": PASSWORD})).status_code == 200
+    owner = await logged_in(with_issuer, ADDRESS)
+    assert owner["user"]["emailVerified"] is True
+    assert (await client.get("/files", headers={"X-API-Key": key})).status_code == 401
+    again = await arrives(with_issuer, token(email=ADDRESS))
+    assert (again.status_code, code_of(again)) == (409, "EMAIL_TAKEN")
+    theirs = await arrives(with_issuer, token("u2", email=ADDRESS, email_verified=True))
+    assert theirs.json()["data"]["user"]["id"] == owner["user"]["id"]
+
+
+async def test_a_link_to_a_verified_address_leaves_keys_and_identities(with_issuer: Deployment) -> None:
+    client, person = with_issuer.client, as_person(await arrives(with_issuer, token(email=ADDRESS, email_verified=True)))
+    key = (await client.post("/api-keys", json={"name": "k", "permissions": ["files:read"]}, headers=person["headers"])).json()
+    await client.post("/auth/password/forgot", json={"email": ADDRESS})
+    link = await mailed_token(with_issuer, "reset-password")
+    assert (await client.post("/auth/password/reset", json={"token": link, "password": PASSWORD})).status_code == 200
+    assert (await client.get("/files", headers={"X-API-Key": key["data"]["key"]})).status_code == 200
+    assert (await arrives(with_issuer, token(email=ADDRESS))).json()["data"]["user"]["id"] == person["user"]["id"]
+
+
+async def test_the_answer_to_a_sign_in_is_not_repeated_to_who_was_forgotten(with_issuer: Deployment) -> None:
+    written = token(email=ADDRESS, email_verified=True)
+    await arrives(with_issuer, written)
+    body = {"provider": foreign_issuer.NAME, "token": written}
+    again = await with_issuer.client.post("/auth/external", json=body, headers={"Idempotency-Key": "second"})
+    asked = {"confirm": True}
+    gone = await with_issuer.client.request("DELETE", "/privacy/me", json=asked, headers=as_person(again)["headers"])
+    assert gone.status_code == 202, gone.text
+    await with_issuer.work()
+    assert await with_issuer.value("SELECT count(*) FROM idempotency_keys") == 0
+
+
 REFUSED: Sequence[tuple[str, str, int, str]] = (
     (foreign_issuer.NAME, "forged", 401, "EXTERNAL_TOKEN_NOT_VALID"),
     (foreign_issuer.NAME, foreign_issuer.AWAY, 503, "FOREIGN_API_ERROR"),

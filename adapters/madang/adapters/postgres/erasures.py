@@ -26,6 +26,9 @@ _ERASE_ANSWERS: Final = """
 DELETE FROM idempotency_keys WHERE subject_id = $1::uuid OR right(scope, 42) = ':user:' || $1::uuid
 """
 """Kept for a day, so there are few: an index for this alone would cost every request."""
+_ERASE_SIGN_INS: Final = "DELETE FROM idempotency_keys WHERE scope LIKE 'loginExternal:address:%'"
+"""Answers to sign-ins by an external identity are kept under the caller's address, and nothing tells whose they are: all go,
+uncounted, for to sign in again does no harm."""
 
 
 class PostgresErasures:
@@ -62,6 +65,7 @@ class PostgresKeptAnswers:
         self._connection = connection
 
     async def erase(self, user_id: UUID) -> int:
+        await self._connection.execute(_ERASE_SIGN_INS)
         return affected(await self._connection.execute(_ERASE_ANSWERS, user_id))
 
 

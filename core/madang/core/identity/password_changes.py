@@ -96,8 +96,8 @@ class PasswordService:
         await self._audit_trail.record(uow, SYSTEM, AuditAction.PASSWORD_RESET_ASKED, f"user:{user.id}")
 
     async def reset(self, token: str, new: str, caller: Caller) -> None:
-        """Ends every session, and lets a locked-out account in again. Raises `Gone` (`LINK_NOT_VALID`), `ValidationFailed` at
-        `password`; then the link is still good."""
+        """Ends every session, and lets a locked-out account in again; the link also verifies the address. Raises `Gone`
+        (`LINK_NOT_VALID`), `ValidationFailed` at `password`; then the link is still good."""
         async with self._units() as uow:
             user_id = await self._one_time.owner(uow, token, TokenPurpose.RESET_PASSWORD)
             user = await uow.users.get(user_id) if user_id else None
@@ -117,11 +117,13 @@ class PasswordService:
             elif user is None or user.password_hash != seen.password_hash:
                 raise Unauthenticated("the password was changed meanwhile")
             now = self._clock.now()
-            await uow.users.update(
-                dataclasses.replace(
-                    user, password_hash=password_hash, password_changed_at=now, updated_at=now, version=user.version + 1
-                )
+            changed = dataclasses.replace(
+                user, password_hash=password_hash, password_changed_at=now, updated_at=now, version=user.version + 1
             )
+            if token is not None and user.email_verified_at is None:
+                changed = dataclasses.replace(changed, email_verified_at=now)
+                await self._shut_out_others(uow, user, caller)
+            await uow.users.update(changed)
             return await self._after(uow, user, caller, by_link=token is not None)
 
     async def _after(self, uow: IdentityUnitOfWork, user: User, caller: Caller, *, by_link: bool) -> int:
@@ -137,6 +139,16 @@ class PasswordService:
         subject, details = f"user:{user.id}", {"byLink": by_link, "sessionsEnded": len(ended)}
         await self._audit_trail.record(uow, caller, AuditAction.PASSWORD_CHANGED, subject, person_id=user.id, **details)
         return len(ended)
+
+    async def _shut_out_others(self, uow: IdentityUnitOfWork, user: User, caller: Caller) -> None:
+        """Until now nobody had proved whose address it is: whoever opened the account in another's name must not keep a way
+        in, or hear what goes on in it. A second factor stays: it lets nobody in."""
+        await uow.api_keys.revoke_all(user.id, self._clock.now())
+        await uow.external_identities.remove_all(user.id)
+        await uow.webhook_endpoints.delete_all(user.id)
+        await uow.one_time_tokens.cancel(user.id, TokenPurpose.VERIFY_EMAIL)
+        action, subject = AuditAction.EMAIL_VERIFIED, f"user:{user.id}"
+        await self._audit_trail.record(uow, caller, action, subject, person_id=user.id, byLink="reset_password")
 
     def _email_of(self, user: User) -> str | None:
         return None if user.email is None else self._cipher.decrypt(user.email, purpose=EMAIL_PURPOSE)

@@ -185,6 +185,14 @@ class ExternalIdentityRepository(Protocol):
     async def remove_all(self, user_id: UUID) -> int: ...
 
 
+class EndpointsOfUsers(Protocol):
+    """Where somebody wants to be told of what is theirs."""
+
+    async def delete_all(self, user_id: UUID) -> int:
+        """With their deliveries."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class KeptAboutUser:
     """For the export: no secret and no hash of one. Keys and external identities are JSON already."""
@@ -227,6 +235,9 @@ class IdentityUnitOfWork(AuditedUnitOfWork, NotificationsUnitOfWork, Protocol):
 
     @property
     def external_identities(self) -> ExternalIdentityRepository: ...
+
+    @property
+    def webhook_endpoints(self) -> EndpointsOfUsers: ...
 
     @property
     def identity_records(self) -> IdentityRecords: ...

@@ -83,7 +83,9 @@ async def forgot_password(call: Call) -> ASGIApp:
         "resetPassword",
         TAG,
         "Set a new password by the mailed link",
-        "Ends all sessions, and lets an account that wrong tries had shut in again. A refused password leaves the link good.",
+        "Ends all sessions, and lets an account that wrong tries had shut in again. A refused password leaves the link good. "
+        "The first link that reaches an unverified address verifies it, and takes away keys, external identities and webhook "
+        "endpoints that the account had until then.",
         PasswordResetShape,
         {"passwordReset": True},
         body=JsonBody(ResetBody, {"token": _TOKEN, "password": _PASSWORD}),
