@@ -31,7 +31,7 @@ REFUSED = [
     "https://0177.0.0.1/", "https://127.1/", "https://127.0.0.1./", "https://example.com./", "https://example..com/",
     "https://１２７.０.０.１/", "https://127。0。0。1/", "https://[fe80::1%25eth0]/", "https://example.com:22/", "https://example.com:25/",
     "https://example.com:0/", "https://example.com:99999/", "https://exa mple.com/", "https://example.com/\r\nX-Header: 1",
-    "https://example.com/#top", "https://exa\u0000mple.com/", "https://-example.com/", "https://" + "a" * 300 + ".com/",
+    "https://example.com/#top", "https://exa\u0000mple.com/", "https://-example.com/", "https://" + "a" * 300 + ".com/", "https://xn--/",
     "https://169.254.169.254/latest/meta-data/", "https://example.com/" + "x" * 3000,
 ]  # fmt: skip
 

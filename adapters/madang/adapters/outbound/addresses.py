@@ -90,9 +90,10 @@ def _parsed(written: str) -> httpx.URL:
         raise AddressRefused("must be an address of at most 2,048 characters, without blanks and backslashes")
     try:
         url = httpx.URL(written)
+        host = url.host
     except (httpx.InvalidURL, ValueError, UnicodeError):
         raise AddressRefused("is not a web address") from None
-    if not url.host:
+    if not host:
         raise AddressRefused("must name a host")
     return url
 
