@@ -49,6 +49,16 @@ async def test_it_arrives_in_the_persons_language_as_text_and_as_html(
     assert await states(deployment) == [("sent", "email", None)]
 
 
+async def test_an_outage_of_hours_does_not_swallow_what_somebody_must_know(deployment: Deployment) -> None:
+    await deployment.told_to(",".join(f"email.send:unavailable@{number}" for number in range(1, 20)))
+    await notify(deployment, await deployment.member(), "identity.password_changed")
+    for _ in range(8):
+        await deployment.work()
+        await deployment.let_pass(minutes=31)
+    assert await states(deployment) == [("queued", "email", None)]
+    assert await deployment.value("SELECT state FROM messages") == "waiting"
+
+
 async def test_a_message_whose_work_is_lost_is_named_and_sent_once_also_when_two_mend(deployment: Deployment) -> None:
     member = await deployment.member()
     async with deployment.container.units() as uow:

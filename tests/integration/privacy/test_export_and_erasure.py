@@ -321,6 +321,19 @@ async def test_two_messages_about_one_erasure_forget_once_and_keep_the_first_rec
     assert told.count(AuditAction.USER_ERASED) == 1
 
 
+async def test_an_erasure_whose_second_look_is_lost_is_named_and_looked_at_again(deployment: Deployment) -> None:
+    asked = await erase(deployment, await deployment.member())
+    await deployment.work()
+    [invariant] = [one for one in deployment.container.invariants if one.name == "every-erasure-goes-on"]
+    await deployment.execute("DELETE FROM messages")
+    await deployment.let_pass(minutes=31)
+    [violation] = await invariant.violations()
+    assert await invariant.mend(violation)
+    await deployment.work()
+    assert (await status(deployment, asked))["verifiedAt"] is not None
+    assert await invariant.violations() == []
+
+
 # What is kept of it
 
 

@@ -59,7 +59,9 @@ SELECT broken.subject, broken.detail
 FROM (SELECT 'user:' || user_id AS subject, asked_at,
              jsonb_build_object('erasure_id', id, 'status', status,
                                 'seconds', extract(epoch FROM now() - asked_at)::int) AS detail
-      FROM erasures WHERE status <> 'succeeded' AND asked_at < now() - interval '10 minutes') AS broken
+      FROM erasures
+      WHERE (status <> 'succeeded' AND asked_at < now() - interval '10 minutes')
+         OR (verified_at IS NULL AND erased_at < now() - interval '30 minutes')) AS broken
 WHERE {_NOTHING_AT_WORK} ORDER BY broken.asked_at LIMIT $1
 """
 

@@ -23,7 +23,8 @@ from madang.core.notifications.service import SEND, SEND_SMS, TELL_OPERATORS
 from madang.core.portraits.model import PictureStatus, PortraitStatus
 from madang.core.portraits.repository import PortraitsUnitOfWork
 from madang.core.portraits.topics import EXPIRE, MAKE_PICTURE, WRITE_REPORT
-from madang.core.privacy.erasing import ERASE
+from madang.core.privacy.erasing import ERASE, VERIFY
+from madang.core.privacy.model import ErasureStatus
 from madang.core.webhooks.delivering import DELIVER, delivery_message
 from madang.core.webhooks.model import DeliveryStatus
 from madang.core.webhooks.repository import WebhooksUnitOfWork
@@ -73,10 +74,10 @@ def invariants(database: Database, *, units: Units, refund_owed: RefundOwed | No
         RowInvariant(
             database,
             "every-erasure-goes-on",
-            "Whoever asked to be forgotten is, or a message waits to do it.",
+            "Whoever asked to be forgotten is, and a second look found nothing left; or a message waits to do it.",
             statements.FORGOTTEN_ERASURES,
             mends.erase,
-            (ERASE,),
+            (ERASE, VERIFY),
         ),
     )
 
@@ -198,7 +199,10 @@ class _Mends:
         return await self._send(EXPIRE, violation, portrait_id=violation.detail["portrait_id"])
 
     async def erase(self, violation: Violation) -> str:
-        return await self._send(ERASE, violation, erasure_id=violation.detail["erasure_id"])
+        erasure_id = violation.detail["erasure_id"]
+        if violation.detail["status"] == ErasureStatus.SUCCEEDED:
+            return await self._send(VERIFY, violation, erasure_id=erasure_id, round=0)
+        return await self._send(ERASE, violation, erasure_id=erasure_id)
 
     async def send_notification(self, violation: Violation) -> str:
         """Behind its lock, as a portrait is resumed: two messages could send it twice."""

@@ -26,6 +26,8 @@ OPERATOR_KEY: Final = "notifications.operator"
 SEND: Final = "notifications.send"
 SEND_SMS: Final = "notifications.send_sms"
 TELL_OPERATORS: Final = "notifications.tell_operators"
+_PERSISTENT: Final = RetryPolicy((5, 20, 60, 300, *[1800] * 24))
+"""Half a day: a provider's outage of an hour must not swallow what somebody has to know of their account."""
 _PATIENT: Final = RetryPolicy((5, 20, 60, 300, 900, *[1800] * 96))
 """Two days: whoever runs the deployment is told of an alert although the providers of the messages are what is down."""
 
@@ -115,7 +117,7 @@ class NotificationService:
 
     def handlers(self) -> Sequence[Handler[NotificationsUnitOfWork]]:
         sms = Topic(SEND_SMS, retry=RetryPolicy((5, 20, 60)), time_limit=60)
-        letters = Topic(SEND, retry=RetryPolicy((5, 20, 60, 300, 1800)), time_limit=90)
+        letters = Topic(SEND, retry=_PERSISTENT, time_limit=90)
         alerts = Topic(TELL_OPERATORS, retry=_PATIENT, time_limit=90, max_crashes=100)
         return tuple(Handler(topic, run=self.send, give_up=self.give_up) for topic in (sms, letters, alerts))
 
