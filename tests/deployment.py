@@ -82,6 +82,10 @@ class Deployment:
         expires_at = datetime.now(UTC) + timedelta(hours=1)
         return self.container.tokens.issue("api", str(user_id), expires_at=expires_at, extra=extra)
 
+    def foreign_token(self, audience: str) -> str:
+        """For a thing of its own that is not there."""
+        return self.container.tokens.issue(audience, str(new_id()), expires_at=datetime.now(UTC) + timedelta(hours=1))
+
     # Work, time and what is stored
 
     async def work(self) -> None:

@@ -198,7 +198,7 @@ def errors_of(operation: Operation) -> Sequence[str]:
     codes = [*operation.errors]
     if operation.access is not None:
         codes.append("UNAUTHORIZED")
-        if operation.access.permission:
+        if operation.access.audience is Audience.API:
             codes.append("INSUFFICIENT_PERMISSIONS")
     codes += ["STALE_VERSION"] if operation.etag and operation.method != "GET" else []
     codes += ["PORTRAIT_NOT_FOUND", "NOT_FOUND"] if "portrait_id" in operation.path else []
