@@ -32,7 +32,7 @@ class NotificationWiring(containers.DeclarativeContainer):
     clock: "providers.Dependency[Clock]" = providers.Dependency()
 
     renderer = providers.Singleton(JinjaMessageRenderer, settings.provided.brand, settings.provided.timezone)
-    addressing = providers.Singleton(Addressing, renderer, cipher, tokens, clock, base_url=settings.provided.base_url)
+    addressing = providers.Singleton(Addressing, routed, renderer, cipher, tokens, clock, base_url=settings.provided.base_url)
     operators = providers.Singleton(
         Operators, emails=settings.provided.operator_emails, language=settings.provided.operator_language
     )

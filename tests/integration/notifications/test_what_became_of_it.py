@@ -17,7 +17,7 @@ NEWS = {"title": "소식", "text": "글"}
 
 
 async def write(deployment: Deployment, member: Member, kind: str = "product.news", key: str = "1") -> None:
-    values = NEWS if kind == "product.news" else {}
+    values = {"product.news": NEWS, "webhooks.endpoint_disabled": {"host": "hooks.example.com"}}.get(kind, {})
     async with deployment.container.units() as uow:
         await deployment.container.notifications.notify(uow, member.id, kind, key=f"{kind}:{key}", values=values)
     await deployment.work()
@@ -107,7 +107,7 @@ async def test_an_address_that_refused_or_complained_gets_security_only(
     await write(deployment, member)
     await report(deployment, about(post_office.letters[0], **told))
     await write(deployment, member, key="again")
-    await write(deployment, member, "privacy.export_ready")
+    await write(deployment, member, "webhooks.endpoint_disabled")
     await write(deployment, member, "identity.password_changed")
     assert [letter.subject for letter in post_office.letters] == ["소식", "비밀번호가 변경되었습니다"]
     stored = await deployment.value("SELECT string_agg(to_jsonb(inbox)::text, '') FROM inbox")

@@ -11,13 +11,17 @@ import httpx
 import pytest
 import structlog
 
-from deployment import Deployment, Member
+from deployment import Deployment, Member, OpenDeployment
+from embedded_stack import SANDBOX_ROUTES
+from madang.adapters.sandbox import messages
+from madang.core.identity.roles import Role
 from madang.core.kernel.errors import StaleVersion
 from madang.core.notifications.model import Category
 from madang.entrypoints.logs import configure_logs
 
 PATH = "/notifications/preferences"
 ALL = {"transactional": ["email", "sms"], "product": ["email"], "marketing": ["email"]}
+IN_CHAT = {**ALL, "product": ["chat", "email"]}
 NEWS = {"title": "소식", "text": "글"}
 
 
@@ -48,6 +52,11 @@ async def subjects(deployment: Deployment) -> list[str | None]:
 async def channels(deployment: Deployment, member: Member) -> dict[str, list[str]]:
     answer = await deployment.client.get(PATH, headers=member.headers)
     return {each["category"]: each["channels"] for each in answer.json()["data"]["categories"]}
+
+
+async def posts(deployment: Deployment) -> list[tuple[str | None, str]]:
+    found = await deployment.world.run(lambda c: messages.recent(c, "chat"))
+    return [(each.subject, each.text) for each in found]
 
 
 async def link_in_a_letter(deployment: Deployment, member: Member) -> str:
@@ -201,3 +210,34 @@ async def test_an_unconfirmed_address_gets_what_it_must_and_no_news(deployment: 
     await write(deployment, member, "product.news", **NEWS)
     await write(deployment, member, "identity.verify_email", link="https://example.com/v")
     assert await subjects(deployment) == ["이메일 주소를 확인해 주세요"]
+
+
+async def test_who_is_in_the_team_has_messages_in_its_chat_by_name(open_deployment: OpenDeployment) -> None:
+    async with open_deployment(routes={**SANDBOX_ROUTES, "chat": ["sandbox"]}) as deployment:
+        developer = await deployment.member(Role.DEVELOPER)
+        chosen = await deployment.client.put(PATH, json=IN_CHAT, headers=dict(developer.headers))
+        assert chosen.status_code == 200, chosen.text
+        await deployment.told_to("chat.post:answer_lost@1")
+        await write(deployment, developer, "product.news", **NEWS)
+        await deployment.let_pass(minutes=1)
+        await deployment.work()
+        assert await posts(deployment) == [("홍길동: 소식", "글")]
+        assert await subjects(deployment) == []
+        await deployment.execute("UPDATE users SET role = 'client'")
+        await write(deployment, developer, "product.news", "later", **NEWS)
+        assert len(await posts(deployment)) == 1
+        assert await subjects(deployment) == ["소식"]
+
+
+async def test_without_a_chat_the_next_channel_is_used(deployment: Deployment) -> None:
+    developer = await deployment.member(Role.DEVELOPER)
+    await deployment.client.put(PATH, json=IN_CHAT, headers=dict(developer.headers))
+    await write(deployment, developer, "product.news", **NEWS)
+    assert await subjects(deployment) == ["소식"]
+
+
+async def test_the_teams_chat_is_for_the_team(deployment: Deployment) -> None:
+    member = await deployment.member()
+    refused = await deployment.client.put(PATH, json=IN_CHAT, headers=dict(member.headers))
+    assert refused.status_code == 400
+    assert refused.json()["error"]["details"] == [{"path": "product", "message": "the chat is the team's own"}]

@@ -144,7 +144,7 @@ async def test_without_an_e_mail_address_what_is_no_matter_of_security_goes_to_t
     member = await deployment.member()
     phone = deployment.container.cipher.encrypt("+821000000000", purpose=PHONE_PURPOSE)
     await change(deployment, member, email=None, email_hash=None, phone=phone)
-    await notify(deployment, member, "privacy.export_ready")
+    await notify(deployment, member, "webhooks.endpoint_disabled", values={"host": "hooks.example.com"})
     await notify(deployment, member, "identity.password_changed")
     await deployment.work()
     assert [text.recipient for text in await deployment.texts()] == ["+821000000000"]

@@ -102,7 +102,7 @@ class Post:
         self.route = Routes(*route)
         self.senders = list(route)
         self.database = DatabaseInMemory()
-        addressing = Addressing(None, Envelope(), None, StandingClock(), base_url="")  # type: ignore[arg-type]
+        addressing = Addressing(None, None, Envelope(), None, StandingClock(), base_url="")  # type: ignore[arg-type]
         self.service = NotificationService(self.route, Envelope(), StandingClock(), addressing, Operators())  # type: ignore[arg-type]
 
     async def queue(self, key: str = "portrait:1:ready") -> "Post":

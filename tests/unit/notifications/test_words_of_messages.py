@@ -65,7 +65,8 @@ def test_a_message_says_all_that_it_needs_to(kind: Kind, channel: Channel, langu
     shown = f"{letter.subject} {letter.text}"
     for name, value in values_of(kind).items():
         assert value in shown or (channel is Channel.SMS and name == "text"), f"{kind.name} hides {name}"
-    assert (UNSUBSCRIBE in letter.text) == kind.can_be_unsubscribed
+    # A chat is read by others, who must not sign off for the reader.
+    assert (UNSUBSCRIBE in letter.text) == (kind.can_be_unsubscribed and channel is not Channel.CHAT)
     assert len(letter.text.splitlines()) > 1 or channel is Channel.SMS
     assert "{" not in shown
     assert bool(re.search("[가-힣]", letter.text.replace("마당", ""))) == (language == "ko")

@@ -44,6 +44,10 @@ PERMISSIONS: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
+TEAM: Final = frozenset({Role.PROJECT_MANAGER, Role.DEVELOPER, Role.ADMIN})
+"""Who works for the deployment, and reads its team's chat."""
+
+
 def permissions_of(role: str) -> frozenset[str]:
     """Nothing for a role that this release does not know."""
     return PERMISSIONS.get(role, frozenset())

@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from madang.core.identity.model import EMAIL_PURPOSE, PHONE_PURPOSE, User, UserStatus
+from madang.core.identity.model import EMAIL_PURPOSE, NAME_PURPOSE, PHONE_PURPOSE, User, UserStatus
+from madang.core.identity.roles import TEAM
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.protection import PersonalDataCipher
+from madang.core.kernel.providers import Providers
 from madang.core.kernel.tokens import Tokens
 from madang.core.notifications.choice import Withheld, choose
 from madang.core.notifications.kinds import ALWAYS_ON, Kind, kind_named
@@ -27,6 +29,7 @@ from madang.core.notifications.model import (
 )
 from madang.core.notifications.rendering import MessageRenderer
 from madang.core.notifications.repository import NotificationsUnitOfWork
+from madang.ports.errors import Misconfigured
 
 UNSUBSCRIBE: Final = "unsubscribe"
 """The audience of the tokens that switch one category of one person off."""
@@ -35,8 +38,16 @@ _UNSUBSCRIBE_LIFETIME: Final = timedelta(days=730)
 
 class Addressing:
     def __init__(
-        self, renderer: MessageRenderer, cipher: PersonalDataCipher, tokens: Tokens, clock: Clock, *, base_url: str
+        self,
+        providers: Providers,
+        renderer: MessageRenderer,
+        cipher: PersonalDataCipher,
+        tokens: Tokens,
+        clock: Clock,
+        *,
+        base_url: str,
     ) -> None:
+        self._providers = providers
         self._renderer = renderer
         self._cipher = cipher
         self._tokens = tokens
@@ -122,8 +133,11 @@ class Addressing:
         return f"{self._base_url}/unsubscribe?token={token}"
 
     async def _addresses(self, uow: NotificationsUnitOfWork, user: User, kind: Kind) -> Mapping[Channel, str]:
-        """Where the person can be reached with this. Only what cannot be switched off goes to an address that nobody has
-        confirmed, and only security goes to one that refused letters."""
+        """Where the person can be reached with this; in the team's chat by their name.
+
+        Only what cannot be switched off goes to an address that nobody has confirmed, and only security goes to one that
+        refused letters.
+        """
         found: dict[Channel, str] = {}
         if user.phone is not None:
             found[Channel.SMS] = self._cipher.decrypt(user.phone, purpose=PHONE_PURPOSE)
@@ -131,7 +145,15 @@ class Addressing:
             address = self._cipher.decrypt(user.email, purpose=EMAIL_PURPOSE)
             if kind.category is Category.SECURITY or not await self._is_suppressed(uow, address):
                 found[Channel.EMAIL] = address
+        if user.role in TEAM and user.name is not None and self._has_chat():
+            found[Channel.CHAT] = self._cipher.decrypt(user.name, purpose=NAME_PURPOSE)
         return found
+
+    def _has_chat(self) -> bool:
+        try:
+            return bool(self._providers.chat_posters())
+        except Misconfigured:
+            return False
 
     async def _is_suppressed(self, uow: NotificationsUnitOfWork, address: str) -> bool:
         return await uow.email_suppressions.any_of(self._cipher.keyed_hashes(address.lower(), purpose=SUPPRESSED_HASH))

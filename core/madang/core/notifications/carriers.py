@@ -148,7 +148,7 @@ class _ChatWay:
         request = ChatRequest(
             text=text if len(text) <= longest else text[: longest - 1] + "…",
             idempotency_key=parcel.key,
-            title=parcel.letter.subject,
+            title=f"{parcel.to}: {parcel.letter.subject}" if parcel.to else parcel.letter.subject,
             tone=_TONES.get(parcel.kind, ChatTone.NEUTRAL),
         )
 
@@ -189,12 +189,12 @@ class EmailCarrier:
 
 @dataclass(frozen=True, slots=True)
 class ChatCarrier:
-    """Each poster has a channel of its own: none stands in for another."""
+    """Each poster has a channel of its own: none stands in for another. What is for a person goes to the first of the route."""
 
     providers: Providers
 
     def route(self, provider: str | None) -> Sequence[Way]:
-        return [] if provider is None else [self.one(provider)]
+        return [_ChatWay(poster) for poster in self.providers.chat_posters()[:1]] if provider is None else [self.one(provider)]
 
     def one(self, name: str) -> Way:
         return _ChatWay(self.providers.chat_poster(name))

@@ -19,12 +19,12 @@ class Withheld(StrEnum):
 
 def wanted_channels(kind: Kind, preferences: Preferences) -> Sequence[Channel]:
     """The best first. For what cannot be switched off, the chosen ones come first and the kind's others after them, so that it
-    arrives also where the chosen ones have no address."""
+    arrives also where the chosen ones have no address. Nothing goes to the team's chat that was not chosen for it."""
     if kind.category is Category.SECURITY:
         return kind.channels
     chosen = preferences.chosen.get(kind.category, DEFAULTS[kind.category])
     wanted = [channel for channel in chosen if channel in kind.channels]
-    others = [channel for channel in kind.channels if channel not in wanted]
+    others = [channel for channel in kind.channels if channel not in (*wanted, Channel.CHAT)]
     return [*wanted, *others] if kind.category in ALWAYS_ON else wanted
 
 

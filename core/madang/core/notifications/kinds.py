@@ -11,12 +11,12 @@ _EMAIL_OR_SMS: Final = (Channel.EMAIL, Channel.SMS)
 
 CHANNELS: Final[Mapping[Category, Sequence[Channel]]] = {
     Category.SECURITY: _EMAIL,
-    Category.TRANSACTIONAL: _EMAIL_OR_SMS,
-    Category.PRODUCT: _EMAIL_OR_SMS,
+    Category.TRANSACTIONAL: (*_EMAIL_OR_SMS, Channel.CHAT),
+    Category.PRODUCT: (*_EMAIL_OR_SMS, Channel.CHAT),
     Category.MARKETING: _EMAIL,
     Category.OPERATIONS: (Channel.CHAT, Channel.EMAIL),
 }
-"""By which a category can be had at all."""
+"""By which a category can be had at all. The chat is the team's: those who are in it may have their messages there, too."""
 DEFAULTS: Final[Mapping[Category, Sequence[Channel]]] = {
     Category.SECURITY: _EMAIL,
     Category.TRANSACTIONAL: _EMAIL_OR_SMS,
@@ -79,7 +79,6 @@ KINDS: Final = _kinds(
     Kind("identity.two_factor_disabled", Category.SECURITY),
     Kind("identity.recovery_code_used", Category.SECURITY),
     Kind("identity.api_key_created", Category.SECURITY, takes=_with("name")),
-    Kind("privacy.export_ready", Category.TRANSACTIONAL, takes=_with("link")),
     Kind("privacy.erased", Category.SECURITY, farewell=True),
     Kind("webhooks.endpoint_disabled", Category.TRANSACTIONAL, needs=_with("host")),
     Kind("product.news", Category.PRODUCT, needs=_with("title", "text"), takes=_with("link")),

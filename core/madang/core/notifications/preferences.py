@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from madang.core.identity.model import User, UserStatus
+from madang.core.identity.roles import TEAM
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import NotFound, Problem, StaleVersion, Unauthenticated, ValidationFailed
@@ -38,11 +39,13 @@ class PreferenceService:
             return await uow.notification_preferences.get(user_id) or Preferences(user_id)
 
     async def choose(self, caller: Caller, choices: Choices, versions: Collection[int] | None = None) -> Preferences:
-        """Replace what was chosen. Raises `ValidationFailed` for a channel that the category has not, for one named twice, and
-        for switching off what cannot be; `StaleVersion` when the preferences are at none of `versions`."""
+        """Replace what was chosen. Raises `ValidationFailed` for a channel that the category has not, for one named twice, for
+        switching off what cannot be, and for the chat where somebody is not in the team; `StaleVersion` when the preferences
+        are at none of `versions`."""
         _check(choices)
         async with self._units() as uow:
-            await _active(uow, caller.person)
+            user = await _active(uow, caller.person)
+            _check_chat(choices, user)
             current = await uow.notification_preferences.lock(caller.person, self._clock.now())
             if versions is not None and current.version not in versions:
                 raise StaleVersion("these preferences were changed meanwhile: read them again")
@@ -98,6 +101,12 @@ async def _active(uow: PreferencesUnitOfWork, user_id: UUID) -> User:
     if user is None or user.status is UserStatus.ERASED:
         raise NotFound("there is no such user")
     return user
+
+
+def _check_chat(choices: Choices, user: User) -> None:
+    chosen = [category for category, channels in choices.items() if Channel.CHAT in channels]
+    if chosen and user.role not in TEAM:
+        raise ValidationFailed(*(Problem(category.value, "the chat is the team's own") for category in chosen))
 
 
 def _check(choices: Choices) -> None:

@@ -15,9 +15,9 @@ from madang.core.notifications.preferences import channels_of
 from madang.entrypoints.http.envelope import Shape
 from madang.entrypoints.http.portrait_shapes import Input
 
-ChannelName = Literal["email", "sms"]
+ChannelName = Literal["email", "sms", "chat"]
 CategoryName = Literal["security", "transactional", "product", "marketing"]
-Channels = Annotated[Sequence[ChannelName], Meta(max_length=2)]
+Channels = Annotated[Sequence[ChannelName], Meta(max_length=3)]
 
 
 class NotificationShape(Shape, frozen=True):
@@ -67,9 +67,9 @@ class PreferencesShape(Shape, frozen=True):
 
 class PreferencesBody(Input, frozen=True):
     """Channels by category, the best first; an empty list switches a category off. `sms` needs a phone number in the profile:
-    without one the next channel is used."""
+    without one the next channel is used. `chat` is the team's own, for its members."""
 
-    transactional: Annotated[Sequence[ChannelName], Meta(min_length=1, max_length=2)]
+    transactional: Annotated[Sequence[ChannelName], Meta(min_length=1, max_length=3)]
     product: Channels
     marketing: Annotated[Sequence[Literal["email"]], Meta(max_length=1)]
 
@@ -90,8 +90,13 @@ CHOICES: Final = {"transactional": ["sms", "email"], "product": ["email"], "mark
 PREFERENCES: Final = {
     "categories": [
         {"category": "security", "channels": ["email"], "offered": ["email"], "canBeSwitchedOff": False},
-        {"category": "transactional", "channels": ["sms", "email"], "offered": ["email", "sms"], "canBeSwitchedOff": False},
-        {"category": "product", "channels": ["email"], "offered": ["email", "sms"], "canBeSwitchedOff": True},
+        {
+            "category": "transactional",
+            "channels": ["sms", "email"],
+            "offered": ["email", "sms", "chat"],
+            "canBeSwitchedOff": False,
+        },
+        {"category": "product", "channels": ["email"], "offered": ["email", "sms", "chat"], "canBeSwitchedOff": True},
         {"category": "marketing", "channels": [], "offered": ["email"], "canBeSwitchedOff": True},
     ]
 }
