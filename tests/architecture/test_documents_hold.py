@@ -55,7 +55,7 @@ def test_the_first_two_commands_of_the_readme_are_one_line_to_paste_each() -> No
     demo, tests = readme_commands()[:2]
     assert [demo.count("\n"), tests.count("\n")] == [1, 1]
     assert demo.rstrip().endswith("madang demo")
-    assert tests.rstrip().endswith(" -m pytest --numprocesses 2 --dist loadfile")
+    assert tests.rstrip().endswith(" -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder")
 
 
 def test_each_of_them_makes_its_own_environment() -> None:

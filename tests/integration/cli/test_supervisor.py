@@ -228,6 +228,7 @@ def test_a_port_that_is_taken_is_told_before_anything_is_started(supervise: Call
 def test_a_second_signal_does_not_wait_for_work_to_be_drained(supervise: Callable[..., Supervised]) -> None:
     supervised = supervise(DRAIN="600")
     supervised.until_ready()
+    supervised.until(lambda: supervised.noted(r"^worker started"))
     family = supervised.family()
     supervised.process.send_signal(signal.SIGTERM)
     supervised.until(lambda: supervised.noted(r"^worker draining"))

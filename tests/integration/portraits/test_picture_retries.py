@@ -169,7 +169,7 @@ async def test_an_sms_whose_answer_was_lost_is_not_sent_twice(shop: Shop) -> Non
     await shop.let_pass(seconds=5)
     await shop.work()
     assert len(await shop.texts()) == 1
-    assert await shop.value("SELECT status FROM notifications") == "sent"
+    assert await shop.value("SELECT status FROM notifications") == "delivered"
     calls = await shop.calls()
     assert (calls["sms.send"], calls["sms.find"]) == (1, 1)
 

@@ -52,17 +52,18 @@ class RemotePrediction:
         return PredictionStatus.RUNNING
 
     def answer(self, base_url: str) -> Prediction:
-        finished = self.state is PredictionStatus.SUCCEEDED
+        status = self.state  # asked once: it may be ready a moment later
+        finished = status is PredictionStatus.SUCCEEDED
         until = datetime.fromtimestamp(self.files_until, UTC)
         pictures = [
             RemotePicture(f"{base_url}/sandbox/files/{self.id}/{index}.jpg", MEDIA_TYPE, until) for index in range(self.count)
         ]
         return Prediction(
             id=self.id,
-            status=self.state,
+            status=status,
             pictures=tuple(pictures) if finished else (),
             model=MODEL,
-            error="cancelled on request" if self.state is PredictionStatus.CANCELLED else None,
+            error="cancelled on request" if status is PredictionStatus.CANCELLED else None,
             cost=Cost(PRICE_MICROS * self.count) if finished else None,
         )
 
