@@ -84,7 +84,7 @@ def headers_for(operation: str, path: str) -> dict[str, str]:
 
 
 @schema.parametrize()
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_as_documented(case: "schemathesis.Case[Any]") -> None:
     operation = case.operation.definition.raw["operationId"]
     a_job_in_the_right_state(operation)

@@ -315,7 +315,8 @@ def whole(error: BaseException) -> Iterator[str]:
 
 
 async def test_the_address_shows_nowhere(place: Place, caplog: pytest.LogCaptureFixture, context: ProviderContext) -> None:
-    caplog.set_level(logging.DEBUG)
+    for logger in ("", "httpx", "httpcore"):
+        caplog.set_level(logging.DEBUG, logger)
     seen = [repr(place.provider), repr(vars(place.provider))]
     await place.provider.post(CHAT)
     place.server.next.extend([Reply(404, TOKEN), ACT_AND_HANG_UP])
