@@ -72,7 +72,7 @@ class Up:
 
     def child(self, command: str) -> psutil.Process | None:
         """The child that runs `madang <command>`."""
-        return next((process for process in alive(self.family()) if process.cmdline()[-1:] == [command]), None)
+        return next((process for process in alive(self.family()) if _runs(process, command)), None)
 
     def stop(self) -> int:
         if self.process.poll() is None:
@@ -91,3 +91,11 @@ def run_command(*arguments: str, folder: Path, **environment: str) -> "subproces
         check=False,
         timeout=120,
     )
+
+
+def _runs(process: psutil.Process, command: str) -> bool:
+    """Not any more, when it ends while it is looked at."""
+    try:
+        return process.cmdline()[-1:] == [command]
+    except psutil.NoSuchProcess:
+        return False
