@@ -1,0 +1,239 @@
+"""A stand-in for a provider on this machine: real HTTP on 127.0.0.1, and the provider's bad days on demand."""
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+_LONGEST_SILENCE: Final = 30.0
+_DRIBBLE_SECONDS: Final = 0.05
+
+
+class Fault(StrEnum):
+    """What goes wrong with a request. The first four leave nothing done."""
+
+    UNAVAILABLE = "unavailable"
+    """Answered 503, nothing was done."""
+    RATE_LIMITED = "rate_limited"
+    """Answered 429 with `retry-after`, nothing was done."""
+    WRONG_KEY = "wrong_key"
+    """The provider does not know our key."""
+    HUNG_UP_BEFORE = "hung_up_before"
+    """The connection ends before anything was done. A caller cannot tell this from `ANSWER_LOST`."""
+    SERVER_ERROR = "server_error"
+    """It is done, and the answer is 500."""
+    ANSWER_LOST = "answer_lost"
+    """It is done, and the connection ends without an answer."""
+    SILENT = "silent"
+    """It is done, and the answer never comes."""
+    SLOW = "slow"
+    """It is done, and the answer comes a byte at a time, for longer than anybody waits."""
+    GARBAGE = "garbage"
+    """It is done, and the answer says 200 and nothing that can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A request as it came; header names are lower case. `query` has the last value of each name, `target` is unparsed."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    target: str = ""
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def form(self) -> Mapping[str, str]:
+        """A body of `application/x-www-form-urlencoded`."""
+        return {name: values[-1] for name, values in parse_qs(self.body.decode(), keep_blank_values=True).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is answered. A body that is neither bytes nor text is sent as JSON."""
+
+    status: int = 200
+    body: Any = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Planned:
+    fault: Fault
+    only: Callable[[Arrived], bool]
+
+
+class RemoteService(ThreadingHTTPServer):
+    """One provider. A subclass says in `answer` what the provider does, and in `refusal` how it words its own bad days."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.arrived: list[Arrived] = []
+        self.next: deque[Reply] = deque()
+        """Answers lined up for whatever is asked next; nothing is done then."""
+        self.ended = threading.Event()
+        self._planned: list[_Planned] = []
+        self._planning = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def answer(self, request: Arrived) -> Reply:
+        """What the provider does and says; it must refuse what the provider refuses."""
+        raise NotImplementedError
+
+    def refusal(self, fault: Fault) -> Reply:
+        """The provider's own answer for `UNAVAILABLE`, `RATE_LIMITED`, `WRONG_KEY` and `SERVER_ERROR`."""
+        statuses = {Fault.UNAVAILABLE: 503, Fault.RATE_LIMITED: 429, Fault.WRONG_KEY: 401, Fault.SERVER_ERROR: 500}
+        headers = {"retry-after": "7"} if fault is Fault.RATE_LIMITED else {}
+        return Reply(statuses[fault], {"error": {"message": fault.value}}, headers)
+
+    def acts(self, request: Arrived) -> bool:
+        """Whether this request asks for an effect: by its method, unless the provider does it otherwise."""
+        return request.method not in ("GET", "HEAD", "OPTIONS")
+
+    @property
+    def acting(self) -> list[Arrived]:
+        """The requests that asked for an effect."""
+        return [request for request in self.arrived if self.acts(request)]
+
+    def plan(self, fault: Fault, times: int = 1, only: Callable[[Arrived], bool] | None = None) -> None:
+        """The next `times` requests (of those that fit `only`) meet this fault."""
+        with self._planning:
+            self._planned += [_Planned(fault, only or (lambda _: True)) for _ in range(times)]
+
+    def clear(self) -> None:
+        """No more faults."""
+        with self._planning:
+            self._planned.clear()
+
+    def fault_for(self, request: Arrived) -> Fault | None:
+        with self._planning:
+            for planned in self._planned:
+                if planned.only(request):
+                    self._planned.remove(planned)
+                    return planned.fault
+        return None
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that went away is none of our business."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: RemoteService
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def serve(self) -> None:
+        request = self._read()
+        self.server.arrived.append(request)
+        if self.server.next:
+            self._send(self.server.next.popleft())
+        elif (fault := self.server.fault_for(request)) is not None:
+            self._fail(request, fault)
+        else:
+            self._send(self.server.answer(request))
+
+    def _read(self) -> Arrived:
+        split = urlsplit(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        body = self._chunks() if headers.get("transfer-encoding") == "chunked" else self._sized(headers)
+        query = {name: values[-1] for name, values in parse_qs(split.query, keep_blank_values=True).items()}
+        return Arrived(self.command, split.path, query, headers, body, self.path)
+
+    def _sized(self, headers: Mapping[str, str]) -> bytes:
+        return self.rfile.read(int(headers.get("content-length", "0")))
+
+    def _chunks(self) -> bytes:
+        body = b""
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _fail(self, request: Arrived, fault: Fault) -> None:
+        if fault in (Fault.UNAVAILABLE, Fault.RATE_LIMITED, Fault.WRONG_KEY):
+            self._send(self.server.refusal(fault))
+            return
+        if fault is Fault.HUNG_UP_BEFORE:
+            self.close_connection = True
+            return
+        done = self.server.answer(request)
+        if fault is Fault.SERVER_ERROR:
+            self._send(self.server.refusal(fault))
+        elif fault is Fault.GARBAGE:
+            self._send(Reply(200, "<html>\ufffd half a page"))
+        elif fault is Fault.SLOW:
+            self._dribble(done)
+        else:
+            self.close_connection = True
+            if fault is Fault.SILENT:
+                self.server.ended.wait(_LONGEST_SILENCE)
+
+    def _dribble(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        self.send_header("content-length", "1000000")
+        self.end_headers()
+        self.close_connection = True
+        while not self.server.ended.wait(_DRIBBLE_SECONDS):
+            self.wfile.write(b" ")
+
+    def _send(self, reply: Reply) -> None:
+        body, kind = reply.body, "text/plain"
+        if isinstance(body, str):
+            body = body.encode()
+        elif not isinstance(body, bytes):
+            body, kind = json.dumps(body).encode(), "application/json"
+        self.send_response(reply.status)
+        for name, value in {"content-type": kind, "content-length": str(len(body)), **reply.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def __getattr__(self, name: str) -> Any:
+        """Every method of HTTP (`do_GET`, `do_POST` …) is served alike."""
+        if name.startswith("do_"):
+            return self.serve
+        raise AttributeError(name)
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+S = TypeVar("S", bound=RemoteService)
+
+
+@contextmanager
+def serving(service: S) -> Iterator[S]:
+    """The service answers while the block runs."""
+    thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield service
+    finally:
+        service.ended.set()
+        service.shutdown()
+        thread.join()
+        service.server_close()
+
+
+def closed_port() -> int:
+    """A port of this machine where nobody listens."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        return int(server.server_port)
