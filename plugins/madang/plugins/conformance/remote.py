@@ -1,6 +1,7 @@
 """A stand-in for a provider on this machine: real HTTP on 127.0.0.1, and the provider's bad days on demand."""
 
 import json
+import select
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 _LONGEST_SILENCE: Final = 30.0
 _DRIBBLE_SECONDS: Final = 0.05
+_LOOK_SECONDS: Final = 0.01
+_PATIENCE: Final = 10.0
 
 
 class Fault(StrEnum):
@@ -36,6 +39,8 @@ class Fault(StrEnum):
     """It is done, and the answer comes a byte at a time, for longer than anybody waits."""
     GARBAGE = "garbage"
     """It is done, and the answer says 200 and nothing that can be read."""
+    CUT_OFF = "cut_off"
+    """It is done, and the connection ends in the middle of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,8 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is answered. A body that is neither bytes nor text is sent as JSON."""
+    """What is answered. An iterator of bytes is sent piece by piece until the client has had enough; any other body that is
+    neither bytes nor text is sent as JSON."""
 
     status: int = 200
     body: Any = b""
@@ -85,6 +91,9 @@ class RemoteService(ThreadingHTTPServer):
         self.next: deque[Reply] = deque()
         """Answers lined up for whatever is asked next; nothing is done then."""
         self.ended = threading.Event()
+        self.abandoned = 0
+        """How many clients went away while they were kept waiting."""
+        self._changed = threading.Condition()
         self._planned: list[_Planned] = []
         self._planning = threading.Lock()
 
@@ -129,6 +138,20 @@ class RemoteService(ThreadingHTTPServer):
                     return planned.fault
         return None
 
+    def wait_until(self, happened: Callable[[], bool]) -> bool:
+        """Waits, in a thread of the caller's, until a request made it so; False when that takes too long."""
+        with self._changed:
+            return self._changed.wait_for(happened, _PATIENCE)
+
+    def note(self, request: Arrived | None) -> None:
+        """A request has arrived; None: a client has gone away."""
+        with self._changed:
+            if request is None:
+                self.abandoned += 1
+            else:
+                self.arrived.append(request)
+            self._changed.notify_all()
+
     def handle_error(self, *_: Any) -> None:
         """A client that went away is none of our business."""
 
@@ -140,7 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def serve(self) -> None:
         request = self._read()
-        self.server.arrived.append(request)
+        self.server.note(request)
         if self.server.next:
             self._send(self.server.next.popleft())
         elif (fault := self.server.fault_for(request)) is not None:
@@ -180,10 +203,28 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Reply(200, "<html>\ufffd half a page"))
         elif fault is Fault.SLOW:
             self._dribble(done)
+        elif fault is Fault.CUT_OFF:
+            self._break_off(done)
         else:
             self.close_connection = True
             if fault is Fault.SILENT:
-                self.server.ended.wait(_LONGEST_SILENCE)
+                self._be_silent()
+
+    def _be_silent(self) -> None:
+        """Until the end, or until the client has gone away."""
+        for _ in range(int(_LONGEST_SILENCE / _LOOK_SECONDS)):
+            if self.server.ended.wait(_LOOK_SECONDS):
+                return
+            if select.select([self.connection], [], [], 0)[0]:
+                self.server.note(None)
+                return
+
+    def _break_off(self, reply: Reply) -> None:
+        """All headers, half of the body."""
+        body, kind = _encoded(reply.body)
+        self.close_connection = True
+        self._send_head(reply, kind, str(len(body) + 1))
+        self.wfile.write(body[: len(body) // 2])
 
     def _dribble(self, reply: Reply) -> None:
         self.send_response(reply.status)
@@ -194,17 +235,26 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b" ")
 
     def _send(self, reply: Reply) -> None:
-        body, kind = reply.body, "text/plain"
-        if isinstance(body, str):
-            body = body.encode()
-        elif not isinstance(body, bytes):
-            body, kind = json.dumps(body).encode(), "application/json"
-        self.send_response(reply.status)
-        for name, value in {"content-type": kind, "content-length": str(len(body)), **reply.headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
+        if isinstance(reply.body, Iterator):
+            self._pour(reply, reply.body)
+            return
+        body, kind = _encoded(reply.body)
+        self._send_head(reply, kind, str(len(body)))
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def _pour(self, reply: Reply, pieces: Iterator[bytes]) -> None:
+        self.close_connection = True
+        self._send_head(reply, "application/octet-stream", None)
+        for piece in pieces:
+            self.wfile.write(piece)
+
+    def _send_head(self, reply: Reply, kind: str, length: str | None) -> None:
+        self.send_response(reply.status)
+        own = {"content-type": kind} if length is None else {"content-type": kind, "content-length": length}
+        for name, value in {**own, **reply.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def __getattr__(self, name: str) -> Any:
         """Every method of HTTP (`do_GET`, `do_POST` …) is served alike."""
@@ -214,6 +264,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Quiet."""
+
+
+def _encoded(body: Any) -> tuple[bytes, str]:
+    if isinstance(body, str):
+        return body.encode(), "text/plain"
+    return (body, "text/plain") if isinstance(body, bytes) else (json.dumps(body).encode(), "application/json")
 
 
 S = TypeVar("S", bound=RemoteService)
