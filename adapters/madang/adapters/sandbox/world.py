@@ -77,6 +77,7 @@ class World:
         self._path = path
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._closed = False
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-world")
 
     @property
@@ -101,7 +102,10 @@ class World:
             return result
 
     async def close(self) -> None:
-        """Close the file; the world itself stays."""
+        """Close the file; the world itself stays. Closing it again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         await asyncio.get_running_loop().run_in_executor(self._executor, self._close_now)
         self._executor.shutdown(wait=False)
 

@@ -115,6 +115,10 @@ class RemoteService(ThreadingHTTPServer):
         """Whether this request asks for an effect: by its method, unless the provider does it otherwise."""
         return request.method not in ("GET", "HEAD", "OPTIONS")
 
+    def becomes(self, identity: str, state: str) -> None:
+        """From now on, what has this id is in this state, in the provider's own word."""
+        raise NotImplementedError(f"{type(self).__name__} has no becomes(identity, state)")
+
     @property
     def acting(self) -> list[Arrived]:
         """The requests that asked for an effect."""

@@ -1,0 +1,38 @@
+"""The pytest plugin: a failed test of a suite says how to repair what it found. It costs nothing where no suite is used."""
+
+from collections.abc import Generator
+from typing import Any, Final
+
+import pytest
+
+SUITES: Final = tuple(
+    f"madang.plugins.conformance.{name}"
+    for name in (
+        "stage", "suite", "leaks", "chat", "email", "faces", "hosting", "identity", "image_model", "payment", "sms", "social",
+        "storage", "text_model",
+    )
+)  # fmt: skip
+"""Where asserts tell what they compared."""
+
+pytest.register_assert_rewrite(*SUITES)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    suite: Any = getattr(item, "cls", None)
+    if report.when == "call" and report.failed and suite is not None:
+        from madang.plugins.conformance.repairs import repair_of
+
+        if repair := repair_of(suite, getattr(item, "originalname", item.name)):
+            _say(report, repair)
+    return report
+
+
+def _say(report: pytest.TestReport, repair: str) -> None:
+    """Under the failure itself, so that it shows whatever is captured or hidden."""
+    add = getattr(report.longrepr, "addsection", None)
+    if add is not None:
+        add("how to repair", repair)
+    else:
+        report.sections.append(("how to repair", repair))

@@ -1,0 +1,160 @@
+"""Conformance of an SMS sender."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Final
+
+import pytest
+
+from madang.plugins.conformance.remote import Fault
+from madang.plugins.conformance.repairs import must
+from madang.plugins.conformance.stage import NOTHING_DONE, Stage, outcome, raised
+from madang.plugins.conformance.suite import ProviderConformance, Read
+from madang.ports.errors import Rejected, Unsupported
+from madang.ports.provider import ProviderKind
+from madang.ports.sms import SmsReceipt, SmsRequest, SmsSender, SmsStatus
+
+MESSAGE: Final = SmsRequest("+821012345678", "마당: 인증번호는 123456입니다. <b>&=+%\n둘째 줄", "key-1")
+NO_NUMBERS: Final = ("", "nobody", "+82", "+821012345678,+821087654321", "+82101234567890123")
+
+
+class SmsConformance(ProviderConformance):
+    """`states` are the provider's words for what became of a message; the remote's `becomes(receipt_id, word)` makes it so."""
+
+    kind = ProviderKind.SMS
+    operation = "send"
+    sender: ClassVar[str] = "+821087654321"
+    """A sender of ours besides the configured one, which the remote side takes."""
+    states: ClassVar[Mapping[str, SmsStatus]] = {}
+
+    async def act(self, provider: SmsSender, key: str, timeout: float = 20.0) -> SmsReceipt:
+        return await provider.send(replace(MESSAGE, idempotency_key=key, timeout=timeout))
+
+    async def reads(self, provider: SmsSender) -> Mapping[str, Read]:
+        questions: dict[str, Read] = dict(await super().reads(provider))
+        able = provider.capabilities
+        if able.delivery_reports:
+            receipt = await self.act(provider, "key-asked")
+            questions["fetch"] = lambda: provider.fetch(receipt.id)
+        if able.finds_by_key:
+            questions["find"] = lambda: provider.find("key-asked")
+        return questions
+
+    @must("Hand the text over as it is, to the number that was asked for, and answer the provider's id of the message.")
+    async def test_a_message_reaches_the_provider_whole(self, stage: Stage, provider: SmsSender) -> None:
+        receipt = await provider.send(MESSAGE)
+        assert receipt.id
+        assert receipt.status is not SmsStatus.FAILED
+        if stage.service is not None:
+            [request] = stage.service.acting
+            said = self.wire(request)
+            assert MESSAGE.text in said
+            assert MESSAGE.to[-8:] in said
+
+    @must("A request's own sender comes before the configured one; where that cannot be, raise Unsupported.")
+    async def test_a_request_may_name_its_sender(self, stage: Stage, provider: SmsSender) -> None:
+        await self._kept_or_unsupported(stage, provider, replace(MESSAGE, sender=self.sender), self.sender[-8:])
+
+    @must("A subject is sent along; where that cannot be, raise Unsupported.")
+    async def test_a_subject_goes_along(self, stage: Stage, provider: SmsSender) -> None:
+        await self._kept_or_unsupported(stage, provider, replace(MESSAGE, subject="마당 알림"), "마당 알림")
+
+    @must('What is no E.164 number is Rejected(reason="invalid_recipient"): refuse it yourself, or map the provider\'s code.')
+    @pytest.mark.parametrize("number", NO_NUMBERS)
+    async def test_what_is_no_number_is_an_invalid_recipient(self, provider: SmsSender, number: str) -> None:
+        await self._rejected(provider, replace(MESSAGE, to=number), "invalid_recipient")
+
+    @must('Raise Rejected(reason="too_long") beyond max_bytes, two for a Hangul syllable, and take what is just as long.')
+    async def test_a_text_may_be_as_long_as_the_capabilities_say(self, provider: SmsSender) -> None:
+        syllables = provider.capabilities.max_bytes // 2
+        await provider.send(replace(MESSAGE, text="가" * syllables))
+        await self._rejected(provider, replace(MESSAGE, text="가" * (syllables + 1), idempotency_key="key-2"), "too_long")
+        long = "a" * (provider.capabilities.max_bytes + 1)
+        await self._rejected(provider, replace(MESSAGE, text=long, idempotency_key="key-3"), "too_long")
+
+    @must('A message without a text is Rejected(reason="invalid_request").')
+    async def test_a_message_without_a_text_is_refused(self, provider: SmsSender) -> None:
+        await self._rejected(provider, replace(MESSAGE, text=" \n"), "invalid_request")
+
+    @must("Give the idempotency key to the provider, or declare idempotent=False.")
+    async def test_the_same_key_sends_once_also_from_another_process(self, stage: Stage, provider: SmsSender) -> None:
+        if not provider.capabilities.idempotent:
+            pytest.skip("it does not claim to be idempotent")
+        first = await provider.send(MESSAGE)
+        again = await stage.build().send(MESSAGE)
+        other = await provider.send(replace(MESSAGE, idempotency_key="key-2"))
+        assert first.id == again.id != other.id
+
+    @must("After an outcome that is unknown, the same key must answer the message that was sent, not send another.")
+    async def test_after_a_lost_answer_the_same_key_answers_what_was_sent(self, stage: Stage, provider: SmsSender) -> None:
+        if not provider.capabilities.idempotent or Fault.ANSWER_LOST in self.unmet:
+            pytest.skip("it does not claim to be idempotent, or loses no answer")
+        await self.inject(stage, Fault.ANSWER_LOST, "send")
+        await raised(self.name, "send", provider.send(MESSAGE), self.errors[Fault.ANSWER_LOST])
+        receipts = [await provider.send(MESSAGE) for _ in range(2)]
+        assert receipts[0].id == receipts[1].id
+        if provider.capabilities.finds_by_key:
+            found = await provider.find(MESSAGE.idempotency_key)
+            assert found is not None
+            assert found.id == receipts[0].id
+
+    @must("find() answers the message of exactly this key, None when there surely is none; else declare finds_by_key=False.")
+    async def test_a_message_is_found_by_its_key(self, stage: Stage, provider: SmsSender) -> None:
+        if not provider.capabilities.finds_by_key:
+            await raised(self.name, "find", provider.find("key-1"), (Unsupported,))
+            return
+        assert await provider.find("key-1") is None
+        receipts = [await self.act(provider, key) for key in ("key-1", "key-10")]
+        later = stage.build()
+        assert [found and found.id for found in [await later.find(each) for each in ("key-1", "key-10")]] == [
+            each.id for each in receipts
+        ]
+        assert await later.find("key-100") is None
+
+    @must("A message whose answer was lost must be found by its key, and none where nothing was done.")
+    @pytest.mark.parametrize("fault", [Fault.ANSWER_LOST, Fault.SERVER_ERROR, Fault.GARBAGE, *sorted(NOTHING_DONE)])
+    async def test_the_look_up_tells_what_became_of_a_failed_call(
+        self, stage: Stage, provider: SmsSender, fault: Fault
+    ) -> None:
+        self._needs(fault)
+        if not provider.capabilities.finds_by_key:
+            pytest.skip("it does not claim to find by key")
+        await self.inject(stage, fault, "send")
+        await raised(self.name, "send", provider.send(MESSAGE), self.errors[fault])
+        found = await provider.find(MESSAGE.idempotency_key)
+        assert (found is None) == (fault in NOTHING_DONE)
+
+    @must('fetch() tells what became of a message, and Rejected(reason="not_found") of none; else Unsupported.')
+    async def test_a_message_is_fetched_by_its_id(self, provider: SmsSender) -> None:
+        if not provider.capabilities.delivery_reports:
+            await raised(self.name, "fetch", provider.fetch("any"), (Unsupported,))
+            return
+        receipt = await provider.send(MESSAGE)
+        assert (await provider.fetch(receipt.id)).id == receipt.id
+        unknown = receipt.id[:-1] + ("0" if receipt.id[-1] != "0" else "1")
+        error = await raised(self.name, "fetch", provider.fetch(unknown), (Rejected,))
+        assert getattr(error, "reason", "") == "not_found"
+
+    @must("Map each of the provider's states by a table; one that is not in it is ACCEPTED, never DELIVERED or FAILED.")
+    async def test_each_state_of_the_provider_has_its_status(self, stage: Stage, provider: SmsSender) -> None:
+        if not provider.capabilities.delivery_reports or stage.service is None:
+            pytest.skip("there is no state to ask for")
+        assert SmsStatus.DELIVERED in self.states.values(), "say in `states` which words of the provider mean what"
+        receipt = await provider.send(MESSAGE)
+        for word, status in {**self.states, "a-state-to-come": SmsStatus.ACCEPTED}.items():
+            stage.service.becomes(receipt.id, word)
+            fetched = await provider.fetch(receipt.id)
+            assert fetched.status is status, f"{word!r} means {status}"
+            assert fetched.error or status is not SmsStatus.FAILED, f"{word!r} fails without the provider's words"
+
+    async def _kept_or_unsupported(self, stage: Stage, provider: SmsSender, request: SmsRequest, words: str) -> None:
+        result = await outcome(provider.send(request))
+        if not isinstance(result, Unsupported):
+            assert isinstance(result, SmsReceipt), f"it may be Unsupported, and was {result!r}"
+            if stage.service is not None:
+                assert words in self.wire(stage.service.acting[-1]), f"{words!r} did not reach the provider"
+
+    async def _rejected(self, provider: Any, request: SmsRequest, reason: str) -> None:
+        error = await raised(self.name, "send", provider.send(request), (Rejected,))
+        assert getattr(error, "reason", "") == reason
+        assert not request.to or request.to not in str(error), "no telephone number in an error"

@@ -1,0 +1,121 @@
+"""What a test of a suite stands on: the remote side, and the provider built from settings as a deployment builds it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from madang.plugins.conformance.remote import Fault, RemoteService
+from madang.plugins.declarations import ProviderDeclaration
+from madang.plugins.registry import Deployment, PluginRegistry
+from madang.plugins.settings import keys_of, resolve
+from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Unavailable
+from madang.ports.provider import ProviderKind
+from madang.ports.secret import Secret
+
+Errors: TypeAlias = tuple[type[PortError], ...]
+
+NOTHING_DONE: Final = frozenset({Fault.UNAVAILABLE, Fault.RATE_LIMITED, Fault.WRONG_KEY, Fault.HUNG_UP_BEFORE})
+ENDLESS: Final = frozenset({Fault.SILENT, Fault.SLOW})
+"""Faults that only the caller's time limit ends."""
+
+EFFECT_ERRORS: Final[Mapping[Fault, Errors]] = {
+    # A provider that does not promise that nothing was done leaves it open: to look it up costs less than to do it twice.
+    Fault.UNAVAILABLE: (Unavailable, OutcomeUnknown),
+    Fault.RATE_LIMITED: (RateLimited,),
+    Fault.WRONG_KEY: (Misconfigured,),
+    Fault.HUNG_UP_BEFORE: (OutcomeUnknown,),
+    Fault.SERVER_ERROR: (OutcomeUnknown,),
+    Fault.ANSWER_LOST: (OutcomeUnknown,),
+    Fault.SILENT: (OutcomeUnknown,),
+    Fault.SLOW: (OutcomeUnknown,),
+    Fault.GARBAGE: (OutcomeUnknown,),
+}
+"""What a call that changes something outside raises for each fault."""
+
+READ_ERRORS: Final[Mapping[Fault, Errors]] = {
+    Fault.UNAVAILABLE: (Unavailable,),
+    Fault.RATE_LIMITED: (RateLimited,),
+    Fault.WRONG_KEY: (Misconfigured,),
+    Fault.HUNG_UP_BEFORE: (Unavailable,),
+    Fault.SERVER_ERROR: (Unavailable,),
+    Fault.ANSWER_LOST: (Unavailable,),
+    Fault.GARBAGE: (Unavailable,),
+}
+"""What a question raises: it may be asked again, whatever became of it."""
+
+
+class Stage:
+    """One remote side (None where the provider reaches nothing outside) and the providers that were built for it."""
+
+    def __init__(
+        self,
+        kind: ProviderKind,
+        plugin: str,
+        name: str,
+        settings: Callable[[str], Mapping[str, Any]],
+        service: RemoteService | None,
+        folder: Path,
+    ) -> None:
+        self.kind = kind
+        self.plugin = plugin
+        self.name = name
+        self.service = service
+        self.folder = folder
+        self._settings = settings
+        self._registries: list[PluginRegistry] = []
+
+    @property
+    def url(self) -> str:
+        return self.service.url if self.service is not None else ""
+
+    def settings(self, url: str | None = None) -> Mapping[str, Any]:
+        """As the suite gives them, for the remote side or for another `url`."""
+        return self._settings(self.url if url is None else url)
+
+    def build(self, settings: Mapping[str, Any] | None = None) -> Any:
+        """Another instance, as another process would have it; by default with the same settings. Raises `Misconfigured`."""
+        given = {self.name: self.settings() if settings is None else settings}
+        deployment = Deployment("http://127.0.0.1:8000", self.folder, Secret("the-deployments-master-key"), "conformance")
+        registry = PluginRegistry.load(given, deployment, variables={}, modules=[self.plugin], entry_points=False, strict=True)
+        self._registries.append(registry)
+        return registry.build(self.kind, self.name)
+
+    def declaration(self) -> ProviderDeclaration:
+        """What the plugin declares; something must be built before."""
+        return next(each for each in self._registries[-1].declarations(self.kind) if each.name == self.name)
+
+    def configured(self) -> object | None:
+        """The plugin's own settings value, as its factory receives it."""
+        return resolve(self.name, self.declaration().settings, self.settings(), {}).value
+
+    def secrets(self) -> Mapping[str, str]:
+        """Every secret setting that has a value, revealed."""
+        value = self.configured()
+        held = {name: getattr(value, name) for name in keys_of(type(value))} if value is not None else {}
+        return {name: secret.reveal() for name, secret in held.items() if isinstance(secret, Secret) and secret}
+
+    async def close(self) -> None:
+        for registry in self._registries:
+            await registry.close()
+
+
+async def outcome(call: Awaitable[object]) -> object:
+    """What it answers, or the exception that it raises."""
+    try:
+        return await call
+    except Exception as error:  # noqa: BLE001  the test judges whatever a provider raises
+        return error
+
+
+async def raised(name: str, operation: str, call: Awaitable[object], expected: Errors) -> PortError:
+    """The error of a call that must fail with one of `expected`, in the name of this provider and operation."""
+    words = " or ".join(each.__name__ for each in expected)
+    result = await outcome(call)
+    if not isinstance(result, PortError):
+        what = f"raised {type(result).__name__}" if isinstance(result, Exception) else f"answered {result!r}"
+        raise AssertionError(f"{words} was due, and it {what}") from (result if isinstance(result, Exception) else None)
+    assert isinstance(result, expected), f"{words} was due, and it raised {type(result).__name__}: {result}"
+    assert result.provider == name, f"the error's provider is {result.provider!r}, and must be {name!r}"
+    told = result.operation.rpartition(".")[2]
+    assert told == operation, f"the error's operation is {told!r}, and must be {operation!r}"
+    return result

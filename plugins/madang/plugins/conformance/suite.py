@@ -1,0 +1,282 @@
+"""What every provider must do, whatever its port: subclass the suite of your port (`SmsConformance` …), not this one.
+
+    class TestAcme(SmsConformance):
+        plugin = "madang_acmesms"
+        name = "acmesms"
+
+        def remote(self) -> FakeAcme:
+            return FakeAcme()
+
+        def settings(self, url: str) -> Mapping[str, Any]:
+            return {"base_url": url, "api_key": "test-key-not-secret"}
+
+Each test has a remote side and a provider of its own, built from the settings as a deployment builds it. A test may be replaced
+only with a reason: `@deviation(reason=…)` or `@pytest.mark.xfail(reason=…)`.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, ClassVar, Final, TypeAlias
+
+import pytest
+
+from madang.plugins.conformance.leaks import parts_of, texts_of_error, texts_of_object, texts_of_record
+from madang.plugins.conformance.remote import Arrived, Fault, RemoteService, closed_port, serving
+from madang.plugins.conformance.repairs import KIT, must, unexplained
+from madang.plugins.conformance.stage import (
+    EFFECT_ERRORS,
+    ENDLESS,
+    READ_ERRORS,
+    Errors,
+    Stage,
+    outcome,
+    raised,
+)
+from madang.ports.errors import Misconfigured, Unavailable
+from madang.ports.provider import ProviderKind
+
+try:
+    import pytest_asyncio
+except ImportError as error:
+    raise ImportError('the conformance kit needs pytest-asyncio: pip install "madang[conformance]"') from error
+
+Read: TypeAlias = Callable[[], Awaitable[object]]
+
+PATIENCE: Final = 0.2
+"""The time limit, in seconds, of a call that meets silence."""
+STRANDED: Final = 10.0
+"""After so many seconds a call that was given `PATIENCE` has no time limit."""
+AT_ONCE: Final = 8
+GUARD: Final = "test_no_test_of_the_suite_is_replaced_without_a_reason"
+
+
+class ProviderConformance:
+    """The part that all suites share. A suite gives `kind`, `operation`, `act` and `reads`; an author gives the rest."""
+
+    plugin: ClassVar[str]
+    """The module that declares the provider."""
+    name: ClassVar[str]
+    kind: ClassVar[ProviderKind]
+    operation: ClassVar[str]
+    """The port's method that `act` calls."""
+    errors: ClassVar[Mapping[Fault, Errors]] = EFFECT_ERRORS
+    unmet: ClassVar[Mapping[Fault, str]] = {}
+    """Faults that this provider cannot meet, each with the reason."""
+    retry_after: ClassVar[float | None] = 7.0
+    """What `RateLimited.retry_after` must be when the remote side answers `RATE_LIMITED`."""
+
+    def __init_subclass__(cls, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        if GUARD in vars(cls) and not cls.__module__.startswith(KIT):
+            raise TypeError(f"{cls.__name__} replaces {GUARD}, which nobody may")
+        for name, test in vars(cls).items():
+            if name.startswith("test_") and inspect.iscoroutinefunction(test):
+                pytest.mark.asyncio(loop_scope="function")(test)
+
+    def remote(self) -> RemoteService | None:
+        """A new stand-in for the provider; None where the provider reaches nothing outside of the process."""
+        raise NotImplementedError(f"{type(self).__name__} has no remote(): answer a RemoteService that stands in, or None")
+
+    def settings(self, url: str) -> Mapping[str, Any]:
+        """The plugin's settings as in `madang.toml`, all that the declared capabilities need, for a provider at `url`."""
+        raise NotImplementedError(f"{type(self).__name__} has no settings(url): answer the plugin's settings")
+
+    def wrong(self, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> Mapping[str, Any]:
+        """The settings with keys that the provider does not know."""
+        return {**settings, **{name: f"{secret}x" for name, secret in secrets.items()}}
+
+    async def inject(self, stage: Stage, fault: Fault, operation: str) -> None:
+        """The next call of `operation` meets `fault`. One without a remote side overrides this, or names it in `unmet`."""
+        if stage.service is None:
+            pytest.skip("nothing outside can go wrong")
+        acting = operation == self.operation
+        stage.service.plan(fault, only=stage.service.acts if acting else None)
+
+    async def act(self, provider: Any, key: str, timeout: float = 20.0) -> Any:
+        """The call that this port is for, with an idempotency key."""
+        raise NotImplementedError
+
+    async def reads(self, provider: Any) -> Mapping[str, Read]:
+        """By name, the questions that this provider can answer; what they ask about is there."""
+        return {"check": provider.check}
+
+    def wire(self, request: Arrived) -> str:
+        """What a request says, readable: override it where the protocol packs its words otherwise than JSON or a form."""
+        return words_of(request)
+
+    @pytest_asyncio.fixture(loop_scope="function")
+    async def stage(self, tmp_path: Path) -> AsyncIterator[Stage]:
+        with ExitStack() as stack:
+            service = self.remote()
+            if service is not None:
+                stack.enter_context(serving(service))
+            stage = Stage(self.kind, self.plugin, self.name, self.settings, service, tmp_path)
+            yield stage
+            await stage.close()
+
+    @pytest.fixture
+    def provider(self, stage: Stage) -> Any:
+        return stage.build()
+
+    @must("Give the reason: @deviation(reason=…) or @pytest.mark.xfail(reason=…) on the test that replaces it.")
+    def test_no_test_of_the_suite_is_replaced_without_a_reason(self) -> None:
+        assert not list(unexplained(type(self)))
+        assert all(reason.strip() for reason in self.unmet.values())
+
+    @must("Use one name in the declaration and in the provider, and one capabilities value in both.")
+    def test_the_provider_is_what_its_plugin_declares(self, stage: Stage, provider: Any) -> None:
+        assert provider.name == self.name
+        declared = stage.declaration().capabilities
+        told = getattr(provider, "capabilities", declared)
+        assert told == declared, "with all of settings() given, the provider can do what its plugin declares"
+
+    @must("check() makes one call that needs the key and changes nothing; answer ProviderHealth(reachable=True).")
+    async def test_a_check_reaches_the_provider_and_changes_nothing(self, stage: Stage, provider: Any) -> None:
+        health = await provider.check()
+        assert health.reachable
+        if stage.service is not None:
+            assert stage.service.arrived, "the check asked nothing of the provider"
+            assert not stage.service.acting, "the check asked for an effect (see RemoteService.acts)"
+
+    @must("Answer the provider's refusal of the key (401, 403 or its own code) with Misconfigured, in check() and elsewhere.")
+    async def test_a_wrong_key_is_misconfigured(self, stage: Stage, provider: Any) -> None:
+        secrets = stage.secrets()
+        if not secrets or stage.service is None:
+            pytest.skip("it takes no key")
+        try:
+            stranger = stage.build(self.wrong(stage.settings(), secrets))
+        except Misconfigured:
+            return
+        await raised(self.name, "check", stranger.check(), (Misconfigured,))
+        await raised(self.name, self.operation, self.act(stranger, "key-1"), (Misconfigured,))
+
+    @must("Nothing was sent where nobody listens: turn the transport's connection errors into Unavailable.")
+    async def test_a_refused_connection_is_unavailable(self, stage: Stage, provider: Any) -> None:
+        if stage.service is None:
+            pytest.skip("there is nothing outside to connect to")
+        away = stage.build(stage.settings(f"http://127.0.0.1:{closed_port()}"))
+        await raised(self.name, self.operation, self.act(away, "key-1"), (Unavailable,))
+        checked = await outcome(away.check())
+        assert isinstance(checked, Unavailable) or not getattr(checked, "reachable", True)
+
+    @must("Map this answer by the table of docs/plugins.md, and retry nothing: the caller decides over that.")
+    @pytest.mark.parametrize("fault", [fault for fault in Fault if fault not in ENDLESS])
+    async def test_each_failure_of_the_call_has_its_error(self, stage: Stage, provider: Any, fault: Fault) -> None:
+        self._needs(fault)
+        await self.inject(stage, fault, self.operation)
+        error = await raised(self.name, self.operation, self.act(provider, "key-1"), self.errors[fault])
+        if fault is Fault.RATE_LIMITED and stage.service is not None:
+            assert getattr(error, "retry_after", None) == self.retry_after
+        if stage.service is not None:
+            assert len(stage.service.acting) == 1, "one call is one request, also when it fails"
+
+    @must("Bound the whole call by the request's timeout (asyncio.timeout around it): a limit on each read never ends this.")
+    @pytest.mark.parametrize("fault", [fault for fault in Fault if fault in ENDLESS])
+    async def test_the_time_limit_ends_a_call_that_nothing_else_ends(self, stage: Stage, provider: Any, fault: Fault) -> None:
+        self._needs(fault)
+        for patience in (PATIENCE, 4 * PATIENCE):
+            await self.inject(stage, fault, self.operation)
+            async with asyncio.timeout(STRANDED):
+                error = await raised(
+                    self.name, self.operation, self.act(provider, "key-1", patience), (*self.errors[fault], Unavailable)
+                )
+            if isinstance(error, self.errors[fault]):
+                break  # else this machine was too busy to connect in time, and nothing was sent
+        assert isinstance(error, self.errors[fault])
+        if stage.service is not None:
+            assert len(stage.service.acting) == 1, "one call is one request, also when it fails"
+
+    @must(
+        "A question may be asked again: raise Unavailable for a lost or unreadable answer and for a 5xx, never OutcomeUnknown."
+    )
+    @pytest.mark.parametrize("fault", READ_ERRORS)
+    async def test_each_failure_of_a_question_has_its_error(self, stage: Stage, provider: Any, fault: Fault) -> None:
+        self._needs(fault)
+        for name, ask in (await self.reads(provider)).items():
+            if (name, fault) == ("check", Fault.GARBAGE):
+                continue  # a check need not read what it is answered
+            await self.inject(stage, fault, name)
+            await raised(self.name, name, ask(), READ_ERRORS[fault])
+
+    @must("Keep keys in Secret, reveal() them only in the call that sends them, and raise your errors `from None`.")
+    async def test_the_key_shows_nowhere(self, stage: Stage, provider: Any, caplog: pytest.LogCaptureFixture) -> None:
+        secrets = parts_of(stage.secrets().values())
+        if not secrets:
+            pytest.skip("it takes no key")
+        listen_to_everything(caplog)
+        seen = [text for error in await self._provoked(stage, provider) for text in texts_of_error(error)]
+        await self.act(provider, "key-2")
+        for read in (await self.reads(provider)).values():
+            await read()
+        seen += [text for record in caplog.records for text in texts_of_record(record)]
+        packages = ("madang", type(provider).__module__.partition(".")[0])
+        for root in (provider, stage.declaration(), stage.configured()):
+            seen += texts_of_object(root, packages)
+        leaking = [text[:500] for text in seen if any(secret in text for secret in secrets)]
+        assert not leaking, f"the key shows in {len(leaking)} places, first in: {leaking[0]}"
+
+    @must("close() gives back connections, and may come before the first call, after the last, and twice.")
+    async def test_it_closes_unused_used_and_twice(self, stage: Stage, provider: Any) -> None:
+        used = stage.build()
+        await self.act(used, "key-1")
+        for each in (provider, used):
+            await each.close()
+            await each.close()
+
+    @must("One instance serves many tasks: keep nothing of a request in the provider.")
+    async def test_many_tasks_use_it_at_once(self, stage: Stage, provider: Any) -> None:
+        results = await asyncio.gather(*(self.act(provider, f"key-{number}") for number in range(AT_ONCE)))
+        assert len(results) == AT_ONCE
+        if stage.service is not None:
+            assert len(stage.service.acting) == AT_ONCE
+
+    async def _provoked(self, stage: Stage, provider: Any) -> list[BaseException]:
+        """The errors of a bad day, one of each kind."""
+        found: list[BaseException] = []
+        for fault in Fault:
+            if stage.service is None or fault in ENDLESS or fault in self.unmet:
+                continue
+            await self.inject(stage, fault, self.operation)
+            found.append(await raised(self.name, self.operation, self.act(provider, "key-1"), self.errors[fault]))
+        if stage.service is not None:
+            away = stage.build(stage.settings(f"http://127.0.0.1:{closed_port()}"))
+            found.append(await raised(self.name, self.operation, self.act(away, "key-1"), (Unavailable,)))
+        return found
+
+    def _needs(self, fault: Fault) -> None:
+        if fault in self.unmet:
+            pytest.skip(self.unmet[fault])
+
+
+def listen_to_everything(caplog: pytest.LogCaptureFixture) -> None:
+    """Records of every level, also of the loggers that were given one of their own."""
+    caplog.set_level(logging.DEBUG)
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and logger.level > logging.DEBUG:
+            caplog.set_level(logging.DEBUG, name)
+
+
+def words_of(request: Arrived) -> str:
+    """The address, the words of a body of JSON or of a form, and any other body as text, a line each."""
+    return "\n".join([request.path, *request.query.values(), *_words(request)])
+
+
+def _words(request: Arrived) -> list[str]:
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return list(request.form.values())
+    try:
+        return _leaves(request.json)
+    except ValueError:
+        return [request.body.decode(errors="replace")]
+
+
+def _leaves(document: object) -> list[str]:
+    if isinstance(document, dict):
+        return [leaf for value in document.values() for leaf in _leaves(value)]
+    if isinstance(document, list):
+        return [leaf for value in document for leaf in _leaves(value)]
+    return [str(document)]
