@@ -84,6 +84,8 @@ class RemoteService(ThreadingHTTPServer):
     """One provider. A subclass says in `answer` what the provider does, and in `refusal` how it words its own bad days."""
 
     daemon_threads = True
+    request_queue_size = 64
+    """Many tasks connect at once: one that found the queue full would try again a second later."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -29,6 +29,7 @@ EFFECT_ERRORS: Final[Mapping[Fault, Errors]] = {
     Fault.SILENT: (OutcomeUnknown,),
     Fault.SLOW: (OutcomeUnknown,),
     Fault.GARBAGE: (OutcomeUnknown,),
+    Fault.CUT_OFF: (OutcomeUnknown,),
 }
 """What a call that changes something outside raises for each fault."""
 
@@ -40,6 +41,7 @@ READ_ERRORS: Final[Mapping[Fault, Errors]] = {
     Fault.SERVER_ERROR: (Unavailable,),
     Fault.ANSWER_LOST: (Unavailable,),
     Fault.GARBAGE: (Unavailable,),
+    Fault.CUT_OFF: (Unavailable,),
 }
 """What a question raises: it may be asked again, whatever became of it."""
 
