@@ -1,0 +1,1 @@
+"""Solapi (CoolSMS): text messages within Korea and abroad."""
