@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
@@ -20,7 +20,7 @@ from madang.adapters.local.storage import LocalStorage
 from madang.ports.context import ProviderContext
 from madang.ports.errors import Misconfigured, Rejected, Unavailable
 from madang.ports.secret import Secret
-from madang.ports.storage import PresignedRequest, PresignGet, PresignPut, PutObject
+from madang.ports.storage import PresignGet, PresignPut, PutObject
 
 HOUR = timedelta(hours=1)
 PHOTO = PutObject("portraits/1/photo.jpg", b"0123456789", "image/jpeg", metadata={"name": "나의 사진"})
@@ -46,40 +46,6 @@ def files_under(context: ProviderContext) -> list[Path]:
     return [path for path in (context.data_dir / "storage" / "objects").rglob("*") if path.is_file()]
 
 
-async def test_what_is_put_comes_back_with_its_properties(storage: LocalStorage) -> None:
-    put = await storage.put(PHOTO)
-    stored = await storage.get(PHOTO.key)
-    assert stored.info == put == await storage.head(PHOTO.key)
-    assert await stored.read() == b"0123456789"
-    assert (put.size, put.content_type, dict(put.metadata)) == (10, "image/jpeg", {"name": "나의 사진"})
-    assert put.sha256 == "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882"
-
-
-async def test_putting_the_same_again_changes_nothing_and_putting_another_replaces(
-    storage: LocalStorage, context: ProviderContext
-) -> None:
-    first = await storage.put(PHOTO)
-    assert await storage.put(PHOTO) == first
-    second = await storage.put(replace(PHOTO, body=b"other"))
-    assert second.etag != first.etag
-    assert await (await storage.get(PHOTO.key)).read() == b"other"
-    assert len(files_under(context)) == 2
-
-
-async def test_a_stream_is_stored_without_being_held_and_must_be_as_long_as_announced(
-    storage: LocalStorage, context: ProviderContext
-) -> None:
-    big = bytes(700_000)
-    info = await storage.put(PutObject("a", chunks(big, big, b"end"), "text/plain", size=1_400_003))
-    assert info.size == 1_400_003
-    for size, reason in ((5, "too_large"), (50, "invalid_request")):
-        with pytest.raises(Rejected) as refused:
-            await storage.put(PutObject("b", chunks(b"0123456789"), "text/plain", size=size))
-        assert refused.value.reason == reason
-    assert await storage.head("b") is None
-    assert len(files_under(context)) == 2
-
-
 async def test_an_object_beyond_the_limit_is_too_large(context: ProviderContext) -> None:
     storage = LocalStorage(LocalSettings(max_object_bytes=9), context)
     assert storage.capabilities.max_object_bytes == 9
@@ -88,10 +54,8 @@ async def test_an_object_beyond_the_limit_is_too_large(context: ProviderContext)
     assert refused.value.reason == "too_large"
 
 
-@pytest.mark.parametrize(
-    "key", ["", "/a", "a/", "a//b", "../a", "a/../../b", "a/./b", ".", "..", "a\x00b", "a\nb", "k" * 1025, "가" * 342, "\ud800"]
-)
-async def test_a_key_that_could_climb_or_confuse_is_refused(storage: LocalStorage, context: ProviderContext, key: str) -> None:
+@pytest.mark.parametrize("key", ["a\nb", "a\x7fb", "\ud800"])
+async def test_a_key_that_no_file_system_bears_is_refused(storage: LocalStorage, context: ProviderContext, key: str) -> None:
     for refused in (
         storage.put(PutObject(key, b"x", "text/plain")),
         storage.get(key),
@@ -106,7 +70,7 @@ async def test_a_key_that_could_climb_or_confuse_is_refused(storage: LocalStorag
     assert files_under(context) == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     parts=st.lists(
         st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/"), min_size=1, max_size=90).filter(
@@ -130,45 +94,10 @@ async def test_any_allowed_key_is_stored_listed_and_deleted(
     assert files_under(context) == []
 
 
-async def test_a_key_and_keys_below_it_live_side_by_side(storage: LocalStorage) -> None:
-    for key in ("a", "a/b", "a@meta", "a/b/c", "a%2Fb"):
-        await storage.put(PutObject(key, key.encode(), "text/plain"))
-    assert [info.key for info in (await storage.list("a")).objects] == ["a", "a%2Fb", "a/b", "a/b/c", "a@meta"]
-    await storage.delete_many(["a/b"])
-    assert await (await storage.get("a/b/c")).read() == b"a/b/c"
-    assert await (await storage.get("a@meta")).read() == b"a@meta"
-
-
-async def test_a_listing_goes_through_all_pages_in_key_order(storage: LocalStorage) -> None:
-    keys = sorted(f"jobs/{n % 3}/{n}" for n in range(25))
-    for key in [*keys, "other/1", "jobs2"]:
-        await storage.put(PutObject(key, b"x", "text/plain"))
-    found: list[str] = []
-    cursor = None
-    while True:
-        page = await storage.list("jobs/", cursor=cursor, limit=7)
-        found += [info.key for info in page.objects]
-        cursor = page.cursor
-        if cursor is None:
-            break
-    assert found == keys
-    assert (await storage.list("nothing/")).objects == []
-    assert [info.key for info in (await storage.list("jobs/1")).objects] == [key for key in keys if key.startswith("jobs/1")]
-
-
-async def test_deleting_takes_any_number_also_of_what_is_not_there_and_empties_the_folders(
-    storage: LocalStorage, context: ProviderContext
-) -> None:
-    keys = [f"portraits/1/{n}.jpg" for n in range(5)]
-    for key in keys:
-        await storage.put(PutObject(key, b"x", "image/jpeg"))
-    report = await storage.delete_many([*keys, "portraits/1/never.jpg"])
-    assert (list(report.deleted), dict(report.failed)) == ([*keys, "portraits/1/never.jpg"], {})
+async def test_deleting_the_last_object_of_a_folder_takes_the_folder(storage: LocalStorage, context: ProviderContext) -> None:
+    await storage.put(PHOTO)
+    assert list((await storage.delete_many([PHOTO.key, PHOTO.key])).deleted) == [PHOTO.key]
     assert list((context.data_dir / "storage" / "objects").iterdir()) == []
-    assert await storage.head(keys[0]) is None
-    with pytest.raises(Rejected) as gone:
-        await storage.get(keys[0])
-    assert gone.value.reason == "not_found"
 
 
 async def test_what_a_dead_process_left_of_a_write_is_listed_and_purged(
@@ -263,32 +192,6 @@ async def test_a_range_is_served(
     assert info.etag == stale.headers["etag"]
 
 
-def altered(address: PresignedRequest, **changes: str | None) -> str:
-    parts = urlsplit(address.url)
-    query = {**dict(parse_qsl(parts.query)), **changes}
-    return urlunsplit(parts._replace(query=urlencode({name: value for name, value in query.items() if value is not None})))
-
-
-async def test_an_address_allows_nothing_but_what_was_signed(storage: LocalStorage, client: httpx.AsyncClient) -> None:
-    await storage.put(PHOTO)
-    await storage.put(replace(PHOTO, key="portraits/2/photo.jpg"))
-    get = await storage.presign_get(PresignGet(PHOTO.key, HOUR))
-    refusals = [
-        await client.get(get.url.replace("portraits/1", "portraits/2")),
-        await client.get(altered(get, expires="9999999999")),
-        await client.get(altered(get, filename="x.html")),
-        await client.get(altered(get, **{"content-type": "text/html"})),
-        await client.get(altered(get, signature="x" * 43)),
-        await client.get(altered(get, signature=None)),
-        await client.get(get.url.partition("?")[0]),
-        await client.put(get.url, content=b"overwritten"),
-    ]
-    for answer in refusals:
-        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "SIGNATURE_INVALID")
-    assert (await client.delete(get.url)).status_code == 405
-    assert await (await storage.get(PHOTO.key)).read() == b"0123456789"
-
-
 async def test_an_expired_address_says_so(storage: LocalStorage, context: ProviderContext, client: httpx.AsyncClient) -> None:
     await storage.put(PHOTO)
     old = Permission("GET", PHOTO.key, int(datetime.now(UTC).timestamp()) - 1)
@@ -298,14 +201,6 @@ async def test_an_expired_address_says_so(storage: LocalStorage, context: Provid
     stranger = urlencode(replace(old, expires=9999999999).parameters(Secret("another-test-key")))
     answer = await client.get(f"{context.base_url}/local-storage/objects/{PHOTO.key}?{stranger}")
     assert answer.json()["error"]["code"] == "SIGNATURE_INVALID"
-
-
-@pytest.mark.parametrize("expires_in", [timedelta(0), timedelta(seconds=-1), timedelta(days=8)])
-async def test_an_address_lives_at_most_a_week(storage: LocalStorage, expires_in: timedelta) -> None:
-    with pytest.raises(Rejected):
-        await storage.presign_get(PresignGet("a", expires_in))
-    with pytest.raises(Rejected):
-        await storage.presign_put(PresignPut("a", HOUR, "text/plain", 0))
 
 
 async def test_a_presigned_put_takes_its_type_and_size_only(storage: LocalStorage, client: httpx.AsyncClient) -> None:

@@ -110,7 +110,7 @@ class LocalStoragePages:
         await _send(send, 200, {**SAFE, "etag": stored.etag, "content-length": "0"}, b"")
 
     async def _serve(self, permission: Permission, head: bool, headers: Mapping[str, str], send: Send) -> None:
-        described = await self._storage.describe(permission.key)
+        described = await self._storage.describe(permission.key, "get")
         if described is None:
             raise Refusal(404, "NOT_FOUND", "there is no such object")
         answer = _headers_of(permission, described)

@@ -89,7 +89,7 @@ class LocalStorage:
         return StoredObject(description.info(key), self.read_range(key, description, 0, description.size))
 
     async def head(self, key: str) -> ObjectInfo | None:
-        description = await self.describe(key)
+        description = await self.describe(key, "head")
         return description.info(key) if description else None
 
     async def delete_many(self, keys: Sequence[str]) -> DeleteReport:
@@ -113,7 +113,11 @@ class LocalStorage:
     async def presign_get(self, request: PresignGet) -> PresignedRequest:
         check_key(request.key, "presign_get")
         permission = Permission(
-            "GET", request.key, _expiry(request.expires_in), content_type=request.content_type, filename=request.filename
+            "GET",
+            request.key,
+            _expiry(request.expires_in, "presign_get"),
+            content_type=request.content_type,
+            filename=request.filename,
         )
         return self._presigned(permission)
 
@@ -126,10 +130,10 @@ class LocalStorage:
         fields = {"key": request.key, **permission.parameters(self._context.signing_key)}
         return PresignedRequest("POST", f"{self._context.base_url}{MOUNT}{OBJECTS}", _moment(permission.expires), fields=fields)
 
-    async def describe(self, key: str) -> Description | None:
+    async def describe(self, key: str, operation: str) -> Description | None:
         """The object's description with the name of its body; None when it is not there."""
-        check_key(key, "head")
-        with _disk_errors("head"):
+        check_key(key, operation)
+        with _disk_errors(operation):
             return await asyncio.to_thread(files.read_description, self._root, key)
 
     async def read_range(self, key: str, description: Description, start: int, stop: int) -> AsyncGenerator[bytes, None]:
@@ -147,6 +151,7 @@ class LocalStorage:
             file.close()
 
     async def _fill(self, body: BodyFile, request: PutObject) -> None:
+        self._check_limit(request.size or 0, None)
         if isinstance(request.body, bytes):
             self._check_limit(len(request.body), request.size)
             await asyncio.to_thread(body.write, request.body)
@@ -165,7 +170,7 @@ class LocalStorage:
             raise Rejected("the body is larger than allowed or announced", reason="too_large", provider=NAME, operation="put")
 
     async def _described(self, key: str, operation: str) -> Description:
-        description = await self.describe(key)
+        description = await self.describe(key, operation)
         if description is None:
             raise Rejected("no object has this key", reason="not_found", provider=NAME, operation=operation)
         return description
@@ -186,10 +191,11 @@ class LocalStorage:
         return ObjectInfo(key, 0, "application/octet-stream", '"incomplete"', written_at)
 
     def _upload(self, method: str, request: PresignPut) -> Permission:
-        check_key(request.key, f"presign_{method.lower()}")
+        operation = f"presign_{method.lower()}"
+        check_key(request.key, operation)
         if not 0 < request.max_size <= self._max_bytes:
-            raise Rejected("max_size is beyond what may be stored", reason="too_large", provider=NAME, operation="presign")
-        return Permission(method, request.key, _expiry(request.expires_in), request.content_type, request.max_size)
+            raise Rejected("max_size is beyond what may be stored", reason="too_large", provider=NAME, operation=operation)
+        return Permission(method, request.key, _expiry(request.expires_in, operation), request.content_type, request.max_size)
 
     def _presigned(self, permission: Permission) -> PresignedRequest:
         parameters: Mapping[str, str] = permission.parameters(self._context.signing_key)
@@ -212,9 +218,9 @@ def _check_size(size: int, announced: int | None) -> None:
         raise Rejected("the body is not as long as announced", reason="invalid_request", provider=NAME, operation="put")
 
 
-def _expiry(expires_in: timedelta) -> int:
+def _expiry(expires_in: timedelta, operation: str) -> int:
     if not timedelta(0) < expires_in <= capabilities.STORAGE.max_presign:
-        raise Rejected("an address lives up to seven days", reason="invalid_request", provider=NAME, operation="presign")
+        raise Rejected("an address lives up to seven days", reason="invalid_request", provider=NAME, operation=operation)
     return int((datetime.now(UTC) + expires_in).timestamp())
 
 

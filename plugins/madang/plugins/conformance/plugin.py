@@ -8,8 +8,8 @@ import pytest
 SUITES: Final = tuple(
     f"madang.plugins.conformance.{name}"
     for name in (
-        "stage", "suite", "leaks", "chat", "email", "faces", "hosting", "identity", "image_model", "payment", "sms", "social",
-        "storage", "text_model", "webhooks",
+        "stage", "suite", "leaks", "chat", "email", "faces", "hosting", "identity", "image_model", "payment", "presigned",
+        "sms", "social", "storage", "text_model", "webhooks",
     )
 )  # fmt: skip
 """Where asserts tell what they compared."""

@@ -1,6 +1,6 @@
 """What a test of a suite stands on: the remote side, and the provider built from settings as a deployment builds it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -11,6 +11,9 @@ from madang.plugins.settings import keys_of, resolve
 from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Unavailable
 from madang.ports.provider import ProviderKind
 from madang.ports.secret import Secret
+
+BASE_URL: Final = "http://127.0.0.1:8000"
+"""Where the deployment would be reached."""
 
 Errors: TypeAlias = tuple[type[PortError], ...]
 
@@ -77,7 +80,7 @@ class Stage:
     def build(self, settings: Mapping[str, Any] | None = None) -> Any:
         """Another instance, as another process would have it; by default with the same settings. Raises `Misconfigured`."""
         given = {self.name: self.settings() if settings is None else settings}
-        deployment = Deployment("http://127.0.0.1:8000", self.folder, Secret("the-deployments-master-key"), "conformance")
+        deployment = Deployment(BASE_URL, self.folder, Secret("the-deployments-master-key"), "conformance")
         registry = PluginRegistry.load(given, deployment, variables={}, modules=[self.plugin], entry_points=False, strict=True)
         self._registries.append(registry)
         return registry.build(self.kind, self.name)
@@ -85,6 +88,10 @@ class Stage:
     def declaration(self) -> ProviderDeclaration:
         """What the plugin declares; something must be built before."""
         return next(each for each in self._registries[-1].declarations(self.kind) if each.name == self.name)
+
+    def mounted(self) -> Sequence[Any]:
+        """The applications that the plugin serves under the deployment's own address; something must be built before."""
+        return [each.app for each in self._registries[-1].mounts()]
 
     def configured(self) -> object | None:
         """The plugin's own settings value, as its factory receives it."""
