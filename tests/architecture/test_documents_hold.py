@@ -16,6 +16,8 @@ from madang.core.operations.alert_rules import RULES
 from madang.entrypoints.cli.main import COMMANDS
 from madang.entrypoints.http.metrics import Metrics
 from madang.entrypoints.http.rate_limits import POLICIES
+from madang.entrypoints.routing_rules import DEFAULTS
+from madang.entrypoints.settings import FAILS_OVER
 from source_tree import ROOT, repository_files, shown
 
 PARTS_OF_A_DECISION = ["Context", "Decision", "Consequences", "Alternatives", "The check"]
@@ -151,6 +153,23 @@ def test_the_operators_guide_has_every_alert_rule_with_its_numbers() -> None:
     assert said == [
         [rule.name, rule.unit, rule.threshold, rule.window / minute, rule.at_least, rule.lasting / minute] for rule in RULES
     ]
+
+
+def test_the_operators_guide_has_the_patience_of_every_route() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| ([\d–]+) \| ([\d–]+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", operators_guide(), re.MULTILINE
+    )
+    said = {kind: [None if number == "–" else float(number) for number in numbers] for kind, *numbers in rows}
+    assert said == {
+        kind.value: [
+            *((float(rules.breaker.failures), rules.breaker.open_seconds) if kind in FAILS_OVER else (None, None)),
+            float(rules.concurrency),
+            rules.wait,
+            rules.longest,
+            rules.pause,
+        ]
+        for kind, rules in DEFAULTS.items()
+    }
 
 
 def operators_guide() -> str:

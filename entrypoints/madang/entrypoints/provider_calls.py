@@ -1,10 +1,11 @@
-"""Every call of a provider is told of: a line in the log, a count, and a span where traces are taken. Which provider, how long,
-what came of it, on behalf of which request."""
+"""Every call of a provider passes its guard and is told of: a line in the log, a count, what it used and cost, and a span where
+traces are taken. Which provider, how long, what came of it, on behalf of which request."""
 
 import functools
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, Final, TypeVar, cast
 
 import structlog
@@ -12,6 +13,8 @@ import structlog
 from madang.core.kernel.tracing import NO_TRACER, SpanKind, Tracer
 from madang.core.operations.alert_rules import DONE
 from madang.core.operations.measurements import CallName, Meter
+from madang.entrypoints.provider_guard import Asked, Guard
+from madang.entrypoints.routing_rules import DEFAULTS
 from madang.ports.errors import PortError
 from madang.ports.provider import ProviderKind
 
@@ -24,50 +27,84 @@ _FAILED: Final = frozenset({"failed", "bounced"})
 """The words of the ports for an answer that says: it was tried, and it did not work."""
 _QUIET_OPERATIONS: Final = frozenset({"fetch", "check"})
 """What is called many times for one thing is told on the level `debug`, unless something goes wrong."""
+_UNGUARDED: Final = frozenset({"close"})
 
 
-def logged(provider: P, kind: ProviderKind, meter: Meter | None = None, tracer: Tracer = NO_TRACER) -> P:
-    """The provider, its coroutine methods told of. Neither arguments nor answers are: they may be personal."""
-    return cast(P, _LoggedProvider(provider, kind, meter or Meter(), tracer))
+def guarded(
+    provider: P, kind: ProviderKind, guard: Guard | None = None, meter: Meter | None = None, tracer: Tracer = NO_TRACER
+) -> P:
+    """The provider, its calls guarded and told of. Neither arguments nor answers are told: they may be personal."""
+    name = getattr(provider, "name", "")
+    return cast(P, _GuardedProvider(provider, kind, guard or Guard(kind, name, DEFAULTS[kind]), meter or Meter(), tracer))
 
 
-class _LoggedProvider:
-    def __init__(self, provider: Any, kind: ProviderKind, meter: Meter, tracer: Tracer) -> None:
+class _GuardedProvider:
+    def __init__(self, provider: Any, kind: ProviderKind, guard: Guard, meter: Meter, tracer: Tracer) -> None:
         self._provider = provider
         self._kind = kind
+        self._guard = guard
         self._meter = meter
         self._tracer = tracer
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._provider, name)
-        if not inspect.iscoroutinefunction(found):
+        if name in _UNGUARDED:
             return found
-        told = self._telling(name, found)
-        setattr(self, name, told)
-        return told
+        passing: Callable[..., Any]
+        if inspect.iscoroutinefunction(found):
+            passing = self._calling(name, found)
+        elif name == "stream" and self._kind is ProviderKind.TEXT_MODEL:
+            passing = self._streaming(name, found)
+        else:
+            return found
+        setattr(self, name, passing)
+        return passing
 
-    def _telling(self, operation: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    def _calling(self, operation: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         @functools.wraps(method)
         async def call(*arguments: Any, **named: Any) -> Any:
-            started = time.perf_counter()
-            with self._tracer.span(f"{self._kind} {operation}", SpanKind.CLIENT) as span:
-                span.set(provider=self._provider.name, kind=self._kind.value, operation=operation)
-                try:
-                    answer = await method(*arguments, **named)
-                except Exception as error:
-                    outcome = _outcome_of(error)
-                    span.set(outcome=outcome)
-                    self._count(outcome, started)
-                    self._tell(log.warning, operation, started, outcome=outcome)
-                    raise
-                span.set(outcome="done")
-            if (counted := _counted_as(operation, answer)) is not None:
-                self._count(counted, started)
-            quiet = self._kind in _QUIET_KINDS or operation in _QUIET_OPERATIONS
-            self._tell(log.debug if quiet else log.info, operation, started, outcome="done")
-            return answer
+            asked = _asked(operation, arguments, named)
+            async with self._guard.passage(asked):
+                with self._told(asked) as told:
+                    async with self._guard.time_limit(asked):
+                        told.answer = await method(*arguments, **named)
+                return told.answer
 
         return call
+
+    def _streaming(self, operation: str, method: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+        """One call from its first piece to its last. The time limit counts the waiting for the provider, not for who reads."""
+
+        @functools.wraps(method)
+        async def stream(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
+            asked = _asked(operation, arguments, named)
+            async with self._guard.passage(asked):
+                with self._told(asked) as told:
+                    async with aclosing(self._guard.piece_by_piece(asked, method(*arguments, **named))) as pieces:
+                        async for piece in pieces:
+                            told.answer = getattr(piece, "result", None)
+                            yield piece
+
+        return stream
+
+    @contextmanager
+    def _told(self, asked: Asked) -> Iterator["_Told"]:
+        told, started = _Told(), time.perf_counter()
+        with self._tracer.span(f"{self._kind} {asked.operation}", SpanKind.CLIENT) as span:
+            span.set(provider=self._provider.name, kind=self._kind.value, operation=asked.operation)
+            try:
+                yield told
+            except Exception as error:
+                outcome = _outcome_of(error)
+                span.set(outcome=outcome)
+                self._count(outcome, started)
+                self._tell(log.warning, asked.operation, started, outcome=outcome)
+                raise
+            span.set(outcome="done")
+        if (counted := _counted_as(asked.operation, told.answer)) is not None:
+            self._count(counted, started)
+        quiet = self._kind in _QUIET_KINDS or asked.operation in _QUIET_OPERATIONS
+        self._tell(log.debug if quiet else log.info, asked.operation, started, outcome="done")
 
     def _count(self, outcome: str, started: float) -> None:
         self._meter.called(CallName(self._kind.value, self._provider.name, outcome), time.perf_counter() - started)
@@ -81,6 +118,16 @@ class _LoggedProvider:
             outcome=outcome,
             duration_ms=round((time.perf_counter() - started) * 1000, 1),
         )
+
+
+class _Told:
+    """What a call answered, once it has."""
+
+    answer: Any = None
+
+
+def _asked(operation: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Asked:
+    return Asked(operation, arguments[0] if arguments else next(iter(named.values()), None))
 
 
 def _outcome_of(error: Exception) -> str:

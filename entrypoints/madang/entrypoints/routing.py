@@ -1,13 +1,17 @@
 """Which provider serves which kind: the deployment's routes over the registry's plugins."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final, cast
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, cast
 
 import structlog
 
 from madang.core.kernel.tracing import NO_TRACER, Tracer
 from madang.core.operations.measurements import Meter
-from madang.entrypoints.provider_calls import logged
+from madang.core.operations.provider_standing import BreakerChange, ProviderStanding
+from madang.entrypoints.provider_calls import guarded
+from madang.entrypoints.provider_guard import Guard
+from madang.entrypoints.routing_rules import rules_for
+from madang.entrypoints.settings import FAILS_OVER, RoutingSetting
 from madang.plugins.registry import PluginRegistry
 from madang.ports.chat import ChatPoster
 from madang.ports.email import EmailSender
@@ -23,11 +27,9 @@ from madang.ports.text_model import TextModel
 
 log = structlog.stdlib.get_logger("madang.providers")
 
-_FAILS_OVER: Final = frozenset({ProviderKind.TEXT_MODEL, ProviderKind.IMAGE_MODEL, ProviderKind.SMS, ProviderKind.EMAIL})
-
 
 class RoutedProviders:
-    """Fulfils `Providers`. A provider is built when it is first asked for.
+    """Fulfils `Providers`. A provider is built, and put behind a guard of its own, when it is first asked for.
 
     Every method raises `Misconfigured` for an empty route and for a plugin that is not configured; a route that fails over only
     when none of its plugins is.
@@ -39,12 +41,21 @@ class RoutedProviders:
         routes: Mapping[str, Sequence[str]],
         meter: Meter | None = None,
         tracer: Tracer = NO_TRACER,
+        patience: Mapping[str, RoutingSetting] | None = None,
+        tell: Callable[[BreakerChange], None] = lambda change: None,
     ) -> None:
         self._registry = registry
         self._meter = meter
         self._tracer = tracer
         self._routes = routes
-        self._logged: dict[tuple[ProviderKind, str], Any] = {}
+        self._patience = patience or {}
+        self._tell = tell
+        self._guards: dict[tuple[ProviderKind, str], Guard] = {}
+        self._guarded: dict[tuple[ProviderKind, str], Any] = {}
+
+    def standings(self) -> Sequence[ProviderStanding]:
+        """How this process stands with each provider that it has asked for."""
+        return [guard.standing() for guard in self._guards.values()]
 
     def text_models(self) -> Sequence[TextModel]:
         return cast(Sequence[TextModel], self._route(ProviderKind.TEXT_MODEL))
@@ -100,7 +111,7 @@ class RoutedProviders:
                 f"no provider is named for {kind}: set routes.{kind} in madang.toml or MADANG_ROUTES__{kind.upper()}",
                 operation="route",
             )
-        return self._usable(kind, names) if kind in _FAILS_OVER else [self._provider(kind, name) for name in names]
+        return self._usable(kind, names) if kind in FAILS_OVER else [self._provider(kind, name) for name in names]
 
     def _usable(self, kind: ProviderKind, names: Sequence[str]) -> Sequence[Any]:
         """Those of a fail-over route that can be built: wrong keys of the second must not take the first away. Raises the first
@@ -117,9 +128,18 @@ class RoutedProviders:
         return found
 
     def _provider(self, kind: ProviderKind, name: str) -> Any:
-        if (kind, name) not in self._logged:
-            self._logged[kind, name] = logged(self._registry.build(kind, name), kind, self._meter, self._tracer)
-        return self._logged[kind, name]
+        if (kind, name) not in self._guarded:
+            provider = self._registry.build(kind, name)
+            guard = self._guards[kind, name] = self._guard(kind, name)
+            self._guarded[kind, name] = guarded(provider, kind, guard, self._meter, self._tracer)
+        return self._guarded[kind, name]
+
+    def _guard(self, kind: ProviderKind, name: str) -> Guard:
+        def stand_ins() -> Sequence[Guard]:
+            others = (self._guards.get((kind, other)) for other in self._routes.get(kind, ()) if other != name)
+            return [guard for guard in others if guard is not None]
+
+        return Guard(kind, name, rules_for(kind, self._patience), stand_ins=stand_ins, tell=self._tell)
 
 
 def plugins_in_use(routes: Mapping[str, Sequence[str]], sections: Collection[str]) -> frozenset[str]:

@@ -6,6 +6,7 @@ Wrong settings raise pydantic's `ValidationError`, with every wrong key at once;
 import ipaddress
 import re
 import tomllib
+from collections.abc import Collection
 from datetime import timedelta
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -21,6 +22,8 @@ from madang.ports.provider import ProviderKind
 FILE: Final = "madang.toml"
 PRODUCTS: Final = ("portraits",)
 """The products that this release has."""
+FAILS_OVER: Final = frozenset({ProviderKind.TEXT_MODEL, ProviderKind.IMAGE_MODEL, ProviderKind.SMS, ProviderKind.EMAIL})
+"""The kinds whose next provider stands in for one that surely did nothing."""
 _MIN_KEY: Final = 32
 _E_MAIL: Final = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+\.[^@\s<>,;]+")
 
@@ -28,6 +31,13 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 Minutes = Annotated[float, Field(ge=0, le=1440)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
 Routes = dict[str, tuple[str, ...]]
+
+
+def _known_kinds(named: Collection[str]) -> list[str]:
+    kinds = [kind.value for kind in ProviderKind]
+    if unknown := sorted(set(named) - set(kinds)):
+        raise ValueError(f"there is no kind of provider {', '.join(unknown)}: known are {', '.join(kinds)}")
+    return kinds
 
 
 def _without_slash(address: str) -> str:
@@ -61,6 +71,19 @@ class AlertSetting(BaseModel):
     window_minutes: Minutes | None = None
     lasting_minutes: Minutes | None = None
     calm_minutes: Minutes | None = None
+
+
+class RoutingSetting(BaseModel):
+    """What a deployment changes of a route's patience; see the table in the guide for operators."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    failures: Annotated[int, Field(ge=0, le=1000)] | None = None
+    open_seconds: Seconds | None = None
+    concurrency: Count | None = None
+    wait_seconds: Annotated[float, Field(ge=0, le=3600)] | None = None
+    call_seconds: Seconds | None = None
+    pause_seconds: Annotated[float, Field(ge=0, le=3600)] | None = None
 
 
 class _TomlFile(TomlConfigSettingsSource):
@@ -110,6 +133,7 @@ class Settings(BaseSettings):
     live_streams_per_user: Annotated[int, Field(ge=1, le=1000)] = 10
     database_pool: Annotated[int, Field(ge=2, le=1000)] = 10
     routes: Routes = Field(default_factory=dict, validate_default=True)
+    routing: dict[str, RoutingSetting] = Field(default_factory=dict)
     file_quota_mb: Annotated[int, Field(ge=1, le=10_000_000)] = 1024
     file_pending_uploads: Count = 100
     file_spool_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 2048
@@ -161,12 +185,22 @@ class Settings(BaseSettings):
     def _a_route_for_each_kind(cls, routes: Routes) -> Routes:
         """Every kind has a route: storage is the machine's own disk unless another is named, all others are empty. The sandbox
         is never chosen by itself."""
-        kinds = [kind.value for kind in ProviderKind]
-        if unknown := sorted(set(routes) - set(kinds)):
-            raise ValueError(f"there is no kind of provider {', '.join(unknown)}: known are {', '.join(kinds)}")
+        kinds = _known_kinds(routes)
         if twice := [kind for kind, names in routes.items() if len(set(names)) < len(names)]:
             raise ValueError(f"a provider is named twice for {', '.join(twice)}")
         return {kind: routes.get(kind, ("local",) if kind == ProviderKind.STORAGE else ()) for kind in kinds}
+
+    @field_validator("routing")
+    @classmethod
+    def _routing_of_known_kinds(cls, routing: dict[str, RoutingSetting]) -> dict[str, RoutingSetting]:
+        _known_kinds(routing)
+        for kind, setting in routing.items():
+            breaks = setting.failures is not None or setting.open_seconds is not None
+            if breaks and kind not in FAILS_OVER:
+                raise ValueError(
+                    f"{kind} has no circuit breaker: nobody would stand in (only for {', '.join(sorted(FAILS_OVER))})"
+                )
+        return routing
 
     @field_validator("cors_origins")
     @classmethod

@@ -68,7 +68,7 @@ class Wiring(containers.DeclarativeContainer):
     tokens = providers.Singleton(JoseTokens, keys.provided.derive_each.call("tokens"), clock)
     meter = providers.Singleton(Meter)
     tracer = providers.Dependency(instance_of=Tracer)
-    routed = providers.Singleton(RoutedProviders, registry, settings.provided.routes, meter, tracer)
+    routed = providers.Singleton(RoutedProviders, registry, settings.provided.routes, meter, tracer, settings.provided.routing)
 
     api_key_check = providers.Singleton(ApiKeyCheck, providers.Singleton(PostgresKeyHolders, database), clock)
     revocations = providers.Singleton(Revocations, database, api_key_check.provided.forget)

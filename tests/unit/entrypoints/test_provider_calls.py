@@ -3,7 +3,7 @@
 import pytest
 import structlog.testing
 
-from madang.entrypoints.provider_calls import logged
+from madang.entrypoints.provider_calls import guarded
 from madang.ports.errors import RateLimited
 from madang.ports.provider import ProviderHealth, ProviderKind
 from madang.ports.sms import SmsReceipt, SmsRequest, SmsStatus
@@ -28,7 +28,7 @@ class Sender:
 
 async def test_a_call_is_told_with_its_outcome_and_nothing_personal() -> None:
     with structlog.testing.capture_logs() as lines:
-        receipt = await logged(Sender(), ProviderKind.SMS).send(REQUEST)
+        receipt = await guarded(Sender(), ProviderKind.SMS).send(REQUEST)
     assert receipt.id == "receipt of k-1"
     (line,) = lines
     told = {key: line[key] for key in ("event", "kind", "provider", "operation", "outcome", "log_level")}
@@ -47,16 +47,16 @@ async def test_a_call_is_told_with_its_outcome_and_nothing_personal() -> None:
 async def test_a_failure_is_told_by_its_kind_and_raised_as_it_was() -> None:
     error = RateLimited("too many", retry_after=3)
     with structlog.testing.capture_logs() as lines, pytest.raises(RateLimited) as raised:
-        await logged(Sender(error), ProviderKind.SMS).send(REQUEST)
+        await guarded(Sender(error), ProviderKind.SMS).send(REQUEST)
     assert raised.value is error
     assert [(line["outcome"], line["log_level"]) for line in lines] == [("rate_limited", "warning")]
 
 
 async def test_a_look_that_is_repeated_often_is_told_for_debugging_only() -> None:
     with structlog.testing.capture_logs() as lines:
-        await logged(Sender(), ProviderKind.SMS).check()
+        await guarded(Sender(), ProviderKind.SMS).check()
     assert [line["log_level"] for line in lines] == ["debug"]
 
 
 def test_what_is_no_call_passes_as_it_is() -> None:
-    assert logged(Sender(), ProviderKind.SMS).name == "acme"
+    assert guarded(Sender(), ProviderKind.SMS).name == "acme"

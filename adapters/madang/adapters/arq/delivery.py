@@ -18,7 +18,7 @@ U = TypeVar("U")
 def on_behalf_of(message: Message) -> Iterator[None]:
     """Log lines and further messages carry the request that caused this one."""
     names = {"request_id": message.request_id, "message_id": str(message.id), "topic": message.topic}
-    with serving(message.request_id), bound_contextvars(**names):
+    with serving(message.request_id, message.subject or ""), bound_contextvars(**names):
         yield
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from madang.core.billing.model import Payment, Refund, RefundStatus, left_to_refund
 from madang.core.billing.repository import BillingUnitOfWork
 from madang.core.billing.service import LOOK_UP, BillingService, payment_subject, single_look_up
-from madang.core.kernel.actions import ActionState, Effect, perform
+from madang.core.kernel.actions import ActionState, Effect, patience, perform
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.messages import Delivery, Failure, Message, NewMessage
 from madang.core.kernel.providers import Providers
@@ -154,7 +154,7 @@ class RefundWork:
             look_up=look_up if gateway.capabilities.finds_refunds else None,
             repeatable=gateway.capabilities.idempotent,
             subject=payment_subject(payment.id),
-            time_limit=request.timeout,
+            time_limit=patience(request.timeout),
         )
 
 

@@ -8,7 +8,9 @@ A charge, a refund, an SMS, a paid prediction. The states tell a later worker wh
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +21,8 @@ from madang.core.kernel.clock import Clock
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.messages import Delivery, Failure
 from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable, Unsupported
+
+_repeated: ContextVar[bool] = ContextVar("repeated", default=False)
 
 
 class ActionState(StrEnum):
@@ -70,7 +74,8 @@ class Effect:
     """How to do it, and how to find out whether it was done.
 
     `look_up` answers the result, or None when it surely was not done; without one, `repeatable` says that the provider itself
-    honours the key, so that calling again is safe. With neither, an unknown outcome waits for a person.
+    honours the key, so that calling again is safe. With neither, an unknown outcome waits for a person. `time_limit` is in
+    seconds and is there for the worst: see `patience`.
     """
 
     key: str
@@ -82,6 +87,18 @@ class Effect:
     subject: str | None = None
     time_limit: float = 120.0
     surely_not_done: tuple[type[Exception], ...] = field(default=(Unavailable, RateLimited, Misconfigured, Unsupported))
+
+
+def patience(timeout: float) -> float:
+    """The time limit of an effect whose provider is granted `timeout` seconds: it may wait its turn for as long before, and
+    whoever passes the call on says more than we can about one that does not end."""
+    return 2 * timeout + 5
+
+
+def is_repeated() -> bool:
+    """Whether the call under way repeats one that may have been done: only the same provider, asked with the same key, can
+    tell. Sparing it the call, or going elsewhere, is no choice then."""
+    return _repeated.get()
 
 
 async def perform(delivery: Delivery[Any], effect: Effect, clock: Clock) -> Mapping[str, Any]:
@@ -148,7 +165,8 @@ async def _call(delivery: Delivery[Any], effect: Effect, action: Action, clock: 
     """With `in_doubt` an earlier try may have been done, and this one repeats it: that it was not done says nothing of that."""
     try:
         async with asyncio.timeout(effect.time_limit):
-            result = await effect.call()
+            with _repeating(in_doubt):
+                result = await effect.call()
     except effect.surely_not_done as error:
         state = ActionState.UNKNOWN if in_doubt else ActionState.QUEUED
         await _record(delivery, action, clock, state, failure=Failure.of(error))
@@ -166,6 +184,15 @@ async def _call(delivery: Delivery[Any], effect: Effect, action: Action, clock: 
         raise
     await _record(delivery, action, clock, ActionState.SUCCEEDED, result=result)
     return result
+
+
+@contextmanager
+def _repeating(in_doubt: bool) -> Iterator[None]:
+    token = _repeated.set(in_doubt)
+    try:
+        yield
+    finally:
+        _repeated.reset(token)
 
 
 async def _record(delivery: Delivery[Any], action: Action, clock: Clock, state: ActionState, **changes: Any) -> Action:

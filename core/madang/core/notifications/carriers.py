@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from madang.core.kernel.actions import Effect
+from madang.core.kernel.actions import Effect, patience
 from madang.core.kernel.providers import Providers
 from madang.core.notifications.model import Channel, Letter, NotificationStatus
 from madang.ports.chat import ChatPoster, ChatRequest, ChatTone
@@ -230,7 +230,7 @@ def _effect(
     sender: _Sender,
     call: Callable[[], Awaitable[Receipt]],
     find: Callable[[], Awaitable[Receipt | None]],
-    time_limit: float,
+    timeout: float,
 ) -> Effect:
     return Effect(
         key=parcel.key,
@@ -240,7 +240,7 @@ def _effect(
         look_up=find if sender.capabilities.finds_by_key else None,
         repeatable=sender.capabilities.idempotent,
         subject=parcel.subject,
-        time_limit=time_limit,
+        time_limit=patience(timeout),
     )
 
 

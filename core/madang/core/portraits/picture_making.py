@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from madang.core.generation.prompts import load
-from madang.core.kernel.actions import Action, ActionState, ActionsUnitOfWork, Effect, perform, resolve
+from madang.core.kernel.actions import Action, ActionState, ActionsUnitOfWork, Effect, patience, perform, resolve
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.messages import Delivery, Failure, Handler, Lane, Message, NewMessage, RetryPolicy, Topic
 from madang.core.kernel.providers import Providers
@@ -264,7 +264,7 @@ def _purchase(model: ImageModel, request: PictureRequest, subject: str) -> Effec
         look_up=look_up if model.capabilities.finds_by_key else None,
         repeatable=model.capabilities.idempotent,
         subject=subject,
-        time_limit=request.timeout,
+        time_limit=patience(request.timeout),
     )
 
 
