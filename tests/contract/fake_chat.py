@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from contract.loopback import Arrived, Loopback, Reply
+from madang.plugins.conformance.remote import Arrived, Fault, RemoteService, Reply
 
 TOKEN = "T0/B0/not-a-real-token"
 SPOILT = ("<!", "<@", "<#")
 
 
-class FakeSlack(Loopback):
+class FakeSlack(RemoteService):
     """Keeps what was posted. Errors are words in plain text."""
 
     def __init__(self) -> None:
@@ -17,7 +17,19 @@ class FakeSlack(Loopback):
 
     @property
     def webhook(self) -> str:
-        return f"{self.url}/services/{TOKEN}"
+        return self.webhook_at(self.url)
+
+    @staticmethod
+    def webhook_at(url: str) -> str:
+        return f"{url}/services/{TOKEN}"
+
+    def refusal(self, fault: Fault) -> Reply:
+        """Slack documents no answer that promises that nothing was posted, besides those of wrong addresses and limits."""
+        return Reply(404, "no_service") if fault is Fault.WRONG_KEY else super().refusal(fault)
+
+    def acts(self, request: Arrived) -> bool:
+        """A message without a text is only asked whether the webhook is there."""
+        return bool(request.json.get("text"))
 
     def answer(self, request: Arrived) -> Reply:
         if request.path != f"/services/{TOKEN}":
@@ -43,7 +55,7 @@ def _is_block(block: dict[str, Any]) -> bool:
     return block["type"] == "section" and fits and (not block.get("text") or 0 < len(block["text"]["text"]) <= 3000)
 
 
-class FakeDiscord(Loopback):
+class FakeDiscord(RemoteService):
     """Keeps what was posted. Errors are JSON with a code."""
 
     def __init__(self) -> None:
@@ -52,7 +64,20 @@ class FakeDiscord(Loopback):
 
     @property
     def webhook(self) -> str:
-        return f"{self.url}/api/webhooks/1234/{TOKEN.replace('/', '-')}"
+        return self.webhook_at(self.url)
+
+    @staticmethod
+    def webhook_at(url: str) -> str:
+        return f"{url}/api/webhooks/1234/{TOKEN.replace('/', '-')}"
+
+    def refusal(self, fault: Fault) -> Reply:
+        match fault:
+            case Fault.WRONG_KEY:
+                return Reply(401, {"message": "Invalid Webhook Token", "code": 50027})
+            case Fault.RATE_LIMITED:
+                limited = {"message": "You are being rate limited.", "retry_after": 0.65, "global": False}
+                return Reply(429, limited, {"retry-after": "1"})
+        return super().refusal(fault)
 
     def answer(self, request: Arrived) -> Reply:
         if request.path != self.webhook.removeprefix(self.url):

@@ -13,7 +13,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from contract.loopback import Arrived, Loopback, Reply
+from madang.plugins.conformance.remote import Arrived, RemoteService, Reply
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECRET_KEY = "sk_test_not-a-secret"
@@ -73,7 +73,7 @@ def _segment(value: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-class FakeIssuer(Loopback):
+class FakeIssuer(RemoteService):
     """`keys` are published; `users` are Clerk's, by id. `description` changes the discovery document."""
 
     def __init__(self) -> None:

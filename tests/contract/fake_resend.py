@@ -3,22 +3,35 @@
 import base64
 import json
 import re
+import threading
 from typing import Any
 
-from contract.loopback import Arrived, Loopback, Reply
+from madang.plugins.conformance.remote import Arrived, Fault, RemoteService, Reply
 
 API_KEY = "re_test_not-a-secret"
 SENDING_KEY = "re_test_only-sending"
 ADDRESS = re.compile(r'(?:(?:"(?:[^"\\]|\\.)*"|[^"<>@]+) <[^<>\s]+@[^<>\s]+>)|[^<>\s]+@[^<>\s]+')
 
 
-class FakeResend(Loopback):
+class FakeResend(RemoteService):
     """Keeps what was sent by id, and what was answered by key."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sent: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, tuple[str, str]] = {}
+        self._sending = threading.Lock()
+
+    def refusal(self, fault: Fault) -> Reply:
+        match fault:
+            case Fault.WRONG_KEY:
+                return refusal(403, "invalid_api_key")
+            case Fault.RATE_LIMITED:
+                return refusal(429, "rate_limit_exceeded", retry_after="7")
+        return refusal(500, "internal_server_error")
+
+    def becomes(self, identity: str, state: str) -> None:
+        self.sent[identity]["last_event"] = state
 
     def answer(self, request: Arrived) -> Reply:
         if not request.headers.get("user-agent"):
@@ -44,12 +57,13 @@ class FakeResend(Loopback):
         payload, text = request.json, request.body.decode()
         if refused := _refused(payload):
             return refused
-        if key in self.keys:
-            former, identity = self.keys[key]
-            return Reply(200, {"id": identity}) if former == text else refusal(409, "invalid_idempotent_request")
-        identity = f"4ef9a417-02e9-4d39-ad75-{len(self.sent):012d}"
-        self.keys[key] = text, identity
-        self.sent[identity] = {**payload, "id": identity}
+        with self._sending:
+            if key in self.keys:
+                former, identity = self.keys[key]
+                return Reply(200, {"id": identity}) if former == text else refusal(409, "invalid_idempotent_request")
+            identity = f"4ef9a417-02e9-4d39-ad75-{len(self.sent):012d}"
+            self.keys[key] = text, identity
+            self.sent[identity] = {**payload, "id": identity}
         return Reply(200, {"id": identity})
 
 

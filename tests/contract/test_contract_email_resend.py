@@ -2,21 +2,20 @@
 
 import base64
 import json
-import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from standardwebhooks import Webhook
 
 from contract.fake_resend import API_KEY, SENDING_KEY, FakeResend, refusal
-from contract.loopback import ACT_AND_BE_SILENT, ACT_AND_HANG_UP, Reply, closed_port, serving
+from contract.signed_by_resend import ARRIVED, SECRET, delivery
 from madang.adapters.resend import mapping
 from madang.adapters.resend.email import ResendEmailSender
 from madang.adapters.resend.payload import shown
 from madang.adapters.resend.settings import ResendSettings
+from madang.plugins.conformance.remote import Fault, Reply, serving
 from madang.ports.context import ProviderContext
 from madang.ports.email import Attachment, EmailAddress, EmailRequest, EmailStatus, EmailTemplate
 from madang.ports.errors import (
@@ -32,8 +31,6 @@ from madang.ports.errors import (
 from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
-SECRET = "whsec_dGVzdC1zZWNyZXQtbm90LWEtcmVhbC1vbmU="
-ARRIVED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 EMAIL = EmailRequest([EmailAddress("buyer@example.com", "구매자")], "영수증", "email-1", text="9,900원을 결제했습니다.")
 
 
@@ -79,21 +76,8 @@ async def test_an_email_goes_out_with_everything_that_was_asked(resend: FakeRese
     assert resend.arrived[-1].headers["idempotency-key"] == "email-1"
 
 
-async def test_a_template_goes_out_with_its_values(resend: FakeResend, sender: ResendEmailSender) -> None:
-    receipt = await sender.send(replace(EMAIL, text=None, template=EmailTemplate("tmpl-1", {"name": "지우", "count": 3})))
-    assert resend.sent[receipt.id]["template"] == {"id": "tmpl-1", "variables": {"name": "지우", "count": 3}}
-
-
-@pytest.mark.parametrize("bad_day", [ACT_AND_HANG_UP, ACT_AND_BE_SILENT])
-async def test_the_same_key_sends_once_also_after_a_lost_answer(
-    resend: FakeResend, sender: ResendEmailSender, bad_day: Reply
-) -> None:
-    resend.next.append(bad_day)
-    with pytest.raises(OutcomeUnknown):
-        await sender.send(replace(EMAIL, timeout=0.5))
-    assert len(resend.sent) == 1
-    receipt = await sender.send(EMAIL)
-    assert [receipt.id] == list(resend.sent)
+async def test_a_key_that_was_used_for_another_email_is_refused(sender: ResendEmailSender) -> None:
+    await sender.send(EMAIL)
     with pytest.raises(Rejected) as reused:
         await sender.send(replace(EMAIL, text="another text"))
     assert (reused.value.reason, reused.value.code) == ("invalid_request", "invalid_idempotent_request")
@@ -110,24 +94,11 @@ async def test_a_key_that_no_header_can_carry_is_digested(resend: FakeResend, se
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"to": []}, "invalid_recipient"),
-        ({"to": [EmailAddress("no-domain")]}, "invalid_recipient"),
         ({"to": [EmailAddress("a@b@c.example")]}, "invalid_recipient"),
-        ({"to": [EmailAddress("a@example.com\r\nBcc: b@example.com")]}, "invalid_recipient"),
-        ({"to": [EmailAddress("a@example.com>, <b@example.com")]}, "invalid_recipient"),
-        ({"cc": [EmailAddress("a@example.com, b@example.com")]}, "invalid_recipient"),
-        ({"to": [EmailAddress(f"p{n}@example.com") for n in range(51)]}, "too_many_recipients"),
-        ({"sender": EmailAddress("nobody")}, "invalid_sender"),
         ({"reply_to": EmailAddress("nobody")}, "invalid_sender"),
-        ({"subject": "hello\r\nBcc: everyone@example.com"}, "invalid_request"),
         ({"subject": "hello\u2028Bcc: everyone@example.com"}, "invalid_request"),
-        ({"to": [EmailAddress("a@example.com", "Name\nBcc: b@example.com")]}, "invalid_request"),
-        ({"headers": {"Bcc": "everyone@example.com"}}, "invalid_request"),
         ({"headers": {"content-TYPE": "text/html"}}, "invalid_request"),
-        ({"headers": {"X-A": "1\r\nBcc: everyone@example.com"}}, "invalid_request"),
-        ({"headers": {"X-A: 1\r\nBcc": "everyone@example.com"}}, "invalid_request"),
         ({"headers": {"": "1"}}, "invalid_request"),
-        ({"text": None}, "invalid_request"),
         ({"template": EmailTemplate("t")}, "invalid_request"),
         ({"text": None, "template": EmailTemplate("t", {"who": ["list"]})}, "invalid_request"),
         ({"tags": [""]}, "invalid_request"),
@@ -180,13 +151,13 @@ ROWS = [
     (Reply(502, "<html>"), OutcomeUnknown, None),
     (Reply(200, "not json"), OutcomeUnknown, None),
     (Reply(200, {"id": None}), OutcomeUnknown, None),
-    (ACT_AND_HANG_UP, OutcomeUnknown, None),
+    (Fault.ANSWER_LOST, OutcomeUnknown, None),
 ]
 
 
 @pytest.mark.parametrize(("reply", "error", "detail"), ROWS)
 async def test_every_refusal_of_resend_is_one_of_the_taxonomy(
-    resend: FakeResend, sender: ResendEmailSender, reply: Reply, error: type[PortError], detail: str | float | None
+    resend: FakeResend, sender: ResendEmailSender, reply: Reply | Fault, error: type[PortError], detail: str | float | None
 ) -> None:
     resend.next.append(reply)
     with pytest.raises(error) as raised:
@@ -199,42 +170,16 @@ async def test_every_refusal_of_resend_is_one_of_the_taxonomy(
 
 
 def test_every_name_of_resend_has_its_row() -> None:
-    told = {json.loads(row[0].body)["name"] for row in ROWS if isinstance(row[0].body, str) and row[0].body.startswith("{")}
+    bodies = [row[0].body for row in ROWS if isinstance(row[0], Reply)]
+    told = {json.loads(body)["name"] for body in bodies if isinstance(body, str) and body.startswith("{")}
     assert {*mapping.REASONS, *mapping.WRONG_KEYS, *mapping.LIMITS, mapping.UNDER_WAY} <= told
-
-
-async def test_without_a_connection_it_is_surely_not_sent(context: ProviderContext) -> None:
-    away = ResendSettings(Secret(API_KEY), "noreply@madang.example", base_url=f"http://127.0.0.1:{closed_port()}")
-    provider = ResendEmailSender(away, context)
-    with pytest.raises(Unavailable):
-        await provider.send(EMAIL)
-    await provider.close()
-
-
-@pytest.mark.parametrize(
-    ("event", "status"),
-    [*mapping.STATUSES.items(), ("something_new", EmailStatus.ACCEPTED), (None, EmailStatus.ACCEPTED)],
-)
-async def test_an_email_is_looked_up_by_its_last_event(
-    resend: FakeResend, sender: ResendEmailSender, event: str | None, status: EmailStatus
-) -> None:
-    receipt = await sender.send(EMAIL)
-    resend.sent[receipt.id]["last_event"] = event
-    assert (await sender.fetch(receipt.id)).status is status
-
-
-@pytest.mark.parametrize("identity", ["4ef9a417-02e9-4d39-ad75-9611e0fcc33c", "../domains", "", "a/b", "x?y=1"])
-async def test_an_email_that_is_not_there_is_not_found(sender: ResendEmailSender, identity: str) -> None:
-    with pytest.raises(Rejected) as unknown:
-        await sender.fetch(identity)
-    assert unknown.value.reason == "not_found"
 
 
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
         (refusal(500, "internal_server_error"), Unavailable),
-        (ACT_AND_HANG_UP, Unavailable),
+        (Fault.ANSWER_LOST, Unavailable),
         (Reply(200, "not json"), Unavailable),
         (Reply(200, {"html": "x" * (9 * 1024**2)}), Unavailable),
         (refusal(401, "restricted_api_key"), Misconfigured),
@@ -242,47 +187,19 @@ async def test_an_email_that_is_not_there_is_not_found(sender: ResendEmailSender
     ],
 )
 async def test_a_look_up_that_fails_changes_nothing(
-    resend: FakeResend, sender: ResendEmailSender, reply: Reply, error: type[PortError]
+    resend: FakeResend, sender: ResendEmailSender, reply: Reply | Fault, error: type[PortError]
 ) -> None:
     resend.next.append(reply)
     with pytest.raises(error):
         await sender.fetch("4ef9a417")
 
 
-async def test_nobody_can_ask_resend_by_key(sender: ResendEmailSender) -> None:
-    assert sender.capabilities.idempotent
-    with pytest.raises(Unsupported):
-        await sender.find("email-1")
-
-
-async def test_check_tries_the_key(resend: FakeResend, context: ProviderContext) -> None:
+async def test_a_key_that_may_only_send_is_enough(resend: FakeResend, context: ProviderContext) -> None:
     for key, detail in ((API_KEY, "taken"), (SENDING_KEY, "may send")):
         provider = ResendEmailSender(ResendSettings(Secret(key), "a@b.example", base_url=resend.url), context)
         assert detail in (await provider.check()).detail
         await provider.close()
-    wrong = ResendEmailSender(ResendSettings(Secret("re_test_wrong"), "a@b.example", base_url=resend.url), context)
-    with pytest.raises(Misconfigured):
-        await wrong.check()
-    await wrong.close()
     assert resend.sent == {}
-
-
-def delivery(kind: str, moment: datetime = ARRIVED, secret: str = SECRET, **data: Any) -> WebhookRequest:
-    told = {
-        "email_id": "4ef9a417",
-        "from": "a@b.example",
-        "to": ["buyer@example.com"],
-        "subject": "s",
-        "created_at": "x",
-        **data,
-    }
-    body = json.dumps({"type": kind, "created_at": "2026-03-01T11:59:00.000Z", "data": told})
-    headers = {
-        "svix-id": "msg_1",
-        "svix-timestamp": str(int(moment.timestamp())),
-        "svix-signature": Webhook(secret).sign("msg_1", moment, body),
-    }
-    return WebhookRequest(headers, body.encode(), ARRIVED)
 
 
 BOUNCE = {"diagnosticCode": ["smtp; 550 buyer@example.com unknown"], "message": "m", "subType": "General", "type": "Permanent"}
@@ -333,8 +250,6 @@ def test_a_report_about_something_else_names_no_email(sender: ResendEmailSender,
     [
         delivery("email.sent", secret="whsec_YW5vdGhlci10ZXN0LXNlY3JldC1ub3QtcmVhbA=="),
         delivery("email.sent", ARRIVED - timedelta(seconds=301)),
-        replace(delivery("email.sent"), body=b"{}"),
-        replace(delivery("email.sent"), headers={}),
     ],
 )
 def test_what_resend_did_not_send_is_refused(sender: ResendEmailSender, request_: WebhookRequest) -> None:
@@ -347,20 +262,6 @@ def test_without_a_secret_no_webhook_is_read(context: ProviderContext) -> None:
     assert not provider.capabilities.webhooks
     with pytest.raises(Unsupported):
         provider.read_webhook(delivery("email.sent"))
-
-
-async def test_neither_key_nor_people_show_in_logs_or_errors(
-    resend: FakeResend, sender: ResendEmailSender, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    receipt = await sender.send(EMAIL)
-    await sender.fetch(receipt.id)
-    resend.next.append(refusal(403, "invalid_api_key"))
-    with pytest.raises(Misconfigured) as refused:
-        await sender.send(EMAIL)
-    seen = caplog.text + repr(refused.value) + str(refused.value.context()) + repr(sender._settings) + repr(EMAIL)
-    for secret in (API_KEY, "buyer", "9,900", "whsec"):
-        assert secret not in seen
 
 
 @pytest.mark.parametrize(

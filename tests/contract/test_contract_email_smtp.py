@@ -1,7 +1,6 @@
 """E-mail through a mail server over real SMTP: what it gets, what its replies mean, and what a lost answer leaves open."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,16 +22,14 @@ from contract.fake_smtp import (
     mail_server,
     make_certificate,
 )
-from contract.loopback import closed_port
 from madang.adapters.smtp.email import SmtpEmailSender
 from madang.adapters.smtp.mapping import Stage, refused
 from madang.adapters.smtp.message import composed, message_id_of
 from madang.adapters.smtp.settings import SmtpSettings
 from madang.ports.context import ProviderContext
-from madang.ports.email import Attachment, EmailAddress, EmailRequest, EmailStatus, EmailTemplate
-from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, Rejected, Unavailable, Unsupported
+from madang.ports.email import Attachment, EmailAddress, EmailRequest, EmailStatus
+from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, Rejected, Unavailable
 from madang.ports.secret import Secret
-from madang.ports.webhook import WebhookRequest
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SENDER = "noreply@madang.example"
@@ -119,26 +116,16 @@ async def test_the_message_id_is_the_same_for_the_same_key(server: MailServer, s
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"to": []}, "invalid_recipient"),
-        ({"to": [EmailAddress("no-domain")]}, "invalid_recipient"),
         ({"to": [EmailAddress("a b@example.com")]}, "invalid_recipient"),
         ({"to": [EmailAddress("a@example..com")]}, "invalid_recipient"),
         ({"to": [EmailAddress("a@" + "x" * 64 + ".example")]}, "invalid_recipient"),
         ({"to": [EmailAddress("a@example.com\r\nRCPT TO:<b@example.com>")]}, "invalid_recipient"),
         ({"to": [EmailAddress("a@example.com> SIZE=1")]}, "invalid_recipient"),
         ({"to": [EmailAddress("가@example.com")]}, "invalid_recipient"),
-        ({"to": [EmailAddress(f"p{n}@example.com") for n in range(101)]}, "too_many_recipients"),
-        ({"sender": EmailAddress("nobody")}, "invalid_sender"),
         ({"reply_to": EmailAddress("nobody")}, "invalid_sender"),
-        ({"subject": "hello\r\nBcc: everyone@example.com"}, "invalid_request"),
         ({"subject": "hello\rBcc: everyone@example.com"}, "invalid_request"),
         ({"subject": "hello\u2028Bcc: everyone@example.com"}, "invalid_request"),
-        ({"to": [EmailAddress("a@example.com", "Name\nBcc: b@example.com")]}, "invalid_request"),
-        ({"headers": {"Bcc": "everyone@example.com"}}, "invalid_request"),
         ({"headers": {"message-ID": "<x@y>"}}, "invalid_request"),
-        ({"headers": {"X-A": "1\r\nBcc: everyone@example.com"}}, "invalid_request"),
-        ({"headers": {"X-A: 1\r\nBcc": "everyone@example.com"}}, "invalid_request"),
-        ({"text": None}, "invalid_request"),
         ({"attachments": [Attachment("", "text/plain", b"")]}, "invalid_request"),
         ({"attachments": [Attachment("a\r\nb", "text/plain", b"")]}, "invalid_request"),
         ({"attachments": [Attachment("a", "text", b"")]}, "invalid_request"),
@@ -154,21 +141,6 @@ async def test_a_bad_email_is_rejected_before_it_leaves(
         await sender.send(replace(EMAIL, **change))
     assert (rejected.value.reason, rejected.value.operation) == (reason, "send")
     assert server.connections == 0
-
-
-@pytest.mark.parametrize("wish", [{"tags": ["receipt"]}, {"text": None, "template": EmailTemplate("t")}])
-async def test_what_smtp_has_not_is_unsupported(sender: SmtpEmailSender, wish: dict[str, Any]) -> None:
-    with pytest.raises(Unsupported):
-        await sender.send(replace(EMAIL, **wish))
-
-
-async def test_a_mail_server_cannot_be_asked(sender: SmtpEmailSender) -> None:
-    with pytest.raises(Unsupported):
-        await sender.find("email-1")
-    with pytest.raises(Unsupported):
-        await sender.fetch("<id>")
-    with pytest.raises(Unsupported):
-        sender.read_webhook(WebhookRequest({}, b"", NOW))
 
 
 ROWS = [
@@ -248,11 +220,6 @@ async def test_when_one_recipient_is_refused_nobody_gets_it(
     assert server.received == []
 
 
-async def test_without_a_connection_it_is_surely_not_sent(context: ProviderContext) -> None:
-    with pytest.raises(Unavailable):
-        await sender_to(MailServer(port=closed_port()), context).send(EMAIL)
-
-
 @pytest.mark.parametrize(
     ("greeting", "error"), [("421 busy", Unavailable), ("554 no", Misconfigured), ("HTTP/1.1 400", Unavailable)]
 )
@@ -325,23 +292,6 @@ async def test_who_waits_too_long_for_a_connection_has_surely_not_sent(server: M
         await slow
     await sender.send(EMAIL)
     assert len(server.received) == 1
-
-
-async def test_neither_password_nor_people_show_in_logs_or_errors(
-    server: MailServer, context: ProviderContext, caplog: pytest.LogCaptureFixture
-) -> None:
-    logging.getLogger("mail.log").setLevel(logging.CRITICAL)
-    caplog.set_level(logging.DEBUG)
-    sender = sender_to(server, context, security="starttls", username=USER, password=Secret(PASSWORD))
-    with pytest.raises(Misconfigured) as refused_:
-        await sender.send(EMAIL)
-    server.replies["RCPT"].append("550 5.1.1 no buyer@example.com here")
-    with pytest.raises(Rejected) as rejected:
-        await sender_to(server, context).send(EMAIL)
-    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("mail.log")]
-    seen = str([repr(refused_.value), str(rejected.value.context()), repr(sender._settings), repr(EMAIL), *ours])
-    for secret in (PASSWORD, "buyer", "9,900"):
-        assert secret not in seen
 
 
 @pytest.mark.parametrize(

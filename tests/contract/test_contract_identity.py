@@ -23,9 +23,9 @@ from contract.fake_clerk import (
     unsigned,
     user,
 )
-from contract.loopback import ACT_AND_BE_SILENT, ACT_AND_HANG_UP, Reply, closed_port, serving
 from madang.adapters.clerk.identity import ClerkIdentity
 from madang.adapters.clerk.settings import ClerkSettings
+from madang.plugins.conformance.remote import Fault, Reply, closed_port, serving
 from madang.ports.context import ProviderContext
 from madang.ports.errors import (
     Misconfigured,
@@ -304,6 +304,7 @@ async def test_who_stops_waiting_does_not_take_the_keys_from_the_others(issuer: 
     assert issuer.fetches == 1
 
 
+BadDay = Reply | Fault
 BAD_DAYS = [
     Reply(500, "no"),
     Reply(503, "no"),
@@ -315,12 +316,14 @@ BAD_DAYS = [
     Reply(200, {"keys": [{"kty": "EC"}]}),
     Reply(200, {"keys": [], "padding": "x" * 300_000}),
     Reply(200, b"\x1f\x8b rubbish", {"content-encoding": "gzip"}),
-    ACT_AND_HANG_UP,
+    Fault.ANSWER_LOST,
 ]
 
 
 @pytest.mark.parametrize("bad_day", BAD_DAYS)
-async def test_kept_keys_serve_while_the_issuer_is_away_up_to_a_bound(issuer: FakeIssuer, clerk: Build, bad_day: Reply) -> None:
+async def test_kept_keys_serve_while_the_issuer_is_away_up_to_a_bound(
+    issuer: FakeIssuer, clerk: Build, bad_day: BadDay
+) -> None:
     provider = clerk()
     await provider.verify(request_for(issuer.token()))
     issuer.next.extend([bad_day] * 2)
@@ -338,7 +341,7 @@ async def test_kept_keys_serve_while_the_issuer_is_away_up_to_a_bound(issuer: Fa
 
 
 @pytest.mark.parametrize("bad_day", BAD_DAYS)
-async def test_without_any_key_nobody_is_believed_and_nobody_refused(issuer: FakeIssuer, clerk: Build, bad_day: Reply) -> None:
+async def test_without_any_key_nobody_is_believed_and_nobody_refused(issuer: FakeIssuer, clerk: Build, bad_day: BadDay) -> None:
     provider = clerk()
     issuer.next.append(bad_day)
     for _ in range(3):
@@ -363,7 +366,7 @@ async def test_an_issuer_that_cannot_be_reached_is_unavailable(issuer: FakeIssue
 
 
 async def test_an_issuer_that_is_silent_is_waited_for_no_longer_than_asked(issuer: FakeIssuer, clerk: Build) -> None:
-    issuer.next.append(ACT_AND_BE_SILENT)
+    issuer.next.append(Fault.SILENT)
     with pytest.raises(Unavailable):
         await clerk().verify(request_for(issuer.token(), timeout=0.05))
 
@@ -480,13 +483,13 @@ ROWS = [
     (Reply(502, "<html>"), Unavailable, OutcomeUnknown),
     (Reply(404, "<html>not Clerk"), Misconfigured, Misconfigured),
     (Reply(302, "", {"location": "https://evil.example"}), Misconfigured, Misconfigured),
-    (ACT_AND_HANG_UP, Unavailable, OutcomeUnknown),
+    (Fault.ANSWER_LOST, Unavailable, OutcomeUnknown),
 ]
 
 
 @pytest.mark.parametrize(("reply", "of_read", "of_change"), ROWS)
 async def test_every_refusal_of_the_backend_api_is_one_of_the_taxonomy(
-    issuer: FakeIssuer, clerk: Build, reply: Reply, of_read: type[PortError], of_change: type[PortError]
+    issuer: FakeIssuer, clerk: Build, reply: Reply | Fault, of_read: type[PortError], of_change: type[PortError]
 ) -> None:
     provider = clerk(secret_key=Secret(SECRET_KEY))
     issuer.next.extend([reply, reply])
@@ -496,7 +499,7 @@ async def test_every_refusal_of_the_backend_api_is_one_of_the_taxonomy(
         await provider.delete_person("user_1", idempotency_key="k")
     assert (type(read.value), type(change.value)) == (of_read, of_change)
     assert (read.value.operation, change.value.operation) == ("fetch_person", "delete_person")
-    if isinstance(reply.body, dict):
+    if isinstance(reply, Reply) and isinstance(reply.body, dict):
         assert (read.value.code, read.value.request_id) == (reply.body["errors"][0]["code"], "trace-1")
     if isinstance(read.value, RateLimited):
         assert read.value.retry_after == 7

@@ -46,7 +46,10 @@ class DiscordChat:
         answer = await self._client.post("post", payload_of(request), request.timeout)
         if answer.status not in (200, 204):
             raise error_of(answer.status, answer.headers, answer.body, "post")
-        return receipt_of(answer.body)
+        try:
+            return receipt_of(answer.status, answer.body)
+        except ValueError:
+            raise OutcomeUnknown("the answer is not a message", provider=NAME, operation="post") from None
 
     async def find(self, idempotency_key: str) -> ChatReceipt | None:
         raise Unsupported("Discord knows no key of a message", provider=NAME, operation="find")

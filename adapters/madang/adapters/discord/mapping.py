@@ -83,9 +83,12 @@ def escaped(text: str) -> str:
     return "".join([*parts, _plain(text[end:])])
 
 
-def receipt_of(body: bytes) -> ChatReceipt:
-    """The message that Discord answers with; without an id where it cannot be read, as it was posted all the same."""
+def receipt_of(status: int, body: bytes) -> ChatReceipt:
+    """The message that Discord answers with, without an id where it tells none. Raises `ValueError` for what is no message:
+    something else than Discord may have answered."""
     message = _object_in(body)
+    if not message and status != 204:
+        raise ValueError("there is no message")
     identity, moment = message.get("id"), message.get("timestamp")
     try:
         posted_at = datetime.fromisoformat(moment) if isinstance(moment, str) else None

@@ -67,7 +67,10 @@ def _check(request: EmailRequest) -> None:
         )
     if not all(ADDRESS.fullmatch(each.address) for each in everybody):
         raise _rejected("an address is not local@domain", "invalid_recipient", "send")
-    people = [*everybody, *(each for each in (request.sender, request.reply_to) if each)]
+    senders = [each for each in (request.sender, request.reply_to) if each]
+    if not all(ADDRESS.fullmatch(each.address) for each in senders):
+        raise _rejected("the sender is not local@domain", "invalid_sender", "send")
+    people = [*everybody, *senders]
     lines = [request.subject, *(each.name or "" for each in people), *request.headers, *request.headers.values()]
     if any("\r" in line or "\n" in line for line in lines) or any(name.lower() in OWN_HEADERS for name in request.headers):
         raise _rejected("a header holds a line break, or may not be set", "invalid_request", "send")

@@ -8,7 +8,7 @@ from madang.adapters.slack.mapping import NAME, error_of, payload_of
 from madang.adapters.slack.settings import SlackSettings
 from madang.ports.chat import ChatCapabilities, ChatReceipt, ChatRequest
 from madang.ports.context import ProviderContext
-from madang.ports.errors import Rejected, Unsupported
+from madang.ports.errors import OutcomeUnknown, Rejected, Unavailable, Unsupported
 from madang.ports.provider import ProviderHealth
 
 CHECK_SECONDS = 10.0
@@ -31,10 +31,13 @@ class SlackChat:
     async def check(self) -> ProviderHealth:
         """Whether the webhook is there: it refuses a message without a text, and nothing is posted."""
         started = time.perf_counter()
-        answer = await self._client.post("check", {}, CHECK_SECONDS)
-        error = error_of(answer.status, answer.headers, answer.body, "check")
-        if not (isinstance(error, Rejected) and error.reason == "invalid_request"):
-            raise error
+        try:
+            answer = await self._client.post("check", {}, CHECK_SECONDS)
+            error = error_of(answer.status, answer.headers, answer.body, "check")
+            if not (isinstance(error, Rejected) and error.reason == "invalid_request"):
+                raise error
+        except OutcomeUnknown as lost:
+            raise Unavailable(lost.message, provider=NAME, operation="check", code=lost.code) from None
         return ProviderHealth(True, "the webhook is there", (time.perf_counter() - started) * 1000)
 
     async def close(self) -> None:

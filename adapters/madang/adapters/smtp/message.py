@@ -116,8 +116,8 @@ def _address(person: EmailAddress, reason: str) -> Address:
 
 
 def _check(request: EmailRequest) -> None:
-    if request.template is not None or request.tags:
-        raise Unsupported("SMTP has no templates and no tags", provider=NAME, operation="send")
+    if request.template is not None or request.tags or request.extra:
+        raise Unsupported("SMTP has no templates, no tags and nothing extra", provider=NAME, operation="send")
     if not request.to:
         raise _rejected("there is nobody to send to", "invalid_recipient")
     everybody = [*request.to, *request.cc, *request.bcc]

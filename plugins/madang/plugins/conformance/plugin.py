@@ -1,17 +1,16 @@
 """The pytest plugin: a failed test of a suite says how to repair what it found. It costs nothing where no suite is used."""
 
 from collections.abc import Generator
+from pkgutil import iter_modules
 from typing import Any, Final
 
 import pytest
 
+from madang.plugins import conformance
+
 SUITES: Final = tuple(
-    f"madang.plugins.conformance.{name}"
-    for name in (
-        "stage", "suite", "leaks", "chat", "email", "faces", "hosting", "identity", "image_model", "payment", "presigned",
-        "sms", "social", "storage", "text_model", "webhooks",
-    )
-)  # fmt: skip
+    f"{conformance.__name__}.{each.name}" for each in iter_modules(conformance.__path__) if each.name != "plugin"
+)
 """Where asserts tell what they compared."""
 
 pytest.register_assert_rewrite(*SUITES)

@@ -90,8 +90,8 @@ class RemoteService(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.arrived: list[Arrived] = []
-        self.next: deque[Reply] = deque()
-        """Answers lined up for whatever is asked next; nothing is done then."""
+        self.next: deque[Reply | Fault] = deque()
+        """Lined up for whatever is asked next: answers, for which nothing is done, and faults."""
         self.ended = threading.Event()
         self.abandoned = 0
         """How many clients went away while they were kept waiting."""
@@ -125,6 +125,10 @@ class RemoteService(ThreadingHTTPServer):
     def acting(self) -> list[Arrived]:
         """The requests that asked for an effect."""
         return [request for request in self.arrived if self.acts(request)]
+
+    def has_acted(self) -> bool:
+        """Whether anybody asked for an effect, to wait for."""
+        return bool(self.acting)
 
     def plan(self, fault: Fault, times: int = 1, only: Callable[[Arrived], bool] | None = None) -> None:
         """The next `times` requests (of those that fit `only`) meet this fault."""
@@ -170,12 +174,11 @@ class _Handler(BaseHTTPRequestHandler):
     def serve(self) -> None:
         request = self._read()
         self.server.note(request)
-        if self.server.next:
-            self._send(self.server.next.popleft())
-        elif (fault := self.server.fault_for(request)) is not None:
-            self._fail(request, fault)
+        lined_up = self.server.next.popleft() if self.server.next else self.server.fault_for(request)
+        if isinstance(lined_up, Fault):
+            self._fail(request, lined_up)
         else:
-            self._send(self.server.answer(request))
+            self._send(lined_up or self.server.answer(request))
 
     def _read(self) -> Arrived:
         split = urlsplit(self.path)

@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Final
 
 import pytest
 
-from madang.plugins.conformance.remote import Fault
+from madang.plugins.conformance.keys import KeyedConformance
 from madang.plugins.conformance.repairs import must
-from madang.plugins.conformance.stage import NOTHING_DONE, Stage, outcome, raised
-from madang.plugins.conformance.suite import ProviderConformance, Read
+from madang.plugins.conformance.stage import Stage, outcome, raised
+from madang.plugins.conformance.suite import Read
 from madang.ports.errors import Rejected, Unsupported
 from madang.ports.provider import ProviderKind
 from madang.ports.sms import SmsReceipt, SmsRequest, SmsSender, SmsStatus
@@ -18,11 +18,12 @@ MESSAGE: Final = SmsRequest("+821012345678", "마당: 인증번호는 123456입�
 NO_NUMBERS: Final = ("", "nobody", "+82", "+821012345678,+821087654321", "+82101234567890123")
 
 
-class SmsConformance(ProviderConformance):
+class SmsConformance(KeyedConformance):
     """`states` are the provider's words for what became of a message; the remote's `becomes(receipt_id, word)` makes it so."""
 
     kind = ProviderKind.SMS
     operation = "send"
+    private = (MESSAGE.to[-8:], "인증번호")
     sender: ClassVar[str] = "+821087654321"
     """A sender of ours besides the configured one, which the remote side takes."""
     states: ClassVar[Mapping[str, SmsStatus]] = {}
@@ -75,54 +76,6 @@ class SmsConformance(ProviderConformance):
     @must('A message without a text is Rejected(reason="invalid_request").')
     async def test_a_message_without_a_text_is_refused(self, provider: SmsSender) -> None:
         await self._rejected(provider, replace(MESSAGE, text=" \n"), "invalid_request")
-
-    @must("Give the idempotency key to the provider, or declare idempotent=False.")
-    async def test_the_same_key_sends_once_also_from_another_process(self, stage: Stage, provider: SmsSender) -> None:
-        if not provider.capabilities.idempotent:
-            pytest.skip("it does not claim to be idempotent")
-        first = await provider.send(MESSAGE)
-        again = await stage.build().send(MESSAGE)
-        other = await provider.send(replace(MESSAGE, idempotency_key="key-2"))
-        assert first.id == again.id != other.id
-
-    @must("After an outcome that is unknown, the same key must answer the message that was sent, not send another.")
-    async def test_after_a_lost_answer_the_same_key_answers_what_was_sent(self, stage: Stage, provider: SmsSender) -> None:
-        if not provider.capabilities.idempotent or Fault.ANSWER_LOST in self.unmet:
-            pytest.skip("it does not claim to be idempotent, or loses no answer")
-        await self.inject(stage, Fault.ANSWER_LOST, "send")
-        await raised(self.name, "send", provider.send(MESSAGE), self.errors[Fault.ANSWER_LOST])
-        receipts = [await provider.send(MESSAGE) for _ in range(2)]
-        assert receipts[0].id == receipts[1].id
-        if provider.capabilities.finds_by_key:
-            found = await provider.find(MESSAGE.idempotency_key)
-            assert found is not None
-            assert found.id == receipts[0].id
-
-    @must("find() answers the message of exactly this key, None when there surely is none; else declare finds_by_key=False.")
-    async def test_a_message_is_found_by_its_key(self, stage: Stage, provider: SmsSender) -> None:
-        if not provider.capabilities.finds_by_key:
-            await raised(self.name, "find", provider.find("key-1"), (Unsupported,))
-            return
-        assert await provider.find("key-1") is None
-        receipts = [await self.act(provider, key) for key in ("key-1", "key-10")]
-        later = stage.build()
-        assert [found and found.id for found in [await later.find(each) for each in ("key-1", "key-10")]] == [
-            each.id for each in receipts
-        ]
-        assert await later.find("key-100") is None
-
-    @must("A message whose answer was lost must be found by its key, and none where nothing was done.")
-    @pytest.mark.parametrize("fault", [Fault.ANSWER_LOST, Fault.SERVER_ERROR, Fault.GARBAGE, *sorted(NOTHING_DONE)])
-    async def test_the_look_up_tells_what_became_of_a_failed_call(
-        self, stage: Stage, provider: SmsSender, fault: Fault
-    ) -> None:
-        self._needs(fault)
-        if not provider.capabilities.finds_by_key:
-            pytest.skip("it does not claim to find by key")
-        await self.inject(stage, fault, "send")
-        await raised(self.name, "send", provider.send(MESSAGE), self.errors[fault])
-        found = await provider.find(MESSAGE.idempotency_key)
-        assert (found is None) == (fault in NOTHING_DONE)
 
     @must('fetch() tells what became of a message, and Rejected(reason="not_found") of none; else Unsupported.')
     async def test_a_message_is_fetched_by_its_id(self, provider: SmsSender) -> None:
