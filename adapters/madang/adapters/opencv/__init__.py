@@ -1,0 +1,1 @@
+"""Faces found by OpenCV, on this machine."""

@@ -1,0 +1,57 @@
+"""From bytes of unknown origin to the small, upright picture that a detector looks at."""
+
+import io
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageOps
+from PIL.ExifTags import Base as ExifTag
+
+LONGEST_SIDE: Final = 640
+"""YuNet was trained on faces of 10 to 300 pixels: a larger picture finds less, and takes longer."""
+
+_FORMATS: Final = ("JPEG", "PNG", "WEBP")
+_ON_ITS_SIDE: Final = (5, 6, 7, 8)
+_SCAN_MARKER: Final = b"\xff\xda"
+_MAX_SCANS: Final = 100
+"""A progressive JPEG has about ten; a small file with thousands would keep a processor busy for minutes."""
+
+
+class NoPicture(Exception):
+    """These bytes are no picture that is looked at, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """`pixels` as OpenCV wants them (rows of blue, green, red); `width` and `height` are the whole picture's, upright."""
+
+    pixels: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
+    width: int
+    height: int
+
+
+def sight_of(data: bytes, max_pixels: int) -> Sight:
+    """Turned upright by its EXIF, as a person sees it. Raises `NoPicture`."""
+    try:
+        return _decoded(data, max_pixels)
+    except (NoPicture, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - codecs raise anything on hostile bytes
+        raise NoPicture(f"it cannot be read: {type(error).__name__}") from None
+
+
+def _decoded(data: bytes, max_pixels: int) -> Sight:
+    if data.count(_SCAN_MARKER) > _MAX_SCANS and data.startswith(b"\xff\xd8"):
+        raise NoPicture("it has more scans than a photo has")
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+        width, height = opened.size
+        if width * height > max_pixels:
+            raise NoPicture(f"it has more than {max_pixels} pixels")
+        opened.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
+        lies = opened.getexif().get(ExifTag.Orientation, 1) in _ON_ITS_SIDE
+        upright = ImageOps.exif_transpose(opened).convert("RGB")
+    if lies:
+        width, height = height, width
+    upright.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BILINEAR)
+    return Sight(np.ascontiguousarray(np.asarray(upright)[:, :, ::-1]), width, height)

@@ -1,0 +1,1 @@
+"""Pictures by models that run at Replicate."""
