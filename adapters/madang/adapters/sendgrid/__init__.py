@@ -1,0 +1,1 @@
+"""E-mail through SendGrid's HTTP API."""
