@@ -1,0 +1,1 @@
+"""Text and pictures through OpenAI's API, and text through any server that speaks it."""
