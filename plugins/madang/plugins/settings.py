@@ -17,6 +17,7 @@ import msgspec
 from madang.ports.secret import Secret
 
 PREFIX: Final = "MADANG_"
+REQUIRED: Final = "is required"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ class SettingProblem:
 
     def __str__(self) -> str:
         return f"{self.key} ({self.variable}): {self.message}"
+
+    @property
+    def need(self) -> str:
+        """The same for a key that nobody has set yet: what is required of a single one needs no word."""
+        return f"{self.key} ({self.variable})" if self.message == REQUIRED else str(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class PluginSettings:
         if self.problems:
             return "; ".join(map(str, self.problems))
         if self.missing:
-            return "needs " + ", ".join(f"{each.key} ({each.variable})" for each in self.missing)
+            return "needs " + ", ".join(each.need for each in self.missing)
         return ""
 
 
@@ -79,7 +85,7 @@ def resolve(
     for field in dataclasses.fields(settings):
         if not field.init:
             continue
-        problem = SettingProblem(f"plugins.{name}.{field.name}", variable_of(name, field.name), "is required")
+        problem = SettingProblem(f"plugins.{name}.{field.name}", variable_of(name, field.name), REQUIRED)
         raw, is_set = _raw(problem.variable, field.name, hints[field.name], given, variables)
         if is_set:
             try:
@@ -90,7 +96,9 @@ def resolve(
             missing.append(problem)
     if problems or missing:
         return PluginSettings(missing=missing, problems=problems)
-    return _construct(name, settings, values)
+    built = _construct(name, settings, values)
+    # A key may be required of some deployments only. Where nothing at all is set, nothing is wrong either.
+    return built if values else PluginSettings(built.value, missing=built.problems)
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -44,6 +44,16 @@ class Judging:
         raise ValueError(f"the key {self.api_key.reveal()} has the wrong form")
 
 
+@dataclass(frozen=True)
+class KeyUnlessLocal:
+    api_key: Secret | None = None
+    local: bool = False
+
+    def __post_init__(self) -> None:
+        if self.api_key is None and not self.local:
+            raise ValueError("api_key is required unless local")
+
+
 def test_values_come_from_the_file_and_the_environment_wins() -> None:
     outcome = resolve(
         "acme",
@@ -92,6 +102,14 @@ def test_a_missing_required_setting_is_no_problem_but_the_plugin_is_not_configur
     assert report.why == "needs plugins.acme.api_key (MADANG_ACME_API_KEY), plugins.acme.account (MADANG_ACME_ACCOUNT)"
     with pytest.raises(Misconfigured, match="MADANG_ACME_API_KEY"):
         registry.build(ProviderKind.SMS, "acme")
+
+
+def test_a_key_that_only_some_deployments_need_is_missing_where_nothing_is_set_and_wrong_where_something_is() -> None:
+    unset = resolve("acme", KeyUnlessLocal, {}, {})
+    assert unset.problems == ()
+    assert unset.why_not == "needs plugins.acme (MADANG_ACME_*): api_key is required unless local"
+    assert resolve("acme", KeyUnlessLocal, {"local": False}, {}).problems
+    assert resolve("acme", KeyUnlessLocal, {"local": True}, {}).value == KeyUnlessLocal(local=True)
 
 
 def test_a_plugins_own_complaint_does_not_show_its_secret() -> None:
