@@ -16,7 +16,7 @@ from madang.adapters.sandbox.looks import look_of
 from madang.adapters.sandbox.world import World, world_path
 from madang.ports.context import ProviderContext
 from madang.ports.errors import OutcomeUnknown, Rejected, Unavailable
-from madang.ports.image_model import PictureRequest, PredictionStatus, RemotePicture
+from madang.ports.image_model import PictureRequest, PredictionStatus
 from madang.ports.text_model import Picture
 
 Build = Callable[..., Any]
@@ -140,18 +140,6 @@ async def test_a_bad_request_is_rejected_with_its_reason(
         await model.start(replace(request_, **change))
     assert refused.value.reason == reason
     assert await model.find("picture-1") is None
-
-
-async def test_what_does_not_exist_is_not_found(sandbox: Build) -> None:
-    model = sandbox(SandboxImageModel)
-    for look in (
-        model.fetch("prd_0"),
-        model.cancel("prd_0"),
-        model.download(RemotePicture("http://elsewhere/x.jpg", "image/jpeg")),
-    ):
-        with pytest.raises(Rejected) as unknown:
-            await look
-        assert unknown.value.reason == "not_found"
 
 
 async def test_a_garbled_download_is_no_picture_and_a_broken_one_is_unavailable(

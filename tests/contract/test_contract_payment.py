@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from madang.adapters.sandbox.payment import SandboxPaymentGateway
-from madang.ports.errors import OutcomeUnknown, Rejected, Unsupported
+from madang.ports.errors import Rejected
 from madang.ports.money import Money
-from madang.ports.payment import CheckoutRequest, ConfirmRequest, PaymentSnapshot, RefundRequest, RemotePaymentStatus
+from madang.ports.payment import CheckoutRequest, PaymentSnapshot, RefundRequest, RemotePaymentStatus
 
 Build = Callable[..., Any]
 PRICE = Money(9900, "KRW")
@@ -68,16 +68,6 @@ async def test_the_same_key_finds_the_checkout_and_another_purchase_under_it_is_
     assert reused.value.reason == "invalid_request"
 
 
-async def test_a_checkout_whose_answer_was_lost_is_found_by_our_id(sandbox: Build) -> None:
-    gateway = sandbox(SandboxPaymentGateway, faults="payment.open_checkout:answer_lost")
-    assert await gateway.find("payment-1") is None
-    with pytest.raises(OutcomeUnknown):
-        await gateway.open_checkout(CHECKOUT)
-    found = await gateway.find("payment-1")
-    assert found is not None
-    assert found.reference == await opened(gateway)
-
-
 async def test_paying_twice_pays_once(gateway: SandboxPaymentGateway, browser: httpx.AsyncClient) -> None:
     reference = await paid(gateway, browser)
     before = await gateway.fetch(reference)
@@ -115,57 +105,6 @@ async def test_a_checkout_expires_at_its_time(gateway: SandboxPaymentGateway, br
     assert (await browser.post(f"/sandbox/checkout/{reference}/pay", json={})).status_code == 409
 
 
-async def test_refunds_add_up_and_never_exceed_what_was_paid(
-    gateway: SandboxPaymentGateway, browser: httpx.AsyncClient
-) -> None:
-    reference = await paid(gateway, browser)
-    part = RefundRequest(reference, Money(4000, "KRW"), "goodwill", "refund-1")
-    first = await gateway.refund(part)
-    assert await gateway.refund(part) == first
-    assert await state(gateway, reference) is RemotePaymentStatus.PARTLY_REFUNDED
-    with pytest.raises(Rejected) as too_much:
-        await gateway.refund(replace(part, amount=Money(5901, "KRW"), idempotency_key="refund-2"))
-    assert too_much.value.reason == "amount_exceeded"
-    await gateway.refund(replace(part, amount=Money(5900, "KRW"), idempotency_key="refund-3"))
-    snapshot = await gateway.fetch(reference)
-    assert (snapshot.status, snapshot.refunded) == (RemotePaymentStatus.REFUNDED, PRICE)
-
-
-async def test_a_refund_whose_answer_was_lost_is_found_and_not_made_twice(
-    gateway: SandboxPaymentGateway, browser: httpx.AsyncClient
-) -> None:
-    reference = await paid(gateway, browser)
-    await browser.put("/sandbox/knobs", json={"faults": "payment.refund:answer_lost"})
-    request = RefundRequest(reference, PRICE, "failed", "refund-1")
-    assert await gateway.find_refund(reference, "refund-1") is None
-    with pytest.raises(OutcomeUnknown):
-        await gateway.refund(request)
-    found = await gateway.find_refund(reference, "refund-1")
-    assert found is not None
-    assert await gateway.refund(request) == found
-    assert (await gateway.fetch(reference)).refunded == PRICE
-
-
-@pytest.mark.parametrize(
-    ("amount", "reason"),
-    [(Money(1, "USD"), "invalid_request"), (Money(0, "KRW"), "invalid_request"), (PRICE, "not_refundable")],
-)
-async def test_what_was_not_paid_is_not_refunded(
-    gateway: SandboxPaymentGateway, browser: httpx.AsyncClient, amount: Money, reason: str
-) -> None:
-    reference = await opened(gateway) if reason == "not_refundable" else await paid(gateway, browser)
-    with pytest.raises(Rejected) as refused:
-        await gateway.refund(RefundRequest(reference, amount, "why", "refund-1"))
-    assert refused.value.reason == reason
-
-
-async def test_what_does_not_exist_is_not_found(gateway: SandboxPaymentGateway) -> None:
-    assert await gateway.find("nobody") is None
-    with pytest.raises(Rejected) as unknown:
-        await gateway.fetch("pay_unknown")
-    assert unknown.value.reason == "not_found"
-
-
 async def test_the_list_of_payments_pages_through_all_of_them(gateway: SandboxPaymentGateway) -> None:
     now = datetime.now(UTC)
     references = {await opened(gateway, payment_id=f"p-{n}", idempotency_key=f"o-{n}") for n in range(103)}
@@ -175,15 +114,6 @@ async def test_the_list_of_payments_pages_through_all_of_them(gateway: SandboxPa
     assert rest.cursor is None
     assert {payment.reference for payment in [*first.payments, *rest.payments]} == references
     assert not (await gateway.list_payments(now + timedelta(minutes=1), now + timedelta(minutes=2))).payments
-
-
-async def test_what_the_capabilities_exclude_is_unsupported(gateway: SandboxPaymentGateway) -> None:
-    assert not gateway.capabilities.confirms
-    assert not gateway.capabilities.subscriptions
-    with pytest.raises(Unsupported):
-        await gateway.confirm(ConfirmRequest("p", "key", PRICE, "k"))
-    with pytest.raises(Unsupported):
-        await gateway.fetch_subscription("s")
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -104,24 +104,24 @@ def prepare(connection: sqlite3.Connection, account: str, key: str) -> tuple[str
     return reference, preparation(connection, reference)["expires_at"]
 
 
-def preparation(connection: sqlite3.Connection, reference: str) -> sqlite3.Row:
+def preparation(connection: sqlite3.Connection, reference: str, operation: str = "fetch_preparation") -> sqlite3.Row:
     row: sqlite3.Row | None = connection.execute(
         "SELECT * FROM social_preparations WHERE reference = ?", (reference,)
     ).fetchone()
     if row is None:
-        raise rejected("nothing was prepared under this reference", "not_found", "fetch_preparation")
+        raise rejected("nothing was prepared under this reference", "not_found", operation)
     return row
 
 
 def publish(connection: sqlite3.Connection, seed: int, member: Member, post: Post, reference: str, key: str) -> SentMessage:
     """Once for each key and each preparation. Raises `Rejected`: `not_found`, `preparation_expired`."""
-    prepared = preparation(connection, reference)
+    prepared = preparation(connection, reference, "publish")
     if prepared["post"]:
         return get(connection, prepared["post"])
     if prepared["expires_at"] < time.time() or prepared["account"] != member.id:
         raise rejected("it must be prepared anew", "preparation_expired", "publish")
     if post.reply_to is not None:
-        get(connection, post.reply_to)
+        get(connection, post.reply_to, "publish")
     details = {"account": member.id, "replyTo": post.reply_to, "quote": post.quote, "link": post.link, "media": len(post.media)}
     identity = messages.message_id("social", seed, key)
     sent = messages.send(connection, SentMessage(identity, key, "social", member.handle, post.text, None, details, "published"))
@@ -129,11 +129,11 @@ def publish(connection: sqlite3.Connection, seed: int, member: Member, post: Pos
     return get(connection, sent.id)
 
 
-def get(connection: sqlite3.Connection, identity: str) -> SentMessage:
+def get(connection: sqlite3.Connection, identity: str, operation: str = "fetch") -> SentMessage:
     """Raises `Rejected(reason="not_found")` for a post that never was, or was taken down."""
     found = messages.get(connection, "social", identity)
     if found is None or found.status != "published":
-        raise rejected("no post has this id", "not_found", "fetch")
+        raise rejected("no post has this id", "not_found", operation)
     return found
 
 

@@ -102,11 +102,11 @@ def _reopened(connection: sqlite3.Connection, row: sqlite3.Row, request: Checkou
     return _read(row)
 
 
-def get(connection: sqlite3.Connection, knobs: SandboxSettings, reference: str) -> RemotePayment:
+def get(connection: sqlite3.Connection, knobs: SandboxSettings, reference: str, operation: str = "fetch") -> RemotePayment:
     """Raises `Rejected(reason="not_found")`. A checkout whose time is over is `expired` from this moment on."""
     row = connection.execute("SELECT * FROM payments WHERE reference = ?", (reference,)).fetchone()
     if row is None:
-        raise _rejected("no payment has this reference", "not_found", "fetch")
+        raise _rejected("no payment has this reference", "not_found", operation)
     return _expired_if_due(connection, knobs, _read(row))
 
 
@@ -167,7 +167,7 @@ def refund(connection: sqlite3.Connection, knobs: SandboxSettings, request: Refu
         if earlier.amount != request.amount:
             raise _rejected("this key was used for another refund", "invalid_request", "refund", "idempotency_key_reused")
         return earlier
-    payment = get(connection, knobs, request.reference)
+    payment = get(connection, knobs, request.reference, "refund")
     _require_refundable(payment, request.amount)
     identity = identifier("rfd", knobs.seed, request.reference, request.idempotency_key)
     connection.execute(

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from madang.adapters.sandbox import capabilities, feed
 from madang.adapters.sandbox.feed import Member
-from madang.adapters.sandbox.provider import SandboxProvider
+from madang.adapters.sandbox.provider import SandboxProvider, unsupported
 from madang.adapters.sandbox.settings import SandboxSettings
 from madang.ports.social import (
     AuthorizationRequest,
@@ -67,7 +67,7 @@ class SandboxSocialPlatform(SandboxProvider):
         def act(connection: sqlite3.Connection, _: SandboxSettings) -> tuple[str, float]:
             member = feed.require(connection, request.grant, "prepare")
             if request.post.reply_to is not None:
-                feed.get(connection, request.post.reply_to)
+                feed.get(connection, request.post.reply_to, "prepare")
             return feed.prepare(connection, member.id, request.idempotency_key)
 
         reference, until = await self._gate.effect("social.prepare", request.idempotency_key, act, request.timeout)
@@ -154,6 +154,8 @@ class SandboxSocialPlatform(SandboxProvider):
 
 def _check(post: Post, operation: str) -> None:
     rules = capabilities.SOCIAL
+    if post.audience not in rules.reply_audiences:
+        raise unsupported(f"social.{operation}")
     if len(post.text) > rules.length.max_length:
         raise feed.rejected("the text is too long", "too_long", operation)
     if not post.text.strip() and not post.media:

@@ -1,8 +1,7 @@
 """Conformance of presigned addresses, each used by a plain client as a browser would."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -12,7 +11,7 @@ import httpx
 import pytest
 
 from madang.plugins.conformance.repairs import must
-from madang.plugins.conformance.stage import BASE_URL, Stage, outcome, raised
+from madang.plugins.conformance.stage import Stage, outcome, raised
 from madang.plugins.conformance.suite import ProviderConformance
 from madang.ports.errors import Rejected, Unsupported
 from madang.ports.storage import PresignedRequest, PresignGet, PresignPut, PutObject, Storage
@@ -27,14 +26,6 @@ REFUSED: Final = (400, 401, 403)
 class PresignedAddresses(ProviderConformance):
     """The part of `StorageConformance` that meets the addresses."""
 
-    @asynccontextmanager
-    async def browser(self, stage: Stage) -> AsyncIterator[httpx.AsyncClient]:
-        """A plain client for presigned addresses; what the plugin itself serves under the deployment's address is served."""
-        served = stage.mounted()
-        own = {BASE_URL: httpx.ASGITransport(served[0])} if served else {}
-        async with httpx.AsyncClient(trust_env=False, mounts=own) as client:
-            yield client
-
     async def lapse(self, stage: Stage, address: PresignedRequest) -> None:
         """Until the address has expired. One whose remote side has a clock may put that forward."""
         await asyncio.sleep(max(0.0, (address.expires_at - datetime.now(UTC)).total_seconds()) + 0.1)
@@ -46,7 +37,7 @@ class PresignedAddresses(ProviderConformance):
         address = await provider.presign_get(PresignGet(OBJECT.key, HOUR))
         assert abs(address.expires_at - datetime.now(UTC) - HOUR) < timedelta(seconds=5)
         assert not [name for name, secret in stage.secrets().items() if secret in repr(vars_of(address))]
-        async with self.browser(stage) as browser:
+        async with stage.browser() as browser:
             answer = await sent(browser, address)
             assert (answer.status_code, answer.content) == (200, BODY)
             assert answer.headers["content-type"] == "image/jpeg"
@@ -59,7 +50,7 @@ class PresignedAddresses(ProviderConformance):
         await self._unless_able(provider)
         await provider.put(OBJECT)
         request = PresignGet(OBJECT.key, HOUR, filename=FILENAME, content_type="application/octet-stream")
-        async with self.browser(stage) as browser:
+        async with stage.browser() as browser:
             answer = await sent(browser, await provider.presign_get(request))
             assert answer.status_code == 200
             assert answer.headers["content-type"] == "application/octet-stream"
@@ -76,7 +67,7 @@ class PresignedAddresses(ProviderConformance):
         await provider.put(OBJECT)
         await provider.put(replace(OBJECT, key="portraits/2/photo.jpg"))
         address = await provider.presign_get(PresignGet(OBJECT.key, HOUR, filename="a.jpg"))
-        async with self.browser(stage) as browser:
+        async with stage.browser() as browser:
             for changed in (address.url.replace("portraits/1", "portraits/2"), *altered_queries(address.url)):
                 answer = await browser.get(changed)
                 assert answer.status_code in REFUSED, f"{changed} was answered {answer.status_code}"
@@ -92,7 +83,7 @@ class PresignedAddresses(ProviderConformance):
         await provider.put(OBJECT)
         address = await provider.presign_get(PresignGet(OBJECT.key, timedelta(seconds=1)))
         await self.lapse(stage, address)
-        async with self.browser(stage) as browser:
+        async with stage.browser() as browser:
             assert (await sent(browser, address)).status_code in REFUSED
 
     @must("Refuse an address that ends at once or beyond max_presign, and an upload of nothing or beyond max_object_bytes.")
@@ -116,7 +107,7 @@ class PresignedAddresses(ProviderConformance):
             return
         address = await provider.presign_put(upload)
         assert address.method == "PUT"
-        async with self.browser(stage) as browser:
+        async with stage.browser() as browser:
             wrong = await sent(browser, address, b"x" * 10, **{"content-type": "text/html"})
             assert wrong.status_code in REFUSED
             assert (await browser.get(address.url)).status_code in (*REFUSED, 405)
@@ -136,7 +127,7 @@ class PresignedAddresses(ProviderConformance):
             return
         form = await provider.presign_post(upload)
         assert form.method == "POST"
-        async with self.browser(stage) as browser:
+        async with stage.browser() as browser:
             for fields, body, kind in (
                 ({"key": "uploads/another.png"}, b"x", "image/png"),
                 ({}, b"x" * 1001, "image/png"),

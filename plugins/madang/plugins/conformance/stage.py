@@ -1,8 +1,11 @@
 """What a test of a suite stands on: the remote side, and the provider built from settings as a deployment builds it."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+
+import httpx
 
 from madang.plugins.conformance.remote import Fault, RemoteService
 from madang.plugins.declarations import ProviderDeclaration
@@ -89,9 +92,18 @@ class Stage:
         """What the plugin declares; something must be built before."""
         return next(each for each in self._registries[-1].declarations(self.kind) if each.name == self.name)
 
-    def mounted(self) -> Sequence[Any]:
-        """The applications that the plugin serves under the deployment's own address; something must be built before."""
-        return [each.app for each in self._registries[-1].mounts()]
+    @asynccontextmanager
+    async def browser(self) -> AsyncIterator[httpx.AsyncClient]:
+        """A plain client, as a person has one. What the plugin serves under the deployment's own address is served; something
+        must be built before."""
+        pages = [each.app for each in self._registries[-1].mounts()]
+        own = {BASE_URL: httpx.ASGITransport(pages[0])} if pages else {}
+        async with httpx.AsyncClient(base_url=BASE_URL, trust_env=False, mounts=own) as client:
+            try:
+                yield client
+            finally:
+                for page in pages:
+                    await page({"type": "lifespan"}, _shut_down, _ignore)
 
     def configured(self) -> object | None:
         """The plugin's own settings value, as its factory receives it."""
@@ -106,6 +118,14 @@ class Stage:
     async def close(self) -> None:
         for registry in self._registries:
             await registry.close()
+
+
+async def _shut_down() -> Mapping[str, str]:
+    return {"type": "lifespan.shutdown"}
+
+
+async def _ignore(_: object) -> None:
+    """Nobody listens any more."""
 
 
 async def outcome(call: Awaitable[object]) -> object:
