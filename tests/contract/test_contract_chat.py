@@ -80,6 +80,8 @@ async def discord(context: ProviderContext) -> AsyncIterator[Place]:
         ({"title": "x", "link": "javascript:alert(1)"}, "invalid_request"),
         ({"title": "x", "link": "https://a.example/ b"}, "invalid_request"),
         ({"link": "https://a.example"}, "invalid_request"),
+        ({"text": "half a character: \ud83d"}, "invalid_request"),
+        ({"extra": {"username": object()}}, "invalid_request"),
     ],
 )
 async def test_a_bad_message_is_rejected_before_it_leaves(place: Place, change: dict[str, Any], reason: str) -> None:

@@ -83,7 +83,7 @@ async def test_a_key_that_was_used_for_another_email_is_refused(sender: ResendEm
     assert (reused.value.reason, reused.value.code) == ("invalid_request", "invalid_idempotent_request")
 
 
-@pytest.mark.parametrize("key", ["", "k" * 257, "line\r\nX-Evil: 1", "결제-1", " "])
+@pytest.mark.parametrize("key", ["", "\ud83d", "k" * 257, "line\r\nX-Evil: 1", "결제-1", " "])
 async def test_a_key_that_no_header_can_carry_is_digested(resend: FakeResend, sender: ResendEmailSender, key: str) -> None:
     first = await sender.send(replace(EMAIL, idempotency_key=key))
     again = await sender.send(replace(EMAIL, idempotency_key=key))
@@ -101,6 +101,9 @@ async def test_a_key_that_no_header_can_carry_is_digested(resend: FakeResend, se
         ({"headers": {"": "1"}}, "invalid_request"),
         ({"template": EmailTemplate("t")}, "invalid_request"),
         ({"text": None, "template": EmailTemplate("t", {"who": ["list"]})}, "invalid_request"),
+        ({"text": "half a character: \ud83d"}, "invalid_request"),
+        ({"text": None, "template": EmailTemplate("t", {"who": float("nan")})}, "invalid_request"),
+        ({"extra": {"scheduled_at": object()}}, "invalid_request"),
         ({"tags": [""]}, "invalid_request"),
         ({"tags": ["x" * 257]}, "invalid_request"),
         ({"attachments": [Attachment("", "text/plain", b"")]}, "invalid_request"),

@@ -3,10 +3,10 @@
 import base64
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,6 +20,7 @@ from madang.adapters.sendgrid import mapping
 from madang.adapters.sendgrid.email import SendgridEmailSender
 from madang.adapters.sendgrid.payload import payload_of
 from madang.adapters.sendgrid.settings import SendgridSettings
+from madang.plugins.conformance.email import EmailConformance
 from madang.plugins.conformance.remote import Fault, Reply, serving
 from madang.ports.context import ProviderContext
 from madang.ports.email import Attachment, EmailAddress, EmailRequest, EmailStatus, EmailTemplate
@@ -49,6 +50,22 @@ def shown(key: ec.EllipticCurvePrivateKey) -> str:
 def settings_for(url: str = "https://api.sendgrid.com", **changed: Any) -> SendgridSettings:
     given = {"api_key": Secret(API_KEY), "sender": "noreply@madang.example", "sender_name": "마당", "base_url": url}
     return SendgridSettings(**{"webhook_key": shown(SIGNER), **given, **changed})
+
+
+class TestSendgrid(EmailConformance):
+    plugin = "madang.plugins.builtin.sendgrid"
+    name = "sendgrid"
+    template = EmailTemplate(TEMPLATE, {"name": "지우", "count": 3})
+    extra: ClassVar[Mapping[str, Any]] = {"ip_pool_name": "receipts"}
+
+    def remote(self) -> FakeSendgrid:
+        return FakeSendgrid()
+
+    def settings(self, url: str) -> Mapping[str, Any]:
+        return {"api_key": API_KEY, "sender": "noreply@madang.example", "webhook_key": shown(SIGNER), "base_url": url}
+
+    def webhook(self) -> WebhookRequest:
+        return delivery(event("delivered"), event("bounce"))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import httpx
 
 from madang.adapters.discord.mapping import NAME
 from madang.adapters.discord.settings import DiscordSettings
-from madang.ports.errors import Misconfigured, OutcomeUnknown, Unavailable
+from madang.ports.errors import Misconfigured, OutcomeUnknown, Rejected, Unavailable
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
 
@@ -60,7 +60,7 @@ class DiscordClient:
 
     async def post(self, operation: str, payload: Mapping[str, Any], timeout: float) -> Answer:
         """What Discord answers, once it keeps the message. Raises `Unavailable` when surely nothing was sent, else
-        `OutcomeUnknown`."""
+        `OutcomeUnknown`, and `Rejected` for values that JSON cannot carry."""
         return await self._exchange(operation, "POST", timeout, params={"wait": "true"}, json=payload)
 
     async def look(self, operation: str, timeout: float) -> Answer:
@@ -68,9 +68,15 @@ class DiscordClient:
         return await self._exchange(operation, "GET", timeout)
 
     async def _exchange(self, operation: str, method: str, timeout: float, **content: Any) -> Answer:
+        limits = httpx.Timeout(timeout, connect=timeout / 2)
+        try:
+            request = self._http.build_request(method, "", timeout=limits, **content)
+        except (TypeError, ValueError):
+            reason = "invalid_request"
+            raise Rejected("JSON cannot carry a value", reason=reason, provider=NAME, operation=operation) from None
         try:
             async with asyncio.timeout(timeout):
-                return await self._receive(method, timeout, content)
+                return await self._receive(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             raise Unavailable(f"no connection: {type(error).__name__}", provider=NAME, operation=operation) from None
         except (httpx.UnsupportedProtocol, httpx.InvalidURL):
@@ -82,15 +88,17 @@ class DiscordClient:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def _receive(self, method: str, timeout: float, content: Mapping[str, Any]) -> Answer:
-        limits = httpx.Timeout(timeout, connect=timeout / 2)
-        async with self._http.stream(method, "", timeout=limits, **content) as response:
+    async def _receive(self, request: httpx.Request) -> Answer:
+        response = await self._http.send(request, stream=True)
+        try:
             body = bytearray()
             async for chunk in response.aiter_raw():
                 body += chunk[: MAX_ANSWER_BYTES - len(body)]
                 if len(body) >= MAX_ANSWER_BYTES:
                     break
             return Answer(response.status_code, response.headers, bytes(body))
+        finally:
+            await response.aclose()
 
 
 @functools.cache

@@ -12,7 +12,7 @@ import httpx
 from madang.adapters.resend.mapping import object_in
 from madang.adapters.resend.payload import NAME
 from madang.adapters.resend.settings import ResendSettings
-from madang.ports.errors import Misconfigured, OutcomeUnknown, Unavailable
+from madang.ports.errors import Misconfigured, OutcomeUnknown, Rejected, Unavailable
 
 MAX_ANSWER_BYTES: Final = 8 * 1024**2
 """An e-mail that is looked up comes with its whole content."""
@@ -55,10 +55,17 @@ class ResendClient:
         json: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Raises `Unavailable` when surely nothing was done, `OutcomeUnknown` when something may have been."""
+        """Raises `Unavailable` when surely nothing was done, `OutcomeUnknown` when something may have been, and `Rejected` for
+        values that JSON cannot carry."""
+        limits = httpx.Timeout(timeout, connect=timeout / 2)
+        try:
+            request = self._http.build_request(method, path, json=json, headers=headers, timeout=limits)
+        except (TypeError, ValueError):
+            reason = "invalid_request"
+            raise Rejected("JSON cannot carry a value", reason=reason, provider=NAME, operation=operation) from None
         try:
             async with asyncio.timeout(timeout):
-                return await self._receive(method, path, timeout, json, headers or {})
+                return await self._receive(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             raise Unavailable(f"no connection: {type(error).__name__}", provider=NAME, operation=operation) from None
         except (httpx.UnsupportedProtocol, httpx.InvalidURL):
@@ -70,17 +77,17 @@ class ResendClient:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def _receive(
-        self, method: str, path: str, timeout: float, json: Mapping[str, Any] | None, headers: Mapping[str, str]
-    ) -> Answer:
-        limits = httpx.Timeout(timeout, connect=timeout / 2)
-        async with self._http.stream(method, path, json=json, headers=dict(headers), timeout=limits) as response:
+    async def _receive(self, request: httpx.Request) -> Answer:
+        response = await self._http.send(request, stream=True)
+        try:
             body = bytearray()
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES:
                     raise _TooLong
             return Answer(response.status_code, response.headers, object_in(bytes(body)))
+        finally:
+            await response.aclose()
 
 
 class _TooLong(Exception):

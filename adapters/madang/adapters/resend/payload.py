@@ -57,7 +57,7 @@ def key_of(idempotency_key: str) -> str:
     """The key as a header may carry it; one that no header can is digested."""
     if KEY.fullmatch(idempotency_key):
         return idempotency_key
-    return hashlib.sha256(idempotency_key.encode()).hexdigest()
+    return hashlib.sha256(idempotency_key.encode(errors="surrogatepass")).hexdigest()
 
 
 def shown(person: EmailAddress) -> str:
@@ -101,7 +101,7 @@ def _check_content(request: EmailRequest) -> None:
     if not _is_one_line(_words_of(request.attachments)) or not all(each.filename for each in request.attachments):
         raise rejected("an attachment has no name, or a line break in it", "invalid_request")
     size = sum(len(each.data) for each in request.attachments) * 4 // 3
-    size += len((request.text or "").encode()) + len((request.html or "").encode())
+    size += sum(len(each.encode(errors="surrogatepass")) for each in (request.text or "", request.html or ""))
     if size > EMAIL.max_bytes:
         raise rejected("the e-mail is too large", "too_large")
 

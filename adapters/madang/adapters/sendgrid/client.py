@@ -27,11 +27,13 @@ class Answer:
 
 
 class SendgridClient:
-    """One connection pool, with the API key in every call."""
+    """Names the API key in every call."""
 
     def __init__(self, settings: SendgridSettings) -> None:
+        # No connection is kept: one that the other side closed meanwhile would leave open what became of a message.
         self._http = httpx.AsyncClient(
             base_url=settings.base_url,
+            limits=httpx.Limits(max_keepalive_connections=0),
             verify=_trust(),
             trust_env=False,
             follow_redirects=False,

@@ -11,7 +11,7 @@ import httpx
 
 from madang.adapters.slack.mapping import NAME
 from madang.adapters.slack.settings import SlackSettings
-from madang.ports.errors import Misconfigured, OutcomeUnknown, Unavailable
+from madang.ports.errors import Misconfigured, OutcomeUnknown, Rejected, Unavailable
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
 
@@ -58,10 +58,17 @@ class SlackClient:
         )
 
     async def post(self, operation: str, payload: Mapping[str, Any], timeout: float) -> Answer:
-        """What Slack answers. Raises `Unavailable` when surely nothing was sent, else `OutcomeUnknown`."""
+        """What Slack answers. Raises `Unavailable` when surely nothing was sent, else `OutcomeUnknown`, and `Rejected` for
+        values that JSON cannot carry."""
+        limits = httpx.Timeout(timeout, connect=timeout / 2)
+        try:
+            request = self._http.build_request("POST", "", json=payload, timeout=limits)
+        except (TypeError, ValueError):
+            reason = "invalid_request"
+            raise Rejected("JSON cannot carry a value", reason=reason, provider=NAME, operation=operation) from None
         try:
             async with asyncio.timeout(timeout):
-                return await self._receive(payload, timeout)
+                return await self._receive(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             raise Unavailable(f"no connection: {type(error).__name__}", provider=NAME, operation=operation) from None
         except (httpx.UnsupportedProtocol, httpx.InvalidURL):
@@ -73,15 +80,17 @@ class SlackClient:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def _receive(self, payload: Mapping[str, Any], timeout: float) -> Answer:
-        limits = httpx.Timeout(timeout, connect=timeout / 2)
-        async with self._http.stream("POST", "", json=payload, timeout=limits) as response:
+    async def _receive(self, request: httpx.Request) -> Answer:
+        response = await self._http.send(request, stream=True)
+        try:
             body = bytearray()
             async for chunk in response.aiter_raw():
                 body += chunk[: MAX_ANSWER_BYTES - len(body)]
                 if len(body) >= MAX_ANSWER_BYTES:
                     break
             return Answer(response.status_code, response.headers, bytes(body))
+        finally:
+            await response.aclose()
 
 
 @functools.cache

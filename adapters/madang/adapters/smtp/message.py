@@ -70,7 +70,8 @@ def composed(request: EmailRequest, settings: SmtpSettings, now: datetime) -> Co
 
 def message_id_of(idempotency_key: str, domain: str) -> str:
     """The same for the same key: a copy that was sent once more is known by it."""
-    return f"<{hashlib.sha256(idempotency_key.encode()).hexdigest()[:40]}@{domain}>"
+    digest = hashlib.sha256(idempotency_key.encode(errors="surrogatepass")).hexdigest()
+    return f"<{digest[:40]}@{domain}>"
 
 
 def _write(message: EmailMessage, request: EmailRequest) -> None:
@@ -125,6 +126,8 @@ def _check(request: EmailRequest) -> None:
         raise _rejected("there are too many people to send to", "too_many_recipients")
     if request.text is None and request.html is None:
         raise _rejected("the e-mail has no content", "invalid_request")
+    if re.search(r"[\ud800-\udfff]", (request.text or "") + (request.html or "")):
+        raise _rejected("the content holds half of a character", "invalid_request")
     people = [*everybody, *(each for each in (request.sender, request.reply_to) if each)]
     if not _is_one_line([request.subject, *(each.name or "" for each in people)]):
         raise _rejected("the subject or a name holds a line break", "invalid_request")
@@ -144,8 +147,8 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 
 
 def _is_one_line(lines: Iterable[str]) -> bool:
-    """No line break and no other control character, whatever its name in Unicode."""
-    return not any(re.search(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]", line) for line in lines)
+    """No line break, no other control character, whatever its name in Unicode, and no half of a character."""
+    return not any(re.search(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]", line) for line in lines)
 
 
 def _rejected(message: str, reason: str) -> Rejected:

@@ -32,12 +32,14 @@ class Answer:
 
 
 class SolapiClient:
-    """One connection pool. Each request is signed anew: a signature is good once, for fifteen minutes."""
+    """Each request is signed anew: a signature is good once, for fifteen minutes."""
 
     def __init__(self, settings: SolapiSettings) -> None:
         self._signer = Authenticator(settings.api_key.reveal(), settings.api_secret.reveal())
+        # No connection is kept: one that the other side closed meanwhile would leave open what became of a message.
         self._http = httpx.AsyncClient(
             base_url=settings.base_url,
+            limits=httpx.Limits(max_keepalive_connections=0),
             verify=_trust(),
             trust_env=False,
             follow_redirects=False,

@@ -27,11 +27,13 @@ class Answer:
 
 
 class TwilioClient:
-    """One connection pool, which knows the account with its token, or an API key of the account."""
+    """Knows the account with its token, or an API key of the account."""
 
     def __init__(self, settings: TwilioSettings) -> None:
+        # No connection is kept: one that the other side closed meanwhile would leave open what became of a message.
         self._http = httpx.AsyncClient(
             base_url=settings.base_url,
+            limits=httpx.Limits(max_keepalive_connections=0),
             verify=_trust(),
             trust_env=False,
             follow_redirects=False,
