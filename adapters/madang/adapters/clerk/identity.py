@@ -14,7 +14,7 @@ from madang.adapters.clerk.mapping import NAME, notice_from, person_from_claims,
 from madang.adapters.clerk.settings import ClerkSettings
 from madang.adapters.clerk.tokens import TokenRules, refused
 from madang.ports.context import ProviderContext
-from madang.ports.errors import Rejected, SignatureInvalid, Unavailable, Unsupported
+from madang.ports.errors import OutcomeUnknown, Rejected, SignatureInvalid, Unavailable, Unsupported
 from madang.ports.identity import ForeignPerson, IdentityCapabilities, PersonNotice, VerifyToken
 from madang.ports.provider import ProviderHealth
 from madang.ports.webhook import WebhookRequest
@@ -71,10 +71,14 @@ class ClerkIdentity:
 
     async def delete_person(self, subject: str, *, idempotency_key: str) -> None:
         try:
-            await self._client.backend("delete_person", "DELETE", f"/users/{_path(subject, 'delete_person')}", API_SECONDS)
+            path = f"/users/{_path(subject, 'delete_person')}"
+            answer = await self._client.backend("delete_person", "DELETE", path, API_SECONDS)
         except Rejected as error:
             if error.reason != "not_found":
                 raise
+            return
+        if answer.get("deleted") is not True:
+            raise OutcomeUnknown("the answer does not say that it is deleted", provider=NAME, operation="delete_person")
 
     def read_webhook(self, request: WebhookRequest) -> Sequence[PersonNotice]:
         if self._settings.webhook_secret is None:

@@ -64,6 +64,8 @@ class ProviderConformance:
     operation: ClassVar[str]
     """The port's method that `act` calls."""
     errors: ClassVar[Mapping[Fault, Errors]] = EFFECT_ERRORS
+    effects: ClassVar[int] = 1
+    """How many requests for an effect one `act` makes: none where it only asks."""
     unmet: ClassVar[Mapping[Fault, str]] = {}
     """Faults that this provider cannot meet, each with the reason."""
     private: ClassVar[tuple[str, ...]] = ()
@@ -95,7 +97,7 @@ class ProviderConformance:
         """The next call of `operation` meets `fault`. One without a remote side overrides this, or names it in `unmet`."""
         if stage.service is None:
             pytest.skip("nothing outside can go wrong")
-        acting = operation == self.operation
+        acting = operation == self.operation and self.effects > 0
         stage.service.plan(fault, only=stage.service.acts if acting else None)
 
     async def act(self, provider: Any, key: str, timeout: float = 20.0) -> Any:
@@ -174,7 +176,7 @@ class ProviderConformance:
         if fault is Fault.RATE_LIMITED and stage.service is not None:
             assert getattr(error, "retry_after", None) == self.retry_after
         if stage.service is not None and (stage.service.acting or fault is not Fault.WRONG_KEY):
-            assert len(stage.service.acting) == 1, "one call is one request, also when it fails"
+            assert len(stage.service.acting) == self.effects, "one call is one request, also when it fails"
 
     @must("Bound the whole call by the request's timeout (asyncio.timeout around it): a limit on each read never ends this.")
     @pytest.mark.parametrize("fault", [fault for fault in Fault if fault in ENDLESS])
@@ -186,11 +188,11 @@ class ProviderConformance:
             async with asyncio.timeout(STRANDED):
                 call = self.act(provider, "key-1", patience)
                 error = await raised(self.name, self.operation, call, (*due, Unavailable))
-            if isinstance(error, due) and (service is None or await asyncio.to_thread(service.wait_until, service.has_acted)):
+            if isinstance(error, due) and (service is None or await self._reached(service)):
                 break  # else this machine was too busy to send it in time
         assert isinstance(error, due)
         if service is not None:
-            assert len(service.acting) == 1, "one call is one request, also when it fails"
+            assert len(service.acting) == self.effects, "one call is one request, also when it fails"
 
     @must(
         "A question may be asked again: raise Unavailable for a lost or unreadable answer and for a 5xx, never OutcomeUnknown."
@@ -236,7 +238,7 @@ class ProviderConformance:
         results = await asyncio.gather(*(self.act(provider, f"key-{number}") for number in range(AT_ONCE)))
         assert len(results) == AT_ONCE
         if stage.service is not None:
-            assert len(stage.service.acting) == AT_ONCE
+            assert len(stage.service.acting) == AT_ONCE * self.effects
 
     async def _provoked(self, stage: Stage, provider: Any) -> list[BaseException]:
         """The errors of a bad day, one of each kind."""
@@ -250,6 +252,10 @@ class ProviderConformance:
             away = stage.build(stage.settings(f"http://127.0.0.1:{closed_port()}"))
             found.append(await raised(self.name, self.operation, self.act(away, "key-1"), (Unavailable,)))
         return found
+
+    async def _reached(self, service: RemoteService) -> bool:
+        arrived = service.has_acted if self.effects else lambda: bool(service.arrived)
+        return await asyncio.to_thread(service.wait_until, arrived)
 
     def _needs(self, fault: Fault) -> None:
         if fault in self.unmet:
