@@ -15,7 +15,9 @@ from madang.adapters.joserfc.tokens import JoseTokens
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.idempotency import PostgresIdempotencyStore
 from madang.adapters.postgres.invariants import invariants
+from madang.adapters.postgres.metering import MeteringLog
 from madang.adapters.postgres.outbox import PostgresOutbox
+from madang.adapters.postgres.provider_standings import ProviderStandings
 from madang.adapters.postgres.revocations import Revocations
 from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork
 from madang.adapters.redis.connection import Client, connect
@@ -30,7 +32,6 @@ from madang.core.kernel.live import LiveEvents
 from madang.core.kernel.messages import Handler, Topic
 from madang.core.kernel.personal_data import PersonalData
 from madang.core.kernel.protection import PersonalDataCipher, PhoneNumbers
-from madang.core.kernel.providers import Providers
 from madang.core.kernel.schedules import schedule
 from madang.core.kernel.tokens import Tokens
 from madang.core.kernel.tracing import Tracer
@@ -44,6 +45,7 @@ from madang.core.portraits.topics import PAYMENT_CHANGED as PORTRAITS_PAYMENT_CH
 from madang.core.privacy.erasing import Erasing
 from madang.core.privacy.service import PrivacyService
 from madang.core.webhooks.service import WebhookService
+from madang.entrypoints.call_ledger import CallLedger
 from madang.entrypoints.file_wiring import FileWiring
 from madang.entrypoints.identity_wiring import IdentityServices
 from madang.entrypoints.master_key import key_ring, master_key
@@ -52,7 +54,7 @@ from madang.entrypoints.operation_wiring import OperationServices
 from madang.entrypoints.plugin_work import PluginWork
 from madang.entrypoints.portrait_wiring import PortraitServices
 from madang.entrypoints.privacy_wiring import PrivacyWiring
-from madang.entrypoints.routing import plugins_in_use
+from madang.entrypoints.routing import RoutedProviders, plugins_in_use
 from madang.entrypoints.settings import Settings
 from madang.entrypoints.telemetry import tracing
 from madang.entrypoints.webhook_wiring import WebhookWiring
@@ -116,8 +118,25 @@ class Container(IdentityServices, NotificationServices, OperationServices, Portr
         return self._wiring.tokens()
 
     @property
-    def providers(self) -> Providers:
+    def providers(self) -> RoutedProviders:
         return self._wiring.routed()
+
+    @property
+    def process_id(self) -> str:
+        """What this process is called among all."""
+        return self._wiring.process_id()
+
+    @property
+    def call_ledger(self) -> CallLedger:
+        return self._wiring.call_ledger()
+
+    @property
+    def metering_log(self) -> MeteringLog:
+        return self._wiring.metering_log()
+
+    @property
+    def provider_standings(self) -> ProviderStandings:
+        return self._wiring.provider_standings()
 
     @property
     def units(self) -> UnitOfWorkFactory[PostgresUnitOfWork]:
@@ -241,6 +260,7 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
             redis=redis,
             tracer=opened.enter_context(tracing(settings)),
         )
+        opened.push_async_callback(lambda: wiring.call_ledger().close())
         opened.callback(lambda: wiring.photo_lab().close())
         opened.callback(lambda: wiring.calling_back.sender().close())
         opened.callback(lambda: wiring.identity.password_hasher().close())

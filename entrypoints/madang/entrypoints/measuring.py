@@ -1,13 +1,14 @@
 """A process measures itself: every half minute it writes down what it counted meanwhile and how full its machine is."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
 import structlog
 
 from madang.core.operations.measurements import Measurement, Meter, SystemGauge, SystemReading
+from madang.core.operations.provider_standing import ProviderStanding
 
 log = structlog.stdlib.get_logger("madang.measuring")
 
@@ -18,6 +19,26 @@ _PATIENCE: Final = 10.0
 
 class Recorder(Protocol):
     async def record(self, measured: Measurement) -> None: ...
+
+
+class Ledger(Protocol):
+    process_kind: str
+
+    async def report(self, standings: Sequence[ProviderStanding]) -> None: ...
+
+
+class Stands(Protocol):
+    def standings(self) -> Sequence[ProviderStanding]: ...
+
+
+class Standing(Protocol):
+    """What telling how a process stands with its providers needs of its container."""
+
+    @property
+    def call_ledger(self) -> Ledger: ...
+
+    @property
+    def providers(self) -> Stands: ...
 
 
 class Measured(Protocol):
@@ -33,16 +54,22 @@ class Measured(Protocol):
     def measurement_log(self) -> Recorder: ...
 
 
+class Process(Measured, Standing, Protocol):
+    @property
+    def process_id(self) -> str: ...
+
+
 @asynccontextmanager
-async def measuring(container: Measured, process_id: str, kind: str) -> AsyncIterator[None]:
+async def measuring(container: Process, kind: str) -> AsyncIterator[None]:
     """Measures while the block runs, and writes the rest down after it."""
-    task = asyncio.create_task(_measure(container, process_id, kind), name="measuring")
+    container.call_ledger.process_kind = kind
+    task = asyncio.create_task(_measure(container, kind), name="measuring")
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await write_down(container, process_id, kind)
+        await write_down(container, container.process_id, kind)
 
 
 async def write_down(container: Measured, process_id: str, kind: str) -> None:
@@ -55,10 +82,20 @@ async def write_down(container: Measured, process_id: str, kind: str) -> None:
         log.warning("nothing was measured", kind=kind, error=type(error).__name__)
 
 
-async def _measure(container: Measured, process_id: str, kind: str) -> None:
+async def tell_standings(container: Standing) -> None:
+    """How the process stands with its providers now, for all others to read."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await container.call_ledger.report(container.providers.standings())
+    except Exception as error:  # noqa: BLE001 - measuring must outlive everything
+        log.warning("nobody is told how providers are", error=type(error).__name__)
+
+
+async def _measure(container: Process, kind: str) -> None:
     while True:
         await asyncio.sleep(INTERVAL)
-        await write_down(container, process_id, kind)
+        await write_down(container, container.process_id, kind)
+        await tell_standings(container)
 
 
 def _read(gauge: SystemGauge) -> SystemReading:

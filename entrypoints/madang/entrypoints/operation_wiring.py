@@ -1,5 +1,6 @@
 """The composition root's part for operations: the people who run a deployment, and what they look at and change."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from dependency_injector import containers, providers
@@ -16,6 +17,7 @@ from madang.core.operations.audit import AuditTrail
 from madang.core.operations.audit_reading import AuditReading
 from madang.core.operations.jobs import JobService
 from madang.core.operations.measurements import SystemGauge
+from madang.core.operations.metering import MeteringRetention
 from madang.core.operations.user_limits import UserLimits
 from madang.entrypoints import parts
 from madang.entrypoints.alert_settings import alert_rules
@@ -43,6 +45,9 @@ class OperationWiring(containers.DeclarativeContainer):
     user_limits = providers.Singleton(UserLimits, units, audit_trail, clock)
     alert_rules = providers.Callable(alert_rules, settings.provided.alerts)
     alerts = providers.Singleton(AlertService, units, notifications, audit_trail, clock, alert_rules)
+    metering_retention = providers.Singleton(
+        MeteringRetention, providers.Factory(timedelta, days=settings.provided.provider_calls_days)
+    )
     heartbeats = providers.Singleton(Heartbeats, database)
     measurement_log = providers.Singleton(MeasurementLog, database)
     system_gauge = providers.Singleton(parts.system_gauge, settings.provided.data_dir)

@@ -20,6 +20,7 @@ from madang.core.kernel.tracing import Tracer
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.core.operations.audit import AuditTrail
 from madang.core.operations.measurements import SystemGauge
+from madang.core.operations.prices import Price, PriceTable, released_prices
 from madang.entrypoints.message_spans import traced
 from madang.entrypoints.settings import Settings
 from madang.ports.errors import Misconfigured
@@ -67,6 +68,11 @@ class _Worked(Protocol):
 
 class _Recurs(Protocol):
     def recurring(self) -> Sequence[Recurring]: ...
+
+
+def price_table(settings: Settings) -> PriceTable:
+    """The deployment's own prices before those of the release."""
+    return PriceTable([Price(**setting.model_dump()) for setting in settings.prices], released_prices())
 
 
 def spool(settings: Settings) -> DiskSpool:

@@ -6,7 +6,8 @@ import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from typing import Any, Final, TypeVar, cast
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import structlog
 
@@ -27,24 +28,47 @@ _FAILED: Final = frozenset({"failed", "bounced"})
 """The words of the ports for an answer that says: it was tried, and it did not work."""
 _QUIET_OPERATIONS: Final = frozenset({"fetch", "check"})
 """What is called many times for one thing is told on the level `debug`, unless something goes wrong."""
+CANCELLED: Final = "cancelled"
+"""The outcome of a call whose caller went away: what came of it nobody heard."""
 _UNGUARDED: Final = frozenset({"close"})
 
 
-def guarded(
-    provider: P, kind: ProviderKind, guard: Guard | None = None, meter: Meter | None = None, tracer: Tracer = NO_TRACER
-) -> P:
+class Ledger(Protocol):
+    def called(self, name: CallName, provider: Any, operation: str, seconds: float, *, request: Any, result: Any) -> None:
+        """A call ended: `result` is its answer or its error. Keeps ids, counts and the cost, and neither of the two."""
+        ...
+
+
+class NoLedger:
+    """Fulfils `Ledger` for who does not account."""
+
+    def called(self, *arguments: Any, **named: Any) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who hears of calls."""
+
+    meter: Meter = field(default_factory=Meter)
+    tracer: Tracer = NO_TRACER
+    ledger: Ledger = field(default_factory=NoLedger)
+
+
+def guarded(provider: P, kind: ProviderKind, guard: Guard | None = None, listeners: Listeners | None = None) -> P:
     """The provider, its calls guarded and told of. Neither arguments nor answers are told: they may be personal."""
     name = getattr(provider, "name", "")
-    return cast(P, _GuardedProvider(provider, kind, guard or Guard(kind, name, DEFAULTS[kind]), meter or Meter(), tracer))
+    guard = guard or Guard(kind, name, DEFAULTS[kind])
+    return cast(P, _GuardedProvider(provider, kind, guard, listeners or Listeners()))
 
 
 class _GuardedProvider:
-    def __init__(self, provider: Any, kind: ProviderKind, guard: Guard, meter: Meter, tracer: Tracer) -> None:
+    def __init__(self, provider: Any, kind: ProviderKind, guard: Guard, listeners: Listeners) -> None:
         self._provider = provider
         self._kind = kind
         self._guard = guard
-        self._meter = meter
-        self._tracer = tracer
+        self._meter = listeners.meter
+        self._tracer = listeners.tracer
+        self._ledger = listeners.ledger
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._provider, name)
@@ -98,16 +122,31 @@ class _GuardedProvider:
                 outcome = _outcome_of(error)
                 span.set(outcome=outcome)
                 self._count(outcome, started)
+                self._account(asked, outcome, started, error)
                 self._tell(log.warning, asked.operation, started, outcome=outcome)
                 raise
+            except BaseException as error:
+                self._account(asked, CANCELLED, started, error)
+                raise
             span.set(outcome="done")
-        if (counted := _counted_as(asked.operation, told.answer)) is not None:
+        counted = _counted_as(asked.operation, told.answer)
+        if counted is not None:
             self._count(counted, started)
+        self._account(asked, counted or DONE, started, told.answer)
         quiet = self._kind in _QUIET_KINDS or asked.operation in _QUIET_OPERATIONS
         self._tell(log.debug if quiet else log.info, asked.operation, started, outcome="done")
 
     def _count(self, outcome: str, started: float) -> None:
         self._meter.called(CallName(self._kind.value, self._provider.name, outcome), time.perf_counter() - started)
+
+    def _account(self, asked: Asked, outcome: str, started: float, result: Any) -> None:
+        """A defect of the accounts is no failure of the call."""
+        name = CallName(self._kind.value, self._provider.name, outcome)
+        seconds = time.perf_counter() - started
+        try:
+            self._ledger.called(name, self._provider, asked.operation, seconds, request=asked.request, result=result)
+        except Exception:
+            log.exception("a call is missing in the accounts", kind=name.kind, provider=name.provider)
 
     def _tell(self, tell: Callable[..., Any], operation: str, started: float, *, outcome: str) -> None:
         tell(

@@ -5,10 +5,8 @@ from typing import Any, cast
 
 import structlog
 
-from madang.core.kernel.tracing import NO_TRACER, Tracer
-from madang.core.operations.measurements import Meter
 from madang.core.operations.provider_standing import BreakerChange, ProviderStanding
-from madang.entrypoints.provider_calls import guarded
+from madang.entrypoints.provider_calls import Listeners, guarded
 from madang.entrypoints.provider_guard import Guard
 from madang.entrypoints.routing_rules import rules_for
 from madang.entrypoints.settings import FAILS_OVER, RoutingSetting
@@ -39,14 +37,12 @@ class RoutedProviders:
         self,
         registry: PluginRegistry,
         routes: Mapping[str, Sequence[str]],
-        meter: Meter | None = None,
-        tracer: Tracer = NO_TRACER,
+        listeners: Listeners | None = None,
         patience: Mapping[str, RoutingSetting] | None = None,
         tell: Callable[[BreakerChange], None] = lambda change: None,
     ) -> None:
         self._registry = registry
-        self._meter = meter
-        self._tracer = tracer
+        self._listeners = listeners
         self._routes = routes
         self._patience = patience or {}
         self._tell = tell
@@ -131,7 +127,7 @@ class RoutedProviders:
         if (kind, name) not in self._guarded:
             provider = self._registry.build(kind, name)
             guard = self._guards[kind, name] = self._guard(kind, name)
-            self._guarded[kind, name] = guarded(provider, kind, guard, self._meter, self._tracer)
+            self._guarded[kind, name] = guarded(provider, kind, guard, self._listeners)
         return self._guarded[kind, name]
 
     def _guard(self, kind: ProviderKind, name: str) -> Guard:

@@ -7,7 +7,8 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -73,6 +74,24 @@ class AlertSetting(BaseModel):
     calm_minutes: Minutes | None = None
 
 
+class PriceSetting(BaseModel):
+    """A price of the deployment's own, in units of the currency: per million tokens, per picture, per message."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    provider: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1)] = "*"
+    valid_from: date = date.min
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    input: Annotated[Decimal, Field(ge=0)] | None = None
+    cached_input: Annotated[Decimal, Field(ge=0)] | None = None
+    output: Annotated[Decimal, Field(ge=0)] | None = None
+    picture: Annotated[Decimal, Field(ge=0)] | None = None
+    message: Annotated[Decimal, Field(ge=0)] | None = None
+    over: Annotated[int, Field(ge=0)] = 0
+    source: str = "madang.toml"
+
+
 class RoutingSetting(BaseModel):
     """What a deployment changes of a route's patience; see the table in the guide for operators."""
 
@@ -134,6 +153,8 @@ class Settings(BaseSettings):
     database_pool: Annotated[int, Field(ge=2, le=1000)] = 10
     routes: Routes = Field(default_factory=dict, validate_default=True)
     routing: dict[str, RoutingSetting] = Field(default_factory=dict)
+    prices: tuple[PriceSetting, ...] = ()
+    provider_calls_days: Annotated[int, Field(ge=1, le=3650)] = 90
     file_quota_mb: Annotated[int, Field(ge=1, le=10_000_000)] = 1024
     file_pending_uploads: Count = 100
     file_spool_mb: Annotated[int, Field(ge=64, le=1_000_000)] = 2048

@@ -12,7 +12,9 @@ from madang.adapters.pillow.photo_lab import PillowPhotoLab
 from madang.adapters.postgres.api_keys import PostgresKeyHolders
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.idempotency import PostgresIdempotencyStore
+from madang.adapters.postgres.metering import MeteringLog
 from madang.adapters.postgres.outbox import PostgresOutbox
+from madang.adapters.postgres.provider_standings import ProviderStandings
 from madang.adapters.postgres.reader import PostgresPortraitReader
 from madang.adapters.postgres.revocations import Revocations
 from madang.adapters.postgres.unit_of_work import unit_of_work_factory
@@ -30,6 +32,7 @@ from madang.core.operations.audit import AuditTrail
 from madang.core.operations.live import TellingOwners
 from madang.core.operations.measurements import Meter
 from madang.entrypoints import parts
+from madang.entrypoints.call_ledger import CallLedger
 from madang.entrypoints.file_wiring import FileWiring
 from madang.entrypoints.identity_wiring import IdentityWiring
 from madang.entrypoints.notification_wiring import NotificationWiring
@@ -37,6 +40,8 @@ from madang.entrypoints.operation_wiring import OperationWiring
 from madang.entrypoints.plugin_work import PluginWork
 from madang.entrypoints.portrait_wiring import PortraitWiring
 from madang.entrypoints.privacy_wiring import PrivacyWiring
+from madang.entrypoints.process_names import new_process_id
+from madang.entrypoints.provider_calls import Listeners
 from madang.entrypoints.routing import RoutedProviders
 from madang.entrypoints.settings import Settings
 from madang.entrypoints.webhook_wiring import WebhookWiring
@@ -68,7 +73,19 @@ class Wiring(containers.DeclarativeContainer):
     tokens = providers.Singleton(JoseTokens, keys.provided.derive_each.call("tokens"), clock)
     meter = providers.Singleton(Meter)
     tracer = providers.Dependency(instance_of=Tracer)
-    routed = providers.Singleton(RoutedProviders, registry, settings.provided.routes, meter, tracer, settings.provided.routing)
+    process_id = providers.Singleton(new_process_id)
+    metering_log = providers.Singleton(MeteringLog, database)
+    provider_standings = providers.Singleton(ProviderStandings, database)
+    prices = providers.Singleton(parts.price_table, settings)
+    call_ledger = providers.Singleton(CallLedger, metering_log, provider_standings, prices, clock, process_id)
+    routed = providers.Singleton(
+        RoutedProviders,
+        registry,
+        settings.provided.routes,
+        providers.Singleton(Listeners, meter, tracer, call_ledger),
+        settings.provided.routing,
+        call_ledger.provided.changed,
+    )
 
     api_key_check = providers.Singleton(ApiKeyCheck, providers.Singleton(PostgresKeyHolders, database), clock)
     revocations = providers.Singleton(Revocations, database, api_key_check.provided.forget)
@@ -179,6 +196,7 @@ class Wiring(containers.DeclarativeContainer):
         identity.housekeeping,
         writing.retention,
         operating.alerts,
+        operating.metering_retention,
         privacy.erasing,
         calling_back.delivering,
     )

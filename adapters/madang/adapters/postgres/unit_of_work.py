@@ -30,6 +30,7 @@ from madang.adapters.postgres.inbox import PostgresInbox
 from madang.adapters.postgres.jobs import PostgresJobs
 from madang.adapters.postgres.knowledge_base import PostgresKnowledgeBase
 from madang.adapters.postgres.measurements import PostgresMeasurements
+from madang.adapters.postgres.metering import PostgresMetering
 from madang.adapters.postgres.notification_preferences import PostgresPreferences, PostgresSuppressions
 from madang.adapters.postgres.notifications import PostgresNotifications
 from madang.adapters.postgres.one_time_tokens import PostgresOneTimeTokens
@@ -230,6 +231,10 @@ class PostgresUnitOfWork:
     @cached_property
     def measurements(self) -> PostgresMeasurements:
         return PostgresMeasurements(self.connection)
+
+    @cached_property
+    def metering(self) -> PostgresMetering:
+        return PostgresMetering(self.connection)
 
     @cached_property
     def user_limits(self) -> PostgresUserLimits:

@@ -1,7 +1,10 @@
-"""How a process stands with each provider, as it tells all others."""
+"""How processes stand with providers: each tells all others."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
 
+from madang.core.kernel.ids import new_id
 from madang.core.operations.breaker import BreakerState
 
 
@@ -29,3 +32,36 @@ class BreakerChange:
     provider: str
     state: BreakerState
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedChange:
+    """A `BreakerChange` and when it was."""
+
+    at: datetime
+    kind: str
+    provider: str
+    state: BreakerState
+    why: str = ""
+    id: UUID = field(default_factory=new_id, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StandingOfProcess:
+    """`process_kind` is `api` or `worker`."""
+
+    process_id: str
+    process_kind: str
+    standing: ProviderStanding
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedProvider:
+    """What a provider answered when somebody wanted to know. `detail` is a line for an operator, without secrets."""
+
+    kind: str
+    provider: str
+    at: datetime
+    reachable: bool
+    detail: str = ""
+    latency_ms: int = 0

@@ -1,9 +1,7 @@
 """`madang serve`, `madang worker`, `madang relay`: the processes of a deployment, each as many times as needed."""
 
 import asyncio
-import os
 import signal
-import socket
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
@@ -61,9 +59,8 @@ async def _until_asked(settings: "Settings", name: str, work: Work) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    process_id = f"{socket.gethostname()}:{os.getpid()}"
     with reporting(settings, name):
-        async with open_container(settings) as container, measuring(container, process_id, name):
+        async with open_container(settings) as container, measuring(container, name):
             await work(container, stop)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -23,6 +24,8 @@ from madang.core.operations.alerts import Episode, Standing
 from madang.core.operations.audit_reading import AuditFilter, ReadEvent
 from madang.core.operations.jobs import JobFilter
 from madang.core.operations.measurements import CallName, Durations, Meter
+from madang.core.operations.metering import SpentOn
+from madang.core.operations.provider_standing import StandingOfProcess
 from madang.core.portraits.model import CareEntry, Portrait, StoredFile, Survey
 from madang.core.portraits.pictures import Crop
 from madang.core.portraits.repository import PortraitView
@@ -212,6 +215,14 @@ class MeasurementLog(Protocol):
     async def provider_calls(self) -> Mapping[CallName, Durations]: ...
 
 
+class MeteringLog(Protocol):
+    async def totals(self) -> Sequence[SpentOn]: ...
+
+
+class ProviderStandings(Protocol):
+    async def standings(self, within: timedelta) -> Sequence[StandingOfProcess]: ...
+
+
 class DeliveryReports(Protocol):
     """What providers tell of sent messages (`DeliveryReports` of the core)."""
 
@@ -383,6 +394,12 @@ class HttpContainer(IdentityParts, Protocol):
 
     @property
     def measurement_log(self) -> MeasurementLog: ...
+
+    @property
+    def metering_log(self) -> MeteringLog: ...
+
+    @property
+    def provider_standings(self) -> ProviderStandings: ...
 
     @property
     def privacy(self) -> Privacy: ...

@@ -8,6 +8,7 @@ import structlog
 from litestar import get
 from litestar.types import ASGIApp, Scope
 
+from madang.entrypoints.call_ledger import HEARD_WITHIN
 from madang.entrypoints.http.answers import Answer
 from madang.entrypoints.http.composition import HttpContainer
 from madang.entrypoints.http.envelope import Shape, Success, encode, meta
@@ -167,6 +168,8 @@ class Health:
         try:
             async with asyncio.timeout(PATIENCE):
                 self._metrics.set_provider_calls(await self._container.measurement_log.provider_calls())
+                self._metrics.set_spending(await self._container.metering_log.totals())
+                self._metrics.set_breakers(await self._container.provider_standings.standings(HEARD_WITHIN))
                 standing = await self._container.alerts.standing()
         except Exception as error:  # noqa: BLE001 – a check answers what is wrong, whatever it is
             logger.warning("the deployment's numbers could not be read", reason=type(error).__name__)

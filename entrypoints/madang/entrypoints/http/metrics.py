@@ -3,7 +3,7 @@
 Requests and refusals are this process's; all else is the whole deployment's, the same from each of its API processes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -11,7 +11,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from madang.core.operations.breaker import BreakerState
 from madang.core.operations.measurements import BOUNDS, CallName, Durations
+from madang.core.operations.metering import SpentOn
+from madang.core.operations.provider_standing import StandingOfProcess
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -37,8 +40,15 @@ class Metrics:
             "madang_rate_limit_refusals", "Calls refused by a rate limit.", ("policy",), registry=self.registry
         )
         self._alerts = Gauge("madang_alerts_firing", "1 for each alert rule that fires.", ("rule",), registry=self.registry)
-        self._calls = _ProviderCalls()
+        self._breakers = Gauge(
+            "madang_provider_breakers",
+            "Processes by the state of their circuit breaker.",
+            ("kind", "provider", "state"),
+            registry=self.registry,
+        )
+        self._calls, self._spending = _ProviderCalls(), _Spending()
         self.registry.register(self._calls)
+        self.registry.register(self._spending)
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -68,6 +78,17 @@ class Metrics:
     def set_provider_calls(self, totals: Mapping[CallName, Durations]) -> None:
         self._calls.totals = totals
 
+    def set_spending(self, spent: Sequence[SpentOn]) -> None:
+        self._spending.spent = spent
+
+    def set_breakers(self, standings: Sequence[StandingOfProcess]) -> None:
+        """Of the processes that were heard of: one that is gone is not shown as it was."""
+        self._breakers.clear()
+        for each in standings:
+            standing = each.standing
+            for state in BreakerState:
+                self._breakers.labels(standing.kind, standing.provider, state.value).inc(state is standing.breaker)
+
     def render(self) -> bytes:
         return generate_latest(self.registry)
 
@@ -93,3 +114,30 @@ class _ProviderCalls(Collector):
             bounds = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
             seconds.add_metric(labels, list(zip(bounds, accumulate(took.buckets), strict=True)), took.seconds)
         return (calls, seconds)
+
+
+class _Spending(Collector):
+    """What calls used and cost. A call whose cost nobody knows is counted as such and adds nothing to any cost."""
+
+    def __init__(self) -> None:
+        self.spent: Sequence[SpentOn] = ()
+
+    def collect(self) -> Iterable[Metric]:
+        whose = ("kind", "provider", "model")
+        tokens = CounterMetricFamily(
+            "madang_provider_tokens", "Tokens; cached_input is a part of input.", labels=(*whose, "direction")
+        )
+        cost = CounterMetricFamily(
+            "madang_provider_cost", "Cost of calls, in units of the currency.", labels=(*whose, "currency")
+        )
+        unpriced = CounterMetricFamily("madang_provider_unpriced_calls", "Calls whose cost nobody knows.", labels=whose)
+        for spent in self.spent:
+            labels = (spent.kind, spent.provider, spent.model)
+            unpriced.add_metric(labels, spent.unpriced)
+            for each in spent.costs:
+                cost.add_metric((*labels, each.currency), each.micros / 1_000_000)
+            if spent.input_tokens or spent.output_tokens:
+                tokens.add_metric((*labels, "input"), spent.input_tokens)
+                tokens.add_metric((*labels, "cached_input"), spent.cached_input_tokens)
+                tokens.add_metric((*labels, "output"), spent.output_tokens)
+        return (tokens, cost, unpriced)

@@ -11,8 +11,9 @@ from madang.adapters.arq.relay import Relay
 from madang.adapters.arq.runner import Runner, RunnerSettings
 from madang.adapters.arq.worker import ArqWorker
 from madang.core.kernel.messages import Lane
+from madang.entrypoints.process_names import host, new_process_id
 from madang.entrypoints.worker.composition import WorkerContainer, WorkerSettings
-from madang.entrypoints.worker.pulse import beating, host, new_process_id
+from madang.entrypoints.worker.pulse import beating
 
 log = structlog.get_logger(__name__)
 

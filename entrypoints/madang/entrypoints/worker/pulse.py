@@ -1,30 +1,19 @@
 """A process's sign of life, which `/health/ready` and `madang doctor` look at."""
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import structlog
 
-from madang.core.kernel.ids import new_id
+from madang.entrypoints.process_names import host
 from madang.entrypoints.worker.composition import Pulse
 
 log = structlog.get_logger(__name__)
 
 _BEAT_SECONDS: Final = 3.0
 _PATIENCE_SECONDS: Final = 10.0
-
-
-def host() -> str:
-    return socket.gethostname()
-
-
-def new_process_id() -> str:
-    """`<host>:<pid>:<random>`: unlike a pid alone it is never used again."""
-    return f"{host()}:{os.getpid()}:{new_id().hex[-8:]}"
 
 
 @asynccontextmanager

@@ -1,0 +1,60 @@
+"""What a call used, read off its request and its answer, and which calls may cost something at all."""
+
+from typing import Any, Final
+
+from madang.core.operations.prices import Usage
+from madang.ports.image_model import PredictionStatus
+from madang.ports.money import Cost
+from madang.ports.provider import ProviderKind
+
+COSTING: Final = {
+    ProviderKind.TEXT_MODEL: frozenset({"generate", "stream"}),
+    ProviderKind.IMAGE_MODEL: frozenset({"start"}),
+    ProviderKind.SMS: frozenset({"send"}),
+    ProviderKind.EMAIL: frozenset({"send"}),
+    ProviderKind.CHAT: frozenset({"post"}),
+    ProviderKind.SOCIAL: frozenset({"publish"}),
+}
+"""The operations that are written down one by one. A payment's fee is the gateway's to tell, hosting is billed by its usage,
+and calls of the storage are too many: these are in the metrics only."""
+_RUNNING: Final = frozenset({PredictionStatus.PENDING, PredictionStatus.RUNNING})
+_LONGEST: Final = 200
+
+
+def usage_of(kind: ProviderKind, request: Any, answer: Any) -> Usage:
+    """Of an answer that came; of a prediction that runs, how many pictures it is to make."""
+    model = str(getattr(answer, "model", "") or "")[:_LONGEST]
+    if kind is ProviderKind.TEXT_MODEL:
+        return _of_text(model, answer)
+    if kind is ProviderKind.IMAGE_MODEL:
+        made = getattr(answer, "pictures", ()) if prediction_ended(answer) else range(getattr(request, "count", 1))
+        return Usage(model, pictures=len(made))
+    if kind is ProviderKind.SMS:
+        return Usage(model, messages=1, size=_bytes_of(str(getattr(request, "text", ""))))
+    return Usage(model, messages=1)
+
+
+def own_cost(provider: Any, answer: Any) -> Cost | None:
+    """What the provider itself says that it cost: of this call, or of every call of its kind."""
+    said = getattr(answer, "cost", None) or getattr(getattr(provider, "capabilities", None), "cost_per_post", None)
+    return said if isinstance(said, Cost) else None
+
+
+def reference_of(kind: ProviderKind, answer: Any) -> str | None:
+    return str(answer.id)[:_LONGEST] if kind is ProviderKind.IMAGE_MODEL and getattr(answer, "id", None) else None
+
+
+def prediction_ended(answer: Any) -> bool:
+    return getattr(answer, "status", PredictionStatus.PENDING) not in _RUNNING
+
+
+def _of_text(model: str, answer: Any) -> Usage:
+    used = getattr(answer, "usage", None)
+    if used is None:
+        return Usage(model)
+    return Usage(model, used.input_tokens, used.output_tokens, used.cached_input_tokens, size=used.input_tokens)
+
+
+def _bytes_of(text: str) -> int:
+    """As Korean networks count: two for what is not ASCII. Others count in segments, and are not priced by bytes."""
+    return sum(1 if character.isascii() else 2 for character in text)
