@@ -34,7 +34,7 @@ def response_document(model: str, line: Line) -> dict[str, Any]:
     part = (
         {"type": "refusal", "refusal": line.refused}
         if line.refused
-        else {"type": "output_text", "text": line.text, "annotations": []}
+        else {"type": "output_text", "text": line.text, "annotations": [], "logprobs": []}
     )
     status = "incomplete" if line.reason != "stop" else "completed"
     message = {"type": "message", "id": "msg_1", "role": "assistant", "status": status, "content": [part]}
@@ -44,6 +44,13 @@ def response_document(model: str, line: Line) -> dict[str, Any]:
         "created_at": 1_790_000_000,
         "status": status,
         "error": None,
+        "instructions": None,
+        "metadata": {},
+        "parallel_tool_calls": True,
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "tool_choice": "auto",
+        "tools": [],
         "incomplete_details": {"reason": {"length": "max_output_tokens"}.get(line.reason, line.reason)}
         if line.reason != "stop"
         else None,
@@ -69,7 +76,7 @@ def response_events(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         {"type": "response.created", "response": started},
         {"type": "response.in_progress", "response": started},
         *({"type": f"response.{kind}.delta", **place, "delta": piece, "logprobs": []} for piece in _pieces(whole)),
-        {"type": f"response.{kind}.done", **place, "text": whole},
+        {"type": f"response.{kind}.done", **place, "text": whole, "logprobs": []},
         {"type": f"response.{document['status']}", "response": document},
     ]
     return [{**event, "sequence_number": number} for number, event in enumerate(told)]

@@ -1,13 +1,15 @@
 """OpenAI's Image API, both ways. Pure: no clock, no network.
 
 Source: OpenAI's description of the API 2.3.0 (`CreateImageRequest`, `CreateImageEditRequest`, `ImagesResponse`) and the SDK
-3.54 for the sizes of the newer models. A picture comes with the answer, in base64; there is no seed.
+3.54 for the sizes of the newer models. A picture comes with the answer, in base64; there is no seed. Not verified: the least
+number of pixels that a model makes.
 """
 
 import base64
 import binascii
 import re
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any, Final
 
 from madang.adapters.openai.capabilities import IMAGE, draws_with_gpt
@@ -119,6 +121,14 @@ def _check(request: PictureRequest) -> None:
 
 
 def _in_steps(wide: int, high: int) -> tuple[int, int]:
-    """Both sides in steps, made smaller where they are too long or the picture too large, in the same proportion."""
+    """The nearest size with both sides in steps, of two the larger; in the same shape and smaller where it is too large."""
     shrink = min(1.0, LONGEST_SIDE / max(wide, high), (MOST_PIXELS / (wide * high)) ** 0.5)
-    return (max(STEP, int(wide * shrink + STEP / 2) // STEP * STEP), max(STEP, int(high * shrink + STEP / 2) // STEP * STEP))
+    aim = (wide * shrink, high * shrink)
+    widths, heights = ([max(1, int(side / STEP) + more) * STEP for more in (0, 1)] for side in aim)
+    made = [size for size in product(widths, heights) if _is_made(size)]
+    return min(made, key=lambda size: (abs(size[0] - aim[0]) + abs(size[1] - aim[1]), -size[0] * size[1]))
+
+
+def _is_made(size: tuple[int, int]) -> bool:
+    wide, high = size
+    return max(size) <= LONGEST_SIDE and wide * high <= MOST_PIXELS and 1 / STEEPEST <= wide / high <= STEEPEST

@@ -69,9 +69,10 @@ def error_of(status: int, headers: Mapping[str, str], document: Mapping[str, Any
     if words & NOT_SERVED or status == 409:
         return Unavailable("OpenAI has no capacity for the request", **about)
     if status >= 500 or status == 408 or words & FAILED:
+        answered = f"OpenAI answers {status}" if status else "OpenAI failed while answering"
         if operation == "start":
-            return OutcomeUnknown(f"OpenAI answers {status}: pictures may be made", **about)
-        return Unavailable(f"OpenAI answers {status}", **about)
+            return OutcomeUnknown(f"{answered}: pictures may be made", **about)
+        return Unavailable(answered, **about)
     if words & WRONG_KEYS or 0 < status < 400 or status in (401, 403, 404, 405):
         return Misconfigured("OpenAI refuses plugins.openai: its api_key, its model or its base_url", **about)
     if status == 0 and not words & UNUSABLE:
