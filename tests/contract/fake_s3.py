@@ -72,6 +72,8 @@ class FakeS3(RemoteService):
     region = "ap-northeast-2"
     takes_forms = True
     expired = "AccessDenied", 403
+    ahead = timedelta(0)
+    """How much later it is there."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,7 +128,7 @@ class FakeS3(RemoteService):
             raise Refusal(403, "InvalidAccessKeyId", {"AWSAccessKeyId": claim.access_key})
         if claim.region != self.region:
             raise Refusal(400, "AuthorizationHeaderMalformed", {"Region": self.region})
-        now = datetime.now(UTC)
+        now = datetime.now(UTC) + self.ahead
         if claim.lifetime is None:
             if abs(now - claim.moment) > SKEW:
                 raise Refusal(403, "RequestTimeTooSkewed")
@@ -171,7 +173,8 @@ class FakeS3(RemoteService):
         with _MOTO:
             body, status, headers = run_wsgi_app(self._moto, _environ(request), buffered=True)
         told = {name.lower(): value for name, value in headers}
-        kept = {name: value for name, value in told.items() if name not in ("date", "server", "connection")}
+        ours = ("date", "server", "connection", *(() if request.method == "HEAD" else ("content-length",)))
+        kept = {name: value for name, value in told.items() if name not in ours}
         return Reply(int(status.split()[0]), b"".join(body), {"x-amz-request-id": "REQUEST1", **kept})
 
 
@@ -246,7 +249,9 @@ def _claim_in_query(request: Arrived) -> Claim:
     try:
         key, _, region, *_ = query["X-Amz-Credential"].split("/")
         headers = query["X-Amz-SignedHeaders"].split(";")
-        return Claim(key, region, query["X-Amz-Date"], headers, query["X-Amz-Signature"], int(query["X-Amz-Expires"]))
+        datetime.strptime(query["X-Amz-Date"], STAMP).replace(tzinfo=UTC)
+        claim = Claim(key, region, query["X-Amz-Date"], headers, query["X-Amz-Signature"], int(query["X-Amz-Expires"]))
+        return {"AWS4-HMAC-SHA256": claim}[query["X-Amz-Algorithm"]]
     except (KeyError, ValueError):
         raise Refusal(400, "AuthorizationQueryParametersError") from None
 

@@ -119,7 +119,6 @@ MISHAPS: Final[Mapping[str, type[PortError]]] = {
 }
 """What the SDK raises by itself, by the name of the class or of a parent. Any other leaves open what was done, if sent."""
 
-HEAD: Final = "head"
 SHA256: Final = "madang-sha256"
 _ENCODED: Final = "UTF-8''"
 _WORD: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -152,10 +151,6 @@ def error_of(name: str, operation: str, response: Mapping[str, Any], *, effect: 
 def _by_status(name: str, code: str, status: int, told: Mapping[str, Any], *, effect: bool) -> PortError:
     if code == FAILED or status >= 500:
         return OutcomeUnknown("it failed, and may be done", **told) if effect else Unavailable("it failed", **told)
-    if told["operation"] == HEAD and code.isdecimal() and status in (400, 404):
-        # An answer to a HEAD has no words. 400 is a region, a clock or a token that is wrong.
-        wrong = Misconfigured(f"the storage refuses plugins.{name}", **told)
-        return Rejected("nothing is there", reason="not_found", **told) if status == 404 else wrong
     if status == 408:
         return Unavailable("the storage did not receive all of it", **told)
     if status == 413:
@@ -183,9 +178,9 @@ def request_id_of(response: Mapping[str, Any]) -> str | None:
 
 
 def info_of(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
-    """Of an answer to GetObject or HeadObject. Raises `ValueError` for what is none."""
-    etag, size, modified_at = answer.get("ETag"), answer.get("ContentLength"), answer.get("LastModified")
-    if not isinstance(etag, str) or not isinstance(size, int) or not isinstance(modified_at, datetime):
+    """Of an answer to GetObject, also for a part of it. Raises `ValueError` for what is none."""
+    etag, size, modified_at = answer.get("ETag"), _size_of(answer), answer.get("LastModified")
+    if not isinstance(etag, str) or size is None or not isinstance(modified_at, datetime):
         raise ValueError("that is no object")
     kept = dict(answer.get("Metadata") or {})
     digest = kept.pop(SHA256, None)
@@ -198,6 +193,15 @@ def info_of(key: str, answer: Mapping[str, Any]) -> ObjectInfo:
         sha256=digest if digest is not None and _DIGEST.fullmatch(digest) else None,
         metadata={each: decoded(value) for each, value in kept.items()},
     )
+
+
+def _size_of(answer: Mapping[str, Any]) -> int | None:
+    """Of the whole object."""
+    _, slash, total = str(answer.get("ContentRange") or "").partition("/")
+    if slash:
+        return int(total) if total.isdecimal() else None
+    size = answer.get("ContentLength")
+    return size if isinstance(size, int) else None
 
 
 def listed_info_of(entry: Mapping[str, Any]) -> ObjectInfo:

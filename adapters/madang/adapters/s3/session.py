@@ -68,7 +68,7 @@ def _given(keys: Keys | None) -> dict[str, str | None]:
     if keys is None:
         return {}
     return {
-        "aws_access_key_id": keys.access_key_id.reveal(),
+        "aws_access_key_id": keys.access_key_id,
         "aws_secret_access_key": keys.secret_access_key.reveal(),
         "aws_session_token": keys.session_token.reveal() if keys.session_token is not None else None,
     }

@@ -27,6 +27,8 @@ class S3Settings:
     `credentials` is `settings` (the keys given here) or `environment`: AWS's variables, profiles and roles by token, as its
     tools find them, but never the metadata service of an instance. Nothing else is read from there.
 
+    `access_key_id` is no secret: every presigned address names it.
+
     Bodies of more than `part_bytes` are sent in parts of that size. `connections` is how many calls are under way at once, and
     `seconds` bounds each that has no time limit of its own. `proxy` is the address of an HTTP proxy; the environment's is not
     used.
@@ -34,7 +36,7 @@ class S3Settings:
 
     bucket: str
     region: str = "us-east-1"
-    access_key_id: Secret | None = None
+    access_key_id: str | None = None
     secret_access_key: Secret | None = None
     session_token: Secret | None = None
     credentials: str = "settings"
@@ -72,7 +74,7 @@ class R2Settings:
 
     account_id: str
     bucket: str
-    access_key_id: Secret
+    access_key_id: str
     secret_access_key: Secret
     jurisdiction: str | None = None
     endpoint_url: str | None = None
@@ -95,8 +97,9 @@ class R2Settings:
         _check_effort(self.connections, self.seconds)
 
 
-def _check_keys(*keys: Secret | None) -> None:
-    if any(key is not None and not _KEY.fullmatch(key.reveal()) for key in keys):
+def _check_keys(identity: str | None, *secrets: Secret | None) -> None:
+    given = [identity, *(each.reveal() if each is not None else None for each in secrets)]
+    if any(key is not None and not _KEY.fullmatch(key) for key in given):
         raise ValueError("access_key_id or secret_access_key holds a character that no key has, such as a line break")
 
 

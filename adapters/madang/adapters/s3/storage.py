@@ -1,5 +1,6 @@
 """Objects in a bucket behind the S3 API."""
 
+import functools
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ from madang.ports.storage import (
     StoredObject,
 )
 
+NOTHING_THERE: Final = "InvalidRange"
+"""An object without any byte has no first one."""
 MOST_AT_ONCE: Final = 1000
 """Keys of one deletion, and of one page of a listing."""
 
@@ -71,21 +74,22 @@ class S3Storage:
         return StoredObject(info, Chunks(response, self.name, self._store.seconds, info.size))
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """An answer to HEAD has no words: whether the object or the bucket is missing is asked once more."""
+        """Asked by GET for a single byte: an answer to HEAD has no words, so it does not tell a missing object from a missing
+        bucket, nor a busy storage from a broken one."""
         check_key(key, self.name, "head")
+        asked = functools.partial(self._client.call, "head", "get_object", self._store.seconds, Key=key)
         try:
-            return self._read(key, await self._client.call("head", "head_object", self._store.seconds, Key=key))
+            answer = await asked(Range="bytes=0-0")
         except Rejected as error:
-            if error.reason != "not_found":
+            if error.reason == "not_found":
+                return None
+            if error.code != NOTHING_THERE:
                 raise
+            answer = await asked()
         try:
-            answer, response = await self._client.open("head", "get_object", self._store.seconds, Key=key)
-        except Rejected as error:
-            if error.reason != "not_found":
-                raise
-            return None
-        await response.aclose()
-        return self._read(key, answer)
+            return info_of(key, answer)
+        except ValueError:
+            raise Unavailable("the answer is no object", provider=self.name, operation="head") from None
 
     async def delete_many(self, keys: Sequence[str]) -> DeleteReport:
         deleted: list[str] = []
@@ -140,12 +144,6 @@ class S3Storage:
         if not gone and not refused:
             raise OutcomeUnknown("the answer names no key", provider=self.name, operation="delete_many")
         return {key: refused.get(key, "no answer") for key in keys if key in refused or key not in gone}
-
-    def _read(self, key: str, answer: Mapping[str, Any]) -> ObjectInfo:
-        try:
-            return info_of(key, answer)
-        except ValueError:
-            raise Unavailable("the answer is no object", provider=self.name, operation="head") from None
 
 
 def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:

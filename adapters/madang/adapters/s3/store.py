@@ -16,7 +16,7 @@ R2_NAME: Final = "r2"
 class Keys:
     """What signs: given by the deployment."""
 
-    access_key_id: Secret
+    access_key_id: str
     secret_access_key: Secret
     session_token: Secret | None = None
 

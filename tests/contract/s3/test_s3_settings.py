@@ -1,0 +1,168 @@
+"""What a deployment says counts, and nothing of its environment unless it says so."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from contract.fake_s3 import ACCESS_KEY, BUCKET, SECRET_KEY, FakeS3, query_of
+from contract.s3.buckets import HOUR, KEYS, MIB, PHOTO, an_s3
+from madang.adapters.s3.settings import R2Settings, S3Settings
+from madang.adapters.s3.storage import S3Storage
+from madang.adapters.s3.store import r2_store, s3_store
+from madang.ports.errors import Misconfigured
+from madang.ports.secret import Secret
+from madang.ports.storage import PresignGet
+
+
+@pytest.mark.parametrize(
+    ("settings_", "host", "path"),
+    [
+        (s3_store(S3Settings("my-bucket", "us-east-1", **KEYS)), "my-bucket.s3.us-east-1.amazonaws.com", "/a%20b"),
+        (s3_store(S3Settings("my-bucket", "ap-northeast-2", **KEYS)), "my-bucket.s3.ap-northeast-2.amazonaws.com", "/a%20b"),
+        (s3_store(S3Settings("my.bucket", "eu-west-1", **KEYS)), "s3.eu-west-1.amazonaws.com", "/my.bucket/a%20b"),
+        (
+            s3_store(S3Settings("my-bucket", endpoint_url="https://minio.example", **KEYS)),
+            "my-bucket.minio.example",
+            "/a%20b",
+        ),
+        (
+            s3_store(S3Settings("my-bucket", "eu-west-1", path_style=True, **KEYS)),
+            "s3.eu-west-1.amazonaws.com",
+            "/my-bucket/a%20b",
+        ),
+        (
+            s3_store(S3Settings("my-bucket", endpoint_url="https://minio.example", path_style=True, **KEYS)),
+            "minio.example",
+            "/my-bucket/a%20b",
+        ),
+        (r2_store(R2Settings("a" * 32, "my-bucket", **KEYS)), f"{'a' * 32}.r2.cloudflarestorage.com", "/my-bucket/a%20b"),
+        (
+            r2_store(R2Settings("a" * 32, "my-bucket", jurisdiction="eu", **KEYS)),
+            f"{'a' * 32}.eu.r2.cloudflarestorage.com",
+            "/my-bucket/a%20b",
+        ),
+    ],
+)
+async def test_the_address_is_made_of_the_settings(settings_: Any, host: str, path: str) -> None:
+    storage = S3Storage(settings_)
+    url = httpx.URL((await storage.presign_get(PresignGet("a b", HOUR))).url)
+    assert (url.scheme, url.host, url.raw_path.decode().partition("?")[0]) == ("https", host, path)
+    assert f"/{settings_.region}/s3/" in query_of(str(url))["X-Amz-Credential"]
+    await storage.close()
+
+
+AWS_VARIABLES = {
+    "AWS_ACCESS_KEY_ID": "another-key-not-secret",
+    "AWS_SECRET_ACCESS_KEY": "another-secret-not-secret",
+    "AWS_SESSION_TOKEN": "another-token-not-secret",
+    "AWS_PROFILE": "there-is-no-such-profile",
+    "AWS_ENDPOINT_URL": "https://evil.example",
+    "AWS_ENDPOINT_URL_S3": "https://evil.example",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "AWS_USE_FIPS_ENDPOINT": "true",
+    "AWS_MAX_ATTEMPTS": "5",
+    "AWS_REQUEST_CHECKSUM_CALCULATION": "when_supported",
+    "AWS_CA_BUNDLE": "/there/is/no/such/file",
+    "HTTP_PROXY": "http://evil.example:1",
+    "HTTPS_PROXY": "http://evil.example:1",
+}
+
+
+async def test_nothing_of_the_environment_is_used(
+    remote: FakeS3, s3: S3Storage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    await s3.close()
+    (tmp_path / "config").write_text("[default]\ns3 =\n  addressing_style = virtual\n[nonsense")
+    for name, value in {**AWS_VARIABLES, "AWS_CONFIG_FILE": str(tmp_path / "config")}.items():
+        monkeypatch.setenv(name, value)
+    storage = an_s3(remote.url)
+    await storage.put(PHOTO)
+    [sent] = remote.arrived
+    assert f"Credential={ACCESS_KEY}/" in sent.headers["authorization"]
+    assert not [name for name in sent.headers if "checksum" in name or "security-token" in name or "trailer" in name]
+    await storage.close()
+
+
+async def test_keys_of_the_environment_are_found_when_it_is_told_so(
+    remote: FakeS3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from madang.adapters.s3 import session
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    chosen: dict[str, Any] = {"credentials": "environment", "access_key_id": None, "secret_access_key": None}
+    session._session.cache_clear()
+    without = an_s3(remote.url, **chosen)
+    with pytest.raises(Misconfigured) as nothing:
+        await without.check()
+    assert nothing.value.code == "NoCredentialsError", "and no instance was asked for keys: the tests refuse such calls"
+    (tmp_path / "credentials").write_text(
+        f"[default]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
+    )
+    session._session.cache_clear()
+    storage = an_s3(remote.url, **chosen)
+    assert (await storage.check()).reachable
+    for each in (without, storage):
+        await each.close()
+    session._session.cache_clear()
+
+
+async def test_keys_that_were_lent_for_a_time_carry_their_token(remote: FakeS3) -> None:
+    storage = an_s3(remote.url, session_token=Secret("test-token-not-secret"))
+    await storage.put(PHOTO)
+    assert remote.arrived[0].headers["x-amz-security-token"] == "test-token-not-secret"
+    assert query_of((await storage.presign_get(PresignGet("a", HOUR))).url)["X-Amz-Security-Token"] == "test-token-not-secret"
+    await storage.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"bucket": "No_Bucket"},
+        {"bucket": "ab"},
+        {"region": "eu west 1"},
+        {"access_key_id": None},
+        {"access_key_id": "key\r\nx-evil: 1"},
+        {"secret_access_key": Secret("")},
+        {"credentials": "nowhere"},
+        {"credentials": "environment"},
+        {"endpoint_url": "http://minio.example"},
+        {"endpoint_url": "minio.example"},
+        {"endpoint_url": "https://user:password@minio.example"},
+        {"part_bytes": 5 * MIB - 1},
+        {"max_object_bytes": 5 * 1024**3 + 1},
+        {"connections": 0},
+        {"seconds": 0.0},
+    ],
+)
+def test_wrong_settings_are_refused_without_secrets(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))) as refused:
+        S3Settings(**{"bucket": BUCKET, **KEYS, **wrong})
+    assert "evil" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"account_id": "https://x"}, {"jurisdiction": "kr"}, {"bucket": ""}, {"endpoint_url": "http://r2.example"}]
+)
+def test_wrong_settings_of_r2_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        R2Settings(**{"account_id": "0" * 32, "bucket": BUCKET, **KEYS, **wrong})
+
+
+def test_a_network_of_ones_own_may_be_plain_http() -> None:
+    assert S3Settings(BUCKET, endpoint_url="http://minio:9000", plain_http=True, **KEYS).plain_http
+
+
+def test_the_sdk_is_not_loaded_before_a_provider_is_built() -> None:
+    program = (
+        "import sys, madang.plugins.builtin.s3, madang.plugins.builtin.r2, madang.adapters.s3.mapping\n"
+        "sys.exit(bool({'boto3', 'botocore', 'httpx'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

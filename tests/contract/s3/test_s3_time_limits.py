@@ -1,0 +1,114 @@
+"""A call ends with its time or with its caller, and gives back its thread and its connection."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from threading import Event
+
+import pytest
+
+from contract.fake_s3 import FakeS3
+from contract.s3.buckets import DIGEST, HOUR, MIB, PHOTO, an_s3
+from madang.adapters.s3.storage import S3Storage
+from madang.plugins.conformance.remote import Fault, Reply, closed_port
+from madang.ports.errors import OutcomeUnknown, Unavailable
+from madang.ports.storage import PresignGet
+
+
+@pytest.mark.parametrize("fault", [Fault.SILENT, Fault.SLOW])
+async def test_a_call_ends_with_its_time_and_gives_its_thread_back(remote: FakeS3, patient: S3Storage, fault: Fault) -> None:
+    remote.plan(fault)
+    with pytest.raises(OutcomeUnknown):
+        await patient.put(replace(PHOTO, timeout=0.2))
+    for name, ask in (("list", lambda: patient.list("")), ("head", lambda: patient.head("a"))):
+        remote.plan(fault)
+        with pytest.raises(Unavailable) as late:
+            await ask()
+        assert late.value.operation == name
+    again = await patient.put(PHOTO)
+    assert again.sha256 == DIGEST
+
+
+async def test_a_call_whose_caller_goes_away_lets_its_connection_and_thread_go(remote: FakeS3, patient: S3Storage) -> None:
+    remote.plan(Fault.SILENT)
+    putting = asyncio.create_task(patient.put(PHOTO))
+    assert await asyncio.to_thread(remote.wait_until, lambda: len(remote.arrived) == 1)
+    putting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+    assert await asyncio.to_thread(remote.wait_until, lambda: remote.abandoned == 1)
+    assert (await patient.put(PHOTO)).sha256 == DIGEST
+
+
+async def test_who_waits_too_long_for_a_thread_has_done_nothing(remote: FakeS3, patient: S3Storage) -> None:
+    remote.plan(Fault.SILENT)
+    first = asyncio.create_task(patient.put(PHOTO))
+    assert await asyncio.to_thread(remote.wait_until, lambda: len(remote.arrived) == 1)
+    with pytest.raises(Unavailable):
+        await patient.put(replace(PHOTO, key="b", timeout=0.1))
+    address = await patient.presign_get(PresignGet("b", HOUR))
+    assert address.url, "signing waits for nobody"
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert len(remote.arrived) == 1
+
+
+async def test_without_a_connection_it_is_surely_not_done(remote: FakeS3) -> None:
+    storage = an_s3(f"http://127.0.0.1:{closed_port()}")
+    for ask in (storage.put(PHOTO), storage.check(), storage.delete_many(["a"])):
+        with pytest.raises(Unavailable):
+            await ask
+    await storage.close()
+    with pytest.raises(Unavailable):
+        await storage.check()
+
+
+def _pouring(stopped: Event, length: int) -> Reply:
+    def body() -> Iterator[bytes]:
+        try:
+            while True:
+                yield bytes(64 * 1024)
+        finally:
+            stopped.set()
+
+    modified = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    return Reply(200, body(), {"content-length": str(length), "etag": '"e"', "last-modified": modified})
+
+
+async def test_a_body_that_nobody_reads_keeps_no_connection(remote: FakeS3, s3: S3Storage) -> None:
+    stopped = Event()
+    remote.next.append(_pouring(stopped, 100 * MIB))
+    stored = await s3.get("a")
+    assert stored.info.size == 100 * MIB
+    del stored
+    assert await asyncio.to_thread(stopped.wait, 10)
+
+
+async def test_a_body_that_is_left_in_the_middle_keeps_no_connection(remote: FakeS3, s3: S3Storage) -> None:
+    stopped = Event()
+    remote.next.append(_pouring(stopped, 100 * MIB))
+    async for chunk in (await s3.get("a")).chunks:
+        assert chunk
+        break
+    assert await asyncio.to_thread(stopped.wait, 10)
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT_OFF, Fault.SLOW])
+async def test_a_body_that_does_not_come_whole_is_unavailable(remote: FakeS3, patient: S3Storage, fault: Fault) -> None:
+    modified = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    headers = {"etag": '"e"', "last-modified": modified, "content-length": "10"}
+    if fault is Fault.CUT_OFF:
+        remote.next.append(Reply(200, iter([b"half"]), headers))
+    else:
+        remote.next.append(Reply(200, _trickle(remote), headers))
+    stored = await patient.get("a")
+    with pytest.raises(Unavailable):
+        await stored.read()
+
+
+def _trickle(remote: FakeS3) -> Iterator[bytes]:
+    """A byte at a time, each in time and all of them not."""
+    while not remote.ended.wait(0.05):
+        yield b"x"
