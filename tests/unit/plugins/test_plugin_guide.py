@@ -1,124 +1,243 @@
-"""The example of docs/plugins.md is installed, built and used against a server on the loopback."""
+"""The plugin of docs/plugins.md, built from the page: installed as a distribution of its own, tested by the kit, configured."""
 
+import io
+import os
 import re
-import threading
+import subprocess
+import sys
+import tokenize
 import tomllib
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import cast
+from xml.etree import ElementTree as ET
 
 import pytest
 
+from madang.plugins.conformance.suite import ProviderConformance
 from madang.plugins.registry import Deployment, PluginRegistry
 from madang.ports import errors
-from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable, Unsupported
+from madang.ports.errors import PortError
 from madang.ports.provider import ProviderKind
-from madang.ports.sms import SmsReceipt, SmsRequest, SmsSender, SmsStatus
 
 GUIDE = Path(__file__).parents[3] / "docs" / "plugins.md"
 TEXT = GUIDE.read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```$', TEXT, re.MULTILINE | re.DOTALL))
+CODE = {path: text for path, text in BLOCKS.items() if path.endswith(".py")}
+
+INSTALLED = """
+from madang.plugins.registry import Deployment, PluginRegistry
+from madang.ports.secret import Secret
 
 
-class Acme(BaseHTTPRequestHandler):
-    """Answers as the recipient's number says: `+82…429` is limited, `+82…000` hangs up."""
+def test_the_plugin_is_found_by_its_entry_point(tmp_path):
+    deployment = Deployment("http://127.0.0.1:8000", tmp_path, Secret("not-a-master-key"))
+    given = {"acmesms": {"api_key": "test-key-not-secret"}}
+    registry = PluginRegistry.load(given, deployment, variables={}, allowed=["acmesms"], strict=True)
+    [report] = [each for each in registry.report() if each.name == "acmesms"]
+    assert (report.configured, report.origin) == (True, "madang-acmesms 1.0 (madang_acmesms)")
+"""
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"])).decode()
-        status = next((each for each in (400, 401, 429, 500, 503) if f"{each}" in body), 200)
-        if '"+82000"' in body.replace(" ", ""):
-            self.close_connection = True
-            return
-        self._answer(status, b'{"id": "m-1", "status": "sent"}')
+DEFECTIVE = """
+from dataclasses import replace
 
-    def do_GET(self) -> None:
-        known = b'[{"id": "m-1", "status": "a state to come"}]' if "key=known" in self.path else b"[]"
-        self._answer(
-            200 if self.headers["authorization"] == "Bearer test-key-not-secret" else 401, b'{"messages": ' + known + b"}"
-        )
-
-    def _answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.send_header("retry-after", "7")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002  the parent names it so
+from madang.plugins import ProviderDeclaration, hookimpl
+from madang.ports.errors import *
+from madang.ports.provider import ProviderKind
+from madang_acmesms import CAN, AcmeSettings
 
 
-@pytest.fixture
-def acme() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Acme) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+def make_sender(settings, context):
+    from madang_acmesms.sender import AcmeSender
+
+    class Defective(AcmeSender):
+{body}
+
+    return Defective(settings)
 
 
-@pytest.fixture
-def registry(install: Callable[..., Path], deployment: Deployment, acme: str) -> PluginRegistry:
-    files = {path: text for path, text in BLOCKS.items() if path.endswith(".py")}
+@hookimpl
+def register_providers(register):
+    register(ProviderDeclaration(ProviderKind.SMS, "acmesms", AcmeSettings, CAN, make_sender))
+"""
+
+DEFECTS = {
+    "tries_again": (
+        "test_each_failure_of_the_call_has_its_error[answer_lost]",
+        """
+        async def send(self, request):
+            try:
+                return await super().send(request)
+            except OutcomeUnknown:
+                return await super().send(request)
+        """,
+    ),
+    "says_not_done": (
+        "test_each_failure_of_the_call_has_its_error[server_error]",
+        """
+        async def send(self, request):
+            try:
+                return await super().send(request)
+            except OutcomeUnknown as error:
+                raise Unavailable(error.message, provider="acmesms", operation="send") from None
+        """,
+    ),
+    "tells_its_key": (
+        "test_the_key_shows_nowhere",
+        """
+        async def send(self, request):
+            try:
+                return await super().send(request)
+            except Misconfigured:
+                raise Misconfigured(f"refused: {settings.api_key.reveal()}", provider="acmesms", operation="send") from None
+        """,
+    ),
+    "shows_its_key": (
+        "test_the_key_shows_nowhere",
+        """
+        def __repr__(self):
+            return f"AcmeSender({self._http.headers['x-api-key']})"
+        """,
+    ),
+    "drops_the_key": (
+        "test_the_same_key_acts_once_also_from_another_process",
+        """
+        async def send(self, request):
+            return await super().send(replace(request, idempotency_key=f"{request.idempotency_key}-{id(self)}"))
+        """,
+    ),
+    "finds_nothing": (
+        "test_what_was_done_is_found_by_its_key",
+        """
+        async def find(self, idempotency_key):
+            return None
+        """,
+    ),
+    "claims_more": (
+        "test_the_provider_is_what_its_plugin_declares",
+        """
+        capabilities = replace(CAN, delivery_reports=True)
+        """,
+    ),
+    "cuts_the_text": (
+        "test_a_message_reaches_the_provider_whole",
+        """
+        async def send(self, request):
+            return await super().send(replace(request, text=request.text[:20]))
+        """,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The page's project, installed and tested in an interpreter of its own: what became of each test, and what it said.
+
+    Beside its own tests run others that must fail: each finds one defect of a provider that has one.
+    """
+    folder = tmp_path_factory.mktemp("acmesms")
+    project, site = folder / "project", folder / "site"
+    _write(project, {path: text for path, text in BLOCKS.items() if path != "madang.toml"})
+    _run(project, "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(site), ".")
+    _write(site, {f"acme_{name}.py": DEFECTIVE.format(body=body) for name, (_, body) in DEFECTS.items()})
+    suites = [f"class Test{name}(TestAcme):\n    plugin = 'acme_{name}'\n" for name in DEFECTS]
+    careless = "class TestCareless(TestAcme):\n    test_it_closes_unused_used_and_twice = None\n"
+    tests = {
+        "test_installed.py": INSTALLED,
+        "test_defects.py": "from test_acmesms import TestAcme\n" + "\n".join([*suites, careless]),
+    }
+    _write(project / "tests", tests)
+    chosen = [f"tests/test_defects.py::Test{name}::{test}" for name, (test, _) in DEFECTS.items()]
+    chosen.append("tests/test_defects.py::TestCareless::test_no_test_of_the_suite_is_replaced_without_a_reason")
+    own = ["tests/test_acmesms.py", "tests/test_installed.py"]
+    report = folder / "report.xml"
+    options = ["-q", "-W", "error", "-p", "no:cacheprovider", "--show-capture=no", f"--junitxml={report}"]
+    _run(project, "pytest", *options, *own, *chosen, path=site, fails=True)
+    return dict(_outcomes(report))
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+
+
+def _run(folder: Path, module: str, *words: str, path: Path | None = None, fails: bool = False) -> None:
+    """A module of this Python in a project of its own: no setting of ours reaches it."""
+    kept = {name: os.environ[name] for name in ("HOME", "PATH", "TMPDIR") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words],
+        cwd=folder,
+        env={**kept, "PYTHONPATH": str(path or "")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == int(fails), done.stdout + done.stderr
+
+
+def _outcomes(report: Path) -> list[tuple[str, str]]:
+    cases = ET.parse(report).iter("testcase")  # noqa: S314  our own run wrote it
+    return [(f"{each.get('classname')}.{each.get('name')}", _outcome(each)) for each in cases]
+
+
+def _outcome(case: ET.Element) -> str:
+    return next((f"{each.tag}: {each.text}" for each in case if each.tag in ("failure", "error", "skipped")), "passed")
+
+
+def test_the_example_passes_the_suite_in_a_project_of_its_own(results: Mapping[str, str]) -> None:
+    own = {name: outcome for name, outcome in results.items() if ".test_acmesms." in f".{name}"}
+    assert len(own) > 35
+    assert {name: outcome for name, outcome in own.items() if outcome != "passed"}.keys() == {
+        "tests.test_acmesms.TestAcme.test_each_state_of_the_provider_has_its_status"
+    }
+    assert results["tests.test_installed.test_the_plugin_is_found_by_its_entry_point"] == "passed"
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_defect_of_the_example_is_found_and_its_repair_told(results: Mapping[str, str], defect: str) -> None:
+    outcome = results[f"tests.test_defects.Test{defect}.{DEFECTS[defect][0]}"]
+    assert outcome.startswith("failure")
+    assert "how to repair" in outcome
+
+
+def test_a_test_that_is_left_out_without_a_reason_is_told(results: Mapping[str, str]) -> None:
+    guard = "tests.test_defects.TestCareless.test_no_test_of_the_suite_is_replaced_without_a_reason"
+    assert "test_it_closes_unused_used_and_twice" in results[guard]
+
+
+def test_the_example_has_fewer_than_eighty_lines_of_code() -> None:
+    assert sum(len(lines_of_code(text)) for text in CODE.values()) < 80
+
+
+def lines_of_code(text: str) -> set[int]:
+    """The lines with something on them besides comments and docstrings."""
+    passed_over = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+    tokens = [each for each in tokenize.generate_tokens(io.StringIO(text).readline) if each.type not in passed_over]
+    return {line for each in tokens if not each.string.startswith('"""') for line in range(each.start[0], each.end[0] + 1)}
+
+
+def test_the_example_is_configured_by_the_file_and_the_variable(install: Callable[..., Path], deployment: Deployment) -> None:
     project = tomllib.loads(BLOCKS["pyproject.toml"])["project"]
-    install(project["name"], files, project["entry-points"]["madang"])
-    settings = tomllib.loads(BLOCKS["madang.toml"])["plugins"]
-    variables = {"MADANG_ACMESMS_API_KEY": "test-key-not-secret", "MADANG_ACMESMS_BASE_URL": acme}
-    return PluginRegistry.load(settings, deployment, variables=variables, strict=True)
-
-
-def sender(registry: PluginRegistry) -> SmsSender:
-    return cast(SmsSender, registry.build(ProviderKind.SMS, "acmesms"))
-
-
-def message(to: str = "+821012345678") -> SmsRequest:
-    return SmsRequest(to=to, text="hello", idempotency_key="k")
-
-
-async def test_the_example_sends_finds_and_checks(registry: PluginRegistry) -> None:
-    acme = sender(registry)
-
-    assert await acme.send(message()) == SmsReceipt("m-1", SmsStatus.DELIVERED)
-    assert await acme.find("known") == SmsReceipt("m-1", SmsStatus.ACCEPTED)
-    assert await acme.find("unknown") is None
-    assert (await acme.check()).reachable
-    with pytest.raises(Unsupported):
-        await acme.fetch("m-1")
-    await registry.close()
-
-
-@pytest.mark.parametrize(
-    ("to", "error"),
-    [
-        ("+82400", Rejected),
-        ("+82401", Misconfigured),
-        ("+82429", RateLimited),
-        ("+82500", OutcomeUnknown),
-        ("+82503", Unavailable),
-        ("+82000", OutcomeUnknown),
-    ],
-)
-async def test_the_example_fails_by_the_taxonomy_and_shows_neither_key_nor_number(
-    registry: PluginRegistry, to: str, error: type[PortError]
-) -> None:
-    with pytest.raises(error) as raised:
-        await sender(registry).send(message(to))
-    assert type(raised.value) is error
-    assert to not in str(raised.value)
-    assert "test-key-not-secret" not in str(raised.value)
-    await registry.close()
-
-
-async def test_the_example_without_its_key_is_not_configured(
-    install: Callable[..., Path], deployment: Deployment, registry: PluginRegistry
-) -> None:
+    install(project["name"], CODE, project["entry-points"]["madang"])
+    given = tomllib.loads(BLOCKS["madang.toml"])["plugins"]
+    whole = PluginRegistry.load(given, deployment, variables={"MADANG_ACMESMS_API_KEY": "test-key-not-secret"}, strict=True)
     bare = PluginRegistry.load({}, deployment, variables={})
-    report = next(each for each in bare.report() if each.name == "acmesms")
-    assert report.why == "needs plugins.acmesms.api_key (MADANG_ACMESMS_API_KEY)"
+    reports = [next(each for each in registry.report() if each.name == "acmesms") for registry in (whole, bare)]
+    assert [each.why for each in reports] == ["", "needs plugins.acmesms.api_key (MADANG_ACMESMS_API_KEY)"]
 
 
 def test_the_guide_tells_every_error_that_a_provider_may_raise() -> None:
-    told = set(re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE))
+    told = set(re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE)) - set(ProviderKind)
     own = {name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, PortError)}
-    assert told == own - {"PortError", "ProviderError", "MissingExtra"}
+    assert told >= own - {"PortError", "ProviderError", "MissingExtra"}
+
+
+def test_the_guide_tells_the_suite_of_every_port_that_has_one() -> None:
+    told = dict(re.findall(r"^\| `(\w+)` \| `([\w.]+)` \|$", TEXT, re.MULTILINE))
+    assert set(told) == set(ProviderKind) - {ProviderKind.HOSTING}
+    for kind, suite in told.items():
+        module, _, name = suite.rpartition(".")
+        found = getattr(import_module(module), name)
+        assert issubclass(found, ProviderConformance)
+        assert found.kind == kind

@@ -92,6 +92,8 @@ class RemoteService(ThreadingHTTPServer):
         self.arrived: list[Arrived] = []
         self.next: deque[Reply | Fault] = deque()
         """Lined up for whatever is asked next: answers, for which nothing is done, and faults."""
+        self.kept: dict[str, Any] = {}
+        """For a provider that keeps little: what was done, by its key."""
         self.ended = threading.Event()
         self.abandoned = 0
         """How many clients went away while they were kept waiting."""

@@ -77,9 +77,7 @@ class ProviderConformance:
         super().__init_subclass__(**rest)
         if GUARD in vars(cls) and not cls.__module__.startswith(KIT):
             raise TypeError(f"{cls.__name__} replaces {GUARD}, which nobody may")
-        for name, test in vars(cls).items():
-            if name.startswith("test_") and inspect.iscoroutinefunction(test):
-                pytest.mark.asyncio(loop_scope="function")(test)
+        _mark_coroutines(cls)
 
     def remote(self) -> RemoteService | None:
         """A new stand-in for the provider; None where the provider reaches nothing outside of the process."""
@@ -260,6 +258,16 @@ class ProviderConformance:
     def _needs(self, fault: Fault) -> None:
         if fault in self.unmet:
             pytest.skip(self.unmet[fault])
+
+
+def _mark_coroutines(suite: type) -> None:
+    """So that a project needs no `asyncio_mode`."""
+    for name, test in vars(suite).items():
+        if name.startswith("test_") and inspect.iscoroutinefunction(test):
+            pytest.mark.asyncio(loop_scope="function")(test)
+
+
+_mark_coroutines(ProviderConformance)
 
 
 def listen_to_everything(caplog: pytest.LogCaptureFixture) -> None:
