@@ -40,7 +40,7 @@ API_KEY = "test-key-not-secret"
 REASONING = ("gpt-5.6-luna", "gpt-5.4-mini", "gpt-6-luna")
 PLAIN = ("gpt-4.1", "gpt-4o-mini")
 OTHERS = ("llama3.2", "qwen2.5-vl")
-DRAWING = ("gpt-image-2.5-sunburst", "gpt-image-2", "gpt-image-1.5")
+DRAWING = ("gpt-image-2.5-flare", "gpt-image-2.5-sunburst", "gpt-image-2", "gpt-image-1.5")
 RATES = {
     "x-ratelimit-limit-requests": "500",
     "x-ratelimit-remaining-requests": "499",

@@ -69,7 +69,7 @@ async def test_pictures_outlive_the_process_that_bought_them(openai: FakeOpenAI,
     later = model_with()
     found = await later.fetch(bought.id)
     assert found == bought
-    assert (found.status, found.model) == (PredictionStatus.SUCCEEDED, "gpt-image-2.5-sunburst")
+    assert (found.status, found.model) == (PredictionStatus.SUCCEEDED, "gpt-image-2.5-flare")
     downloaded = [await later.download(picture) for picture in found.pictures]
     assert [picture.data for picture in downloaded] == openai.drawn[0]
     assert {picture.media_type for picture in downloaded} == {"image/jpeg"}
@@ -205,7 +205,7 @@ async def test_a_photo_is_edited_and_without_one_a_picture_is_made(openai: FakeO
     await model.start(replace(REQUEST, idempotency_key="another", picture=None))
     assert [request.path for request in openai.arrived] == ["/v1/images/edits", "/v1/images/generations"]
     assert openai.arrived[1].json == {
-        "model": "gpt-image-2.5-sunburst",
+        "model": "gpt-image-2.5-flare",
         "prompt": REQUEST.prompt,
         "n": 1,
         "size": "auto",
@@ -225,9 +225,9 @@ async def test_pictures_come_in_the_format_of_the_settings(model_with: Models, i
 @pytest.mark.parametrize(
     ("model", "wide", "high", "size"),
     [
-        ("gpt-image-2.5-sunburst", None, None, None),
-        ("gpt-image-2.5-sunburst", 768, 1024, "768x1024"),
-        ("gpt-image-2.5-sunburst", 750, 1000, "752x1008"),
+        ("gpt-image-2.5-flare", None, None, None),
+        ("gpt-image-2.5-flare", 768, 1024, "768x1024"),
+        ("gpt-image-2.5-flare", 750, 1000, "752x1008"),
         ("gpt-image-2", 9000, 9000, "2880x2880"),
         ("gpt-image-2", 20, 58, "16x48"),
         ("gpt-image-2", 4, 4, "16x16"),

@@ -23,7 +23,7 @@ class OpenAISettings:
 
     api_key: Secret | None = None
     model: str = "gpt-5.6-luna"
-    image_model: str = "gpt-image-2.5-sunburst"
+    image_model: str = "gpt-image-2.5-flare"
     api: str = "responses"
     base_url: str = f"https://{_OPENAI}/v1"
     organization: str | None = None
