@@ -23,8 +23,8 @@ class ProviderDeclaration:
 
     `name` is what routes, settings (`[plugins.<name>]`) and rows in the database call it: lower case, digits and underscores.
     `settings` is a frozen dataclass, one for all declarations of that name. `capabilities` is the port's own capabilities
-    value. `extra` names Madang's extra that installs the SDK (first-party plugins); `requires` lists the top-level modules of
-    the SDK, so that `madang plugins list` can tell that it is missing without importing it.
+    value. `extra` names Madang's extra that installs the SDK (first-party plugins); `requires` lists the modules of the SDK
+    (`"a | b"`: either will do), so that `madang plugins list` can tell that one is missing without importing it.
     """
 
     kind: ProviderKind

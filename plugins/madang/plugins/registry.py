@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from importlib.machinery import PathFinder
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final, TypeVar, cast
@@ -354,7 +355,19 @@ def _foreign(name: str, types: Mapping[str, type | None], variables: Mapping[str
 
 
 def _missing_modules(declaration: ProviderDeclaration) -> Sequence[str]:
-    return [each for each in declaration.requires if importlib.util.find_spec(each.partition(".")[0]) is None]
+    """Of `requires`; `a | b` is there when either is."""
+    return [each for each in declaration.requires if not any(_is_installed(name.strip()) for name in each.split("|"))]
+
+
+def _is_installed(module: str) -> bool:
+    """Found without importing the packages that it is in."""
+    top, *inner = module.split(".")
+    spec, path = importlib.util.find_spec(top), top
+    for name in inner:
+        places = spec.submodule_search_locations if spec else None
+        path = f"{path}.{name}"
+        spec = PathFinder.find_spec(path, list(places)) if places else None
+    return spec is not None
 
 
 def _sdk_missing(declaration: ProviderDeclaration, module: str) -> Misconfigured:

@@ -119,6 +119,28 @@ def test_a_missing_sdk_is_reported_without_importing_anything(registry_of: Regis
     assert "no_such_sdk" not in set(sys.modules) - before
 
 
+@pytest.mark.parametrize(
+    ("requires", "is_there"),
+    [
+        (("wsgiref.simple_server",), True),
+        (("wsgiref.no_such_module",), False),
+        (("no_such_sdk.client",), False),
+        (("json.no_such.module",), False),
+        (("no_such_sdk | wsgiref.simple_server",), True),
+        (("no_such_sdk|wsgiref.no_such_module",), False),
+        (("wsgiref", "no_such_sdk"), False),
+        (("google.genai | google.generativeai",), True),
+    ],
+)
+def test_an_sdk_is_looked_for_within_its_package_and_one_of_several_will_do(
+    registry_of: Registries, requires: tuple[str, ...], is_there: bool
+) -> None:
+    before = set(sys.modules)
+    (report,) = registry_of(echo=giving(sms(requires=requires))).report()
+    assert report.configured is is_there
+    assert not {"wsgiref", "wsgiref.simple_server", "google.genai", "google.generativeai"} & (set(sys.modules) - before)
+
+
 def test_a_mount_that_cannot_be_built_is_left_out(registry_of: Registries) -> None:
     mount = HttpMount("/acme", _leaks)  # type: ignore[arg-type]
     registry = registry_of(acme=plugin(register_http=lambda register: register(mount)))
