@@ -1,0 +1,5 @@
+"""What the plugin is called."""
+
+from typing import Final
+
+NAME: Final = "gemini"

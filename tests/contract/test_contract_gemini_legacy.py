@@ -1,0 +1,61 @@
+"""Text by Gemini through `google-generativeai`: in one file, so that one process of the tests imports it. Warnings are errors
+here, also those of the import."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from contract.fake_gemini import FakeGemini
+from contract.gemini_suites import ASKED, GeminiText, GeminiWays
+from madang.adapters.gemini import legacy_speaker
+from madang.adapters.gemini.settings import LEGACY
+from madang.adapters.gemini.text_model import GeminiTextModel
+from madang.plugins.conformance.remote import Fault
+from madang.plugins.conformance.repairs import deviation
+from madang.plugins.conformance.stage import Stage
+from madang.ports.errors import Unavailable, Unsupported
+from madang.ports.text_model import TextModel
+
+
+class TestLegacyText(GeminiText):
+    sdk = LEGACY
+
+    @deviation(reason="its messages have no field for a seed, and the plugin declares what the newer SDK can do")
+    def test_the_provider_is_what_its_plugin_declares(self, stage: Stage, provider: TextModel) -> None:
+        declared = stage.declaration().capabilities
+        assert provider.name == self.name
+        assert provider.capabilities == replace(declared, seed=False)  # type: ignore[type-var]
+
+
+class TestWaysOfLegacy(GeminiWays):
+    sdk = LEGACY
+    takes_alternatives = False
+
+    async def test_a_seed_is_not_sent_and_the_capabilities_say_so(self, gemini: FakeGemini, model: GeminiTextModel) -> None:
+        await model.generate(replace(ASKED, seed=3))
+        assert "seed" not in gemini.arrived[0].json["generationConfig"]
+        assert not model.capabilities.seed
+
+    async def test_what_its_messages_cannot_carry_is_unsupported(self, gemini: FakeGemini, model: GeminiTextModel) -> None:
+        thinking = {"generationConfig": {"thinkingConfig": {"thinkingLevel": "low"}}}
+        with pytest.raises(Unsupported) as refused:
+            await model.generate(replace(ASKED, extra=thinking))
+        assert refused.value.operation == "generate"
+        assert not gemini.arrived
+
+    async def test_a_call_that_never_gets_a_thread_was_surely_not_made(
+        self, gemini: FakeGemini, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(legacy_speaker, "THREADS", 1)
+        provider = self.build(tmp_path, base_url=gemini.url)
+        gemini.plan(Fault.SILENT)
+        waiting = asyncio.create_task(provider.generate(ASKED))
+        assert await asyncio.to_thread(gemini.wait_until, lambda: len(gemini.arrived) == 1)
+        with pytest.raises(Unavailable):
+            await provider.generate(replace(ASKED, timeout=0.1))
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert (await provider.generate(ASKED)).text
+        await provider.close()
