@@ -1,8 +1,9 @@
-"""Checks of the project: `nox` runs tests and lint; `nox -s bench` and `nox -s audit` are asked for by name.
+"""Checks of the project: `nox` runs tests and lint; `nox -s specs`, `bench` and `audit` are asked for by name.
 
 Another Python: `nox -s tests --force-python 3.13`. Words after `--` go to pytest, or to the benchmark.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -16,6 +17,7 @@ ROOTS = ("core", "ports", "adapters", "plugins", "entrypoints")
 SIDE_BY_SIDE = ("--numprocesses", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 """Three runners for two cores, each with servers of its own: most tests wait more than they work. In the order of the folders
 the longest files come early; reordered by their number of tests, those of one long test would come last, one by one."""
+PRISM = "@stoplight/prism-cli@5.14.2"
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -29,6 +31,22 @@ def tests(session: nox.Session) -> None:
     """Every test, on a real PostgreSQL and a real Valkey from their wheels. `-- --cov` measures coverage."""
     install(session, "test")
     session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
+
+
+@nox.session
+def specs(session: nox.Session) -> None:
+    """What our adapters send, against Prism mocks of the providers' own descriptions, in the folder that MADANG_SPECS names.
+
+    It needs npm, for Prism.
+    """
+    if not os.environ.get("MADANG_SPECS"):
+        session.skip("MADANG_SPECS names no folder of official descriptions")
+    install(session, "test")
+    folder = Path(session.create_tmp()).resolve()
+    npm = ("npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", PRISM)
+    session.run(*npm, external=True, silent=True)
+    prism = folder / "node_modules" / ".bin" / "prism"
+    session.run("pytest", "tests/specs", *session.posargs, env={"MADANG_PRISM": str(prism)})
 
 
 @nox.session
