@@ -33,13 +33,13 @@ def repair_of(suite: type, test: str) -> str:
 
 def unexplained(suite: type) -> Iterator[str]:
     """The tests of the kit that a subclass replaces or removes without a reason."""
-    for name, original in tests_of(suite).items():
+    for name, original in suite_tests(suite).items():
         current = inspect.getattr_static(suite, name)
         if current is not original and not _reason(current):
             yield name
 
 
-def tests_of(suite: type) -> dict[str, object]:
+def suite_tests(suite: type) -> dict[str, object]:
     """Every test that the kit has for a suite, as the kit defines it."""
     kit = [each for each in reversed(suite.__mro__) if each.__module__.startswith(KIT)]
     return {name: value for each in kit for name, value in vars(each).items() if name.startswith("test_")}
