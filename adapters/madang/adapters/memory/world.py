@@ -28,6 +28,7 @@ class MemoryWorld:
     def __init__(self) -> None:
         self._done: dict[tuple[str, str], tuple[Any, Any]] = {}
         self._keys: dict[tuple[str, str], str] = {}
+        self._shelves: dict[str, dict[str, Any]] = {}
         self._faults: list[tuple[str, str]] = []
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
@@ -66,7 +67,7 @@ class MemoryWorld:
         another request."""
         identity = self._keys.get((port, request.idempotency_key))
         if identity is None:
-            identity = f"{port}-{next(self._numbers)}"
+            identity = self.next_id(port)
             self._keys[port, request.idempotency_key] = identity
             self._done[port, identity] = (request, make(identity))
         former, result = self._done[port, identity]
@@ -80,6 +81,14 @@ class MemoryWorld:
         """What was asked for and done, in that order, as the port's own values."""
         with self._lock:
             return [request for (each, _), (request, _) in self._done.items() if each == port]
+
+    def shelf(self, name: str) -> dict[str, Any]:
+        """What a provider keeps under ids of its own."""
+        with self._lock:
+            return self._shelves.setdefault(name, {})
+
+    def next_id(self, prefix: str) -> str:
+        return f"{prefix}-{next(self._numbers)}"
 
     def has(self, port: str, identity: str) -> bool:
         return (port, identity) in self._done

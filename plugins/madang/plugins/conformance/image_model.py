@@ -10,11 +10,12 @@ from typing import Any, ClassVar, Final
 
 import pytest
 
+from madang.plugins.conformance.keys import KeyedConformance
 from madang.plugins.conformance.pictures import JPEG, PNG
 from madang.plugins.conformance.remote import Arrived, Fault, RemoteService, Reply, serving
 from madang.plugins.conformance.repairs import must
-from madang.plugins.conformance.stage import NOTHING_DONE, Stage, raised
-from madang.plugins.conformance.suite import STRANDED, ProviderConformance, Read
+from madang.plugins.conformance.stage import Stage, raised
+from madang.plugins.conformance.suite import STRANDED, Read
 from madang.plugins.conformance.text_model import holds
 from madang.plugins.conformance.webhooks import believed, forgeries
 from madang.ports.errors import Rejected, Unavailable, Unsupported
@@ -53,7 +54,7 @@ class FileHost(RemoteService):
         return Reply(200, PNG, {"content-type": "image/png"}) if request.path.startswith("/files/1/") else Reply(404, "gone")
 
 
-class ImageModelConformance(ProviderConformance):
+class ImageModelConformance(KeyedConformance):
     """`states` are the provider's words for what became of a prediction; the remote's `becomes(id, word)` makes it so.
 
     With a remote side, give `asked_of`, `refusal` and `extra`; `finish` unless it works `at_once`, else `made`; and
@@ -168,41 +169,6 @@ class ImageModelConformance(ProviderConformance):
             error = await raised(self.name, "start", provider.start(REQUEST), (Rejected,))
             assert getattr(error, "reason", "") == reason
             assert REQUEST.prompt not in str(error)
-
-    @must("find() answers the prediction of exactly this key, None when there surely is none; else declare finds_by_key=False.")
-    async def test_a_prediction_is_found_by_its_key(self, stage: Stage, provider: ImageModel) -> None:
-        if not provider.capabilities.finds_by_key:
-            await raised(self.name, "find", provider.find("key-1"), (Unsupported,))
-            return
-        assert await provider.find("key-1") is None
-        started = [await self.act(provider, key) for key in ("key-1", "key-10")]
-        later = stage.build()
-        assert [found and found.id for found in [await later.find(key) for key in ("key-1", "key-10")]] == [
-            each.id for each in started
-        ]
-        assert await later.find("key-100") is None
-
-    @must("A prediction whose answer was lost must be found by its key, and none where nothing was done.")
-    @pytest.mark.parametrize("fault", [Fault.ANSWER_LOST, Fault.SERVER_ERROR, Fault.GARBAGE, *sorted(NOTHING_DONE)])
-    async def test_the_look_up_tells_what_became_of_a_failed_call(
-        self, stage: Stage, provider: ImageModel, fault: Fault
-    ) -> None:
-        self._needs(fault)
-        if not provider.capabilities.finds_by_key:
-            pytest.skip("it does not claim to find by key")
-        await self.inject(stage, fault, "start")
-        await raised(self.name, "start", provider.start(REQUEST), self.errors[fault])
-        found = await provider.find(REQUEST.idempotency_key)
-        assert (found is None) == (fault in NOTHING_DONE)
-        assert found is None or found.status is not PredictionStatus.FAILED
-
-    @must("Give the idempotency key to the provider, or declare idempotent=False.")
-    async def test_the_same_key_buys_once_also_from_another_process(self, stage: Stage, provider: ImageModel) -> None:
-        if not provider.capabilities.idempotent:
-            pytest.skip("it does not claim to be idempotent")
-        first, again = await provider.start(REQUEST), await stage.build().start(REQUEST)
-        other = await provider.start(replace(REQUEST, idempotency_key="picture-2"))
-        assert first.id == again.id != other.id
 
     @must("Map each of the provider's states by a table; one that is not in it is PENDING, never SUCCEEDED or FAILED.")
     async def test_each_state_of_the_provider_has_its_status(self, stage: Stage, provider: ImageModel) -> None:
