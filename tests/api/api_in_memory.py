@@ -371,6 +371,18 @@ class InMemoryBilling:
         return is_new
 
 
+class InMemoryPictureNotices(InMemoryBilling):
+    def __init__(self) -> None:
+        super().__init__()
+        self.purchases: list[tuple[str | None, str | None]] = []
+
+    async def receive_webhook(
+        self, provider: str, request: WebhookRequest, *, purchase: str | None = None, proof: str | None = None
+    ) -> bool:
+        self.purchases.append((purchase, proof))
+        return await super().receive_webhook(provider, request)
+
+
 @dataclass(frozen=True)
 class MountedPlugin:
     path: str
@@ -574,6 +586,7 @@ class InMemoryContainer:
         self.files = InMemoryFiles(self.clock)
         self.billing = InMemoryBilling()
         self.delivery_reports = InMemoryBilling()
+        self.picture_notices = InMemoryPictureNotices()
         accounts = InMemoryAccounts(self.clock)
         self.registration = self.sign_in = self.sessions = self.profiles = accounts
         self.passwords = self.email_verification = accounts

@@ -25,6 +25,7 @@ from madang.core.billing.events import PAYMENT_CHANGED
 from madang.core.billing.service import BillingService
 from madang.core.files.invariant import NoFilePastItsTime
 from madang.core.files.service import FileService
+from madang.core.generation.picture_notices import PictureNotices
 from madang.core.identity.api_key_check import ApiKeyCheck
 from madang.core.kernel.clock import Clock, SystemClock
 from madang.core.kernel.invariants import Invariant
@@ -210,6 +211,10 @@ class Container(IdentityServices, NotificationServices, OperationServices, Portr
     @property
     def billing(self) -> BillingService:
         return self._wiring.billing()
+
+    @property
+    def picture_notices(self) -> PictureNotices:
+        return self._wiring.picture_notices()
 
     @property
     def plugin_work(self) -> PluginWork:

@@ -5,6 +5,7 @@ from typing import Any, cast
 from dependency_injector import containers, providers
 
 from madang.core.billing.service import BillingService
+from madang.core.generation.picture_notices import PictureNotices
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.protection import PersonalDataCipher, PhoneNumbers
 from madang.core.kernel.providers import Providers
@@ -14,6 +15,7 @@ from madang.core.portraits.compensation import Compensation
 from madang.core.portraits.handlers import PortraitHandlers
 from madang.core.portraits.knowledge_base import KnowledgeBaseService
 from madang.core.portraits.picture_making import PictureMaking
+from madang.core.portraits.picture_stopping import PictureStopping
 from madang.core.portraits.pictures import PhotoLab
 from madang.core.portraits.purging import Purging
 from madang.core.portraits.report_writing import ReportWriting
@@ -34,6 +36,7 @@ class PortraitWiring(containers.DeclarativeContainer):
     cipher: "providers.Dependency[PersonalDataCipher]" = providers.Dependency()
     phone_numbers: "providers.Dependency[PhoneNumbers]" = providers.Dependency()
     notifications = providers.Dependency(instance_of=NotificationService)
+    picture_notices = providers.Dependency(instance_of=PictureNotices)
     audit_trail = providers.Dependency(instance_of=AuditTrail)
     clock: "providers.Dependency[Clock]" = providers.Dependency()
     base_url = settings.provided.base_url
@@ -52,10 +55,13 @@ class PortraitWiring(containers.DeclarativeContainer):
         base_url=base_url,
     )
     compensation = providers.Singleton(Compensation, billing, notifications, cipher, clock)
-    picture_making = providers.Singleton(PictureMaking, routed, photo_lab, compensation, clock)
+    picture_making = providers.Singleton(PictureMaking, routed, photo_lab, compensation, picture_notices, clock)
+    picture_stopping = providers.Singleton(PictureStopping, routed)
     report_writing = providers.Singleton(ReportWriting, routed, notifications, compensation, cipher, clock, base_url=base_url)
     purging = providers.Singleton(Purging, routed, compensation, clock)
-    handlers = providers.Singleton(PortraitHandlers, picture_making, report_writing, purging, compensation, clock)
+    handlers = providers.Singleton(
+        PortraitHandlers, picture_making, picture_stopping, report_writing, purging, compensation, clock
+    )
 
 
 class PortraitServices:

@@ -22,6 +22,7 @@ from madang.adapters.redis.connection import Client
 from madang.adapters.redis.live import RedisLiveEvents
 from madang.core.billing.handlers import BillingHandlers
 from madang.core.billing.service import BillingService
+from madang.core.generation.picture_notices import PictureNotices
 from madang.core.identity.api_key_check import ApiKeyCheck
 from madang.core.kernel.clock import SystemClock
 from madang.core.kernel.events import Subscriptions
@@ -100,6 +101,7 @@ class Wiring(containers.DeclarativeContainer):
 
     audit_trail = providers.Singleton(AuditTrail, cipher, clock)
     billing = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
+    picture_notices = providers.Singleton(PictureNotices, units, routed, cipher, clock, base_url=base_url)
     writing = providers.Container(
         NotificationWiring,
         settings=settings,
@@ -156,6 +158,7 @@ class Wiring(containers.DeclarativeContainer):
         cipher=cipher,
         phone_numbers=phone_numbers,
         notifications=notifications,
+        picture_notices=picture_notices,
         audit_trail=audit_trail,
         clock=clock,
     )
@@ -207,6 +210,7 @@ class Wiring(containers.DeclarativeContainer):
         products,
         settings.provided.products,
         billing_handlers,
+        picture_notices,
         notifications,
         writing.delivery_reports,
         filing.cleaning,

@@ -14,6 +14,8 @@ from madang.adapters.postgres import invariant_statements as statements
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.outgoing import CHANNEL
 from madang.core.billing.service import HANDLE_NOTICE, LOOK_UP
+from madang.core.generation.picture_notices import HANDLE_NOTICE as HANDLE_PICTURE_NOTICE
+from madang.core.generation.picture_notices import INBOX as PICTURES_INBOX
 from madang.core.kernel.invariants import Invariant, Violation
 from madang.core.kernel.messages import NewMessage
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
@@ -114,7 +116,7 @@ def _of_payments(database: Database, mends: "_Mends") -> Sequence[RowInvariant]:
             "A webhook that was stored is handled, or a message waits to handle it.",
             statements.UNHANDLED_NOTICES,
             mends.handle_notice,
-            (HANDLE_NOTICE, HANDLE_REPORT),
+            (HANDLE_NOTICE, HANDLE_REPORT, HANDLE_PICTURE_NOTICE),
         ),
         RowInvariant(
             database,
@@ -189,6 +191,8 @@ class _Mends:
         inbox_id = violation.detail["inbox_id"]
         if violation.detail["provider"].startswith(INBOX):
             return await self._send(HANDLE_REPORT, violation, inbox_id=inbox_id, round=_RESUMED_ROUNDS)
+        if violation.detail["provider"].startswith(PICTURES_INBOX):
+            return await self._send(HANDLE_PICTURE_NOTICE, violation, inbox_id=inbox_id, round=_RESUMED_ROUNDS)
         return await self._send(HANDLE_NOTICE, violation, inbox_id=inbox_id)
 
     async def look_up(self, violation: Violation) -> str:

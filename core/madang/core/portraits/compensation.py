@@ -12,6 +12,7 @@ from madang.core.notifications.service import NotificationService
 from madang.core.portraits import sms_texts
 from madang.core.portraits.events import portrait_changed
 from madang.core.portraits.model import FailureReason, Portrait, PortraitStatus
+from madang.core.portraits.picture_stopping import stopping_of
 from madang.core.portraits.repository import PortraitsUnitOfWork
 from madang.core.portraits.service import PHONE
 
@@ -26,10 +27,13 @@ class Compensation:
         self._clock = clock
 
     async def fail(self, uow: PortraitsUnitOfWork, portrait: Portrait, reason: FailureReason) -> None:
-        """End a locked job that is under way as failed, refund it in full and say so by SMS: all in the caller's commit."""
+        """End a locked job that is under way as failed, stop what runs for it, refund it in full and say so by SMS: all in the
+        caller's commit."""
         failed = replace(portrait.to(PortraitStatus.FAILED, self._clock.now()), failure=reason)
         await uow.portraits.update(failed)
         uow.announce(portrait_changed(failed))
+        if portrait.status is PortraitStatus.PROCESSING:
+            uow.send(stopping_of(portrait))
         await self.refund(uow, failed, reason.value)
         if portrait.phone is not None and reason is not FailureReason.PAYMENT_TAKEN_BACK:
             await self._notifications.queue_sms(

@@ -11,6 +11,7 @@ from madang.core.portraits.compensation import Compensation
 from madang.core.portraits.events import portrait_changed
 from madang.core.portraits.model import FailureReason, Portrait, PortraitStatus
 from madang.core.portraits.picture_making import PictureMaking
+from madang.core.portraits.picture_stopping import PictureStopping
 from madang.core.portraits.purging import Purging
 from madang.core.portraits.report_writing import ReportWriting
 from madang.core.portraits.repository import PortraitsUnitOfWork
@@ -25,12 +26,14 @@ class PortraitHandlers:
     def __init__(
         self,
         picture_making: PictureMaking,
+        picture_stopping: PictureStopping,
         report_writing: ReportWriting,
         purging: Purging,
         compensation: Compensation,
         clock: Clock,
     ) -> None:
         self._picture_making = picture_making
+        self._picture_stopping = picture_stopping
         self._report_writing = report_writing
         self._purging = purging
         self._compensation = compensation
@@ -40,6 +43,7 @@ class PortraitHandlers:
         return (
             Handler(Topic(PAYMENT_CHANGED), handle=self.payment_changed),
             self._picture_making.handler(),
+            self._picture_stopping.handler(),
             self._report_writing.handler(),
             *self._purging.handlers(),
         )

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid5
 
+from madang.core.generation.picture_notices import PictureNotices
 from madang.core.generation.prompts import load
-from madang.core.kernel.actions import Action, ActionState, ActionsUnitOfWork, Effect, patience, perform, resolve
+from madang.core.kernel.actions import ActionState, perform, resolve
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.messages import Delivery, Failure, Handler, Lane, Message, NewMessage, RetryPolicy, Topic
 from madang.core.kernel.providers import Providers
@@ -23,6 +25,7 @@ from madang.core.portraits.model import (
     subject_of,
 )
 from madang.core.portraits.pictures import EncodedPicture, PhotoLab, Renditions
+from madang.core.portraits.purchases import PREDICTION_FAILED, Purchases, may_be_paid, purchase, stop
 from madang.core.portraits.repository import PortraitsUnitOfWork
 from madang.core.portraits.service import FILE_ENDINGS, stored_file
 from madang.core.portraits.topics import MAKE_PICTURE, WRITE_REPORT
@@ -36,10 +39,12 @@ logger = logging.getLogger(__name__)
 RETRY: Final = RetryPolicy((5, 10, 20))
 """Seed 003, 4.3: a picture that fails is tried three times more."""
 TIME_LIMIT: Final = 300.0
+PATIENCE: Final = 210.0
+"""Seconds that a prediction may take before it is cancelled and another is bought. With `GRACE` for its end, and with buying
+and storing, they fit into `TIME_LIMIT`."""
+GRACE: Final = 20.0
 _POLL: Final = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
 """Seconds between looks at a prediction; the last one repeats."""
-_PREDICTION_FAILED: Final = "prediction_failed"
-_MAX_PURCHASES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +59,16 @@ class _Made:
 
 
 class PictureMaking:
-    def __init__(self, providers: Providers, photo_lab: PhotoLab, compensation: Compensation, clock: Clock) -> None:
+    def __init__(
+        self,
+        providers: Providers,
+        photo_lab: PhotoLab,
+        compensation: Compensation,
+        notices: PictureNotices,
+        clock: Clock,
+    ) -> None:
         self._providers = providers
+        self._notices = notices
         self._photo_lab = photo_lab
         self._compensation = compensation
         self._clock = clock
@@ -103,14 +116,15 @@ class PictureMaking:
         return portrait, next(iter(waiting), None)
 
     async def _leave_no_doubt(self, delivery: Delivery[PortraitsUnitOfWork]) -> None:
-        """The job ended while a worker died in the middle of buying: say what came of it, and buy nothing."""
+        """The job ended while a worker died in the middle of buying: say what came of it, stop it, and buy nothing."""
         portrait_id, index = _ids(delivery.message)
-        purchases = _Purchases(f"portrait:{portrait_id}:picture:{index}")
+        purchases = Purchases.of(portrait_id, index)
         for model in self._providers.image_models():
             async with delivery.step() as uow:
                 key, _ = await purchases.current(uow, model.name)
             request = PictureRequest(prompt="", idempotency_key=key, seed=0)
-            await resolve(delivery, _purchase(model, request, subject_of(portrait_id)), self._clock)
+            await resolve(delivery, purchase(model, request, subject_of(portrait_id)), self._clock)
+            await stop(delivery, purchases, model)
 
     def _goes_on(self, portrait: Portrait) -> bool:
         return portrait.status is PortraitStatus.PROCESSING and self._clock.now() < portrait.expires_at
@@ -120,24 +134,24 @@ class PictureMaking:
     ) -> tuple[str, Picture]:
         """The finished picture and who made it. The next provider is asked only when the one before surely did not start: that
         is what its action says, for the same errors come from our own database, too."""
-        purchases = _Purchases(f"portrait:{portrait.id}:picture:{picture.index}")
-        refused: Unavailable | RateLimited | None = None
+        purchases = Purchases.of(portrait.id, picture.index)
+        refused: list[Unavailable | RateLimited | Misconfigured] = []
         for model in await self._in_order(delivery, purchases):
             try:
                 prediction_id, key = await self._start(delivery, portrait, picture, photo, model, purchases)
-            except (Unavailable, RateLimited) as error:
-                if await _may_be_paid(delivery, purchases, model):
+            except (Unavailable, RateLimited, Misconfigured) as error:
+                if await may_be_paid(delivery, purchases, model):
                     raise
                 logger.warning("image model %s did not start, trying the next: %s", model.name, error)
-                refused = error
+                refused.append(error)
                 continue
             return model.name, await self._wait_for(delivery, model, prediction_id, key)
-        raise refused or Misconfigured("no image model is in the route", operation="start")
+        raise _worth_another_try(refused) or Misconfigured("no image model is in the route", operation="start")
 
-    async def _in_order(self, delivery: Delivery[PortraitsUnitOfWork], purchases: "_Purchases") -> Sequence[ImageModel]:
+    async def _in_order(self, delivery: Delivery[PortraitsUnitOfWork], purchases: Purchases) -> Sequence[ImageModel]:
         """By the route, except that a provider which may have been paid already comes first."""
         models = [model for model in self._providers.image_models() if model.capabilities.edits_pictures]
-        paid = [model for model in models if await _may_be_paid(delivery, purchases, model)]
+        paid = [model for model in models if await may_be_paid(delivery, purchases, model)]
         return [*paid, *(model for model in models if model not in paid)]
 
     async def _start(
@@ -147,12 +161,13 @@ class PictureMaking:
         picture: PortraitPicture,
         photo: Picture,
         model: ImageModel,
-        purchases: "_Purchases",
+        purchases: Purchases,
     ) -> tuple[str, str]:
         async with delivery.step() as uow:
             key, _ = await purchases.current(uow, model.name)
-        request = PictureRequest(load("portrait_picture").render(), key, picture.seed, photo)
-        result = await perform(delivery, _purchase(model, request, portrait.subject), self._clock)
+        announced = self._notices.address(model, key)
+        request = PictureRequest(load("portrait_picture").render(), key, picture.seed, photo, webhook_url=announced)
+        result = await perform(delivery, purchase(model, request, portrait.subject), self._clock)
         return str(result["prediction_id"]), key
 
     async def _wait_for(
@@ -161,10 +176,11 @@ class PictureMaking:
         """The picture of a prediction that was bought. One that failed, or whose files are gone, is written off: the next try
         buys another. Raises `Unavailable` then, or `Rejected` when the same input can never succeed."""
         try:
-            prediction = await _until_it_ends(model, prediction_id)
+            prediction, in_time = await self._end_of(model, prediction_id)
             if prediction.status is PredictionStatus.SUCCEEDED and prediction.pictures:
                 return await model.download(prediction.pictures[0])
-            why, retryable = prediction.error or f"the prediction {prediction.status.value}", prediction.retryable
+            why = prediction.error or f"the prediction {prediction.status.value}"
+            retryable = prediction.retryable or not in_time
         except Rejected as error:
             if error.reason != "not_found":
                 raise
@@ -174,11 +190,43 @@ class PictureMaking:
             raise Unavailable(why, provider=model.name, operation="fetch")
         raise Rejected(why, reason="prediction_failed", provider=model.name, operation="fetch")
 
+    async def _end_of(self, model: ImageModel, prediction_id: str) -> tuple[Prediction, bool]:
+        """How it ended, and whether by itself. One that takes too long is cancelled, so that it costs nothing more; another may
+        be bought when that is sure. Raises `Unavailable` for one that does not end: the next try goes on with it."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._until_it_ends(model, prediction_id), True
+        except TimeoutError:
+            logger.warning("image model %s takes too long, its prediction is cancelled", model.name)
+        if model.capabilities.cancels:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GRACE):
+                    await model.cancel(prediction_id)
+                    return await self._until_it_ends(model, prediction_id), False
+        raise Unavailable("the prediction goes on for too long", provider=model.name, operation="fetch")
+
+    async def _until_it_ends(self, model: ImageModel, prediction_id: str) -> Prediction:
+        """Looks again and again, also through a provider's bad moments: it was paid for. An announcement shortens the pause."""
+        looks = 0
+        while True:
+            try:
+                prediction = await model.fetch(prediction_id)
+                if prediction.status not in (PredictionStatus.PENDING, PredictionStatus.RUNNING):
+                    return prediction
+                pause = _POLL[min(looks, len(_POLL) - 1)]
+            except (Unavailable, OutcomeUnknown) as error:
+                logger.warning("image model %s cannot be asked just now: %s", model.name, error)
+                pause = _POLL[-1]
+            except RateLimited as error:
+                pause = max(_POLL[-1], error.retry_after or 0.0)
+            looks += 1
+            await self._notices.wait(model.name, prediction_id, pause)
+
     async def _write_off(self, delivery: Delivery[PortraitsUnitOfWork], key: str, why: str) -> None:
         async with delivery.step() as uow:
             action = await uow.actions.get(key)
             if action is not None:
-                failure = Failure(_PREDICTION_FAILED, why, action.provider, action.kind)
+                failure = Failure(PREDICTION_FAILED, why, action.provider, action.kind)
                 written_off = replace(action, state=ActionState.FAILED, failure=failure, updated_at=self._clock.now())
                 await uow.actions.save(written_off)
 
@@ -220,70 +268,11 @@ def report_message(portrait: Portrait) -> NewMessage:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Purchases:
-    """The actions of one picture: `<prefix>:<provider>:<n>`, a new `n` for each prediction that was written off."""
-
-    prefix: str
-
-    async def current(self, uow: ActionsUnitOfWork, provider: str) -> tuple[str, Action | None]:
-        for number in range(_MAX_PURCHASES):
-            key = f"{self.prefix}:{provider}:{number}"
-            action = await uow.actions.get(key)
-            if action is None or not _is_written_off(action):
-                return key, action
-        raise Rejected("too many predictions failed", reason="prediction_failed", provider=provider, operation="start")
-
-    async def may_be_paid(self, uow: ActionsUnitOfWork, provider: str) -> bool:
-        _, action = await self.current(uow, provider)
-        return action is not None and action.state in (ActionState.RUNNING, ActionState.UNKNOWN, ActionState.SUCCEEDED)
-
-
-async def _may_be_paid(delivery: Delivery[PortraitsUnitOfWork], purchases: _Purchases, model: ImageModel) -> bool:
-    async with delivery.step() as uow:
-        return await purchases.may_be_paid(uow, model.name)
-
-
-def _is_written_off(action: Action) -> bool:
-    return action.state is ActionState.FAILED and action.failure is not None and action.failure.kind == _PREDICTION_FAILED
-
-
-def _purchase(model: ImageModel, request: PictureRequest, subject: str) -> Effect:
-    async def call() -> Mapping[str, Any]:
-        return {"prediction_id": (await model.start(request)).id}
-
-    async def look_up() -> Mapping[str, Any] | None:
-        found = await model.find(request.idempotency_key)
-        return None if found is None else {"prediction_id": found.id}
-
-    return Effect(
-        key=request.idempotency_key,
-        kind="image_model.start",
-        provider=model.name,
-        call=call,
-        look_up=look_up if model.capabilities.finds_by_key else None,
-        repeatable=model.capabilities.idempotent,
-        subject=subject,
-        time_limit=patience(request.timeout),
-    )
-
-
-async def _until_it_ends(model: ImageModel, prediction_id: str) -> Prediction:
-    """Looks again and again, also through a provider's bad moments: it was paid for. The topic's time limit ends it."""
-    looks = 0
-    while True:
-        try:
-            prediction = await model.fetch(prediction_id)
-            if prediction.status not in (PredictionStatus.PENDING, PredictionStatus.RUNNING):
-                return prediction
-            pause = _POLL[min(looks, len(_POLL) - 1)]
-        except (Unavailable, OutcomeUnknown) as error:
-            logger.warning("image model %s cannot be asked just now: %s", model.name, error)
-            pause = _POLL[-1]
-        except RateLimited as error:
-            pause = max(_POLL[-1], error.retry_after or 0.0)
-        looks += 1
-        await asyncio.sleep(pause)
+def _worth_another_try(
+    refused: Sequence[Unavailable | RateLimited | Misconfigured],
+) -> Unavailable | RateLimited | Misconfigured | None:
+    """Of several refusals the one that time may heal: wrong keys of one provider must not end what another may yet do."""
+    return next((error for error in reversed(refused) if not isinstance(error, Misconfigured)), next(iter(refused), None))
 
 
 def _ids(message: Message) -> tuple[UUID, int]:

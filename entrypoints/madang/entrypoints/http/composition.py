@@ -229,6 +229,14 @@ class DeliveryReports(Protocol):
     async def receive_webhook(self, provider: str, request: WebhookRequest) -> bool: ...
 
 
+class PictureNotices(Protocol):
+    """What image models announce (`PictureNotices` of the core)."""
+
+    async def receive_webhook(
+        self, provider: str, request: WebhookRequest, *, purchase: str | None = None, proof: str | None = None
+    ) -> bool: ...
+
+
 class DeliveryLog(Protocol):
     async def page(self, user_id: UUID, request: CursorRequest) -> CursorPage[LogEntry]: ...
 
@@ -367,6 +375,9 @@ class HttpContainer(IdentityParts, Protocol):
 
     @property
     def delivery_reports(self) -> DeliveryReports: ...
+
+    @property
+    def picture_notices(self) -> PictureNotices: ...
 
     @property
     def delivery_log(self) -> DeliveryLog: ...
