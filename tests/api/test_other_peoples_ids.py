@@ -84,9 +84,14 @@ async def a_care_entry(*_: object) -> Ids:
     return {"code": "SC003"}
 
 
+async def the_sandbox(*_: object) -> Ids:
+    return {"name": "sandbox"}
+
+
 RECIPES: Mapping[str, Recipe] = {
     "/admin/jobs": a_job,
     "/admin/limits": the_owner,
+    "/admin/providers": the_sandbox,
     "/api-keys": an_api_key,
     "/auth/sessions": a_session,
     "/files": a_file,

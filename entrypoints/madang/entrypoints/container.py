@@ -55,6 +55,7 @@ from madang.entrypoints.operation_wiring import OperationServices
 from madang.entrypoints.plugin_work import PluginWork
 from madang.entrypoints.portrait_wiring import PortraitServices
 from madang.entrypoints.privacy_wiring import PrivacyWiring
+from madang.entrypoints.provider_administration import ProviderAdministration
 from madang.entrypoints.routing import RoutedProviders, plugins_in_use
 from madang.entrypoints.settings import Settings
 from madang.entrypoints.telemetry import tracing
@@ -134,6 +135,10 @@ class Container(IdentityServices, NotificationServices, OperationServices, Portr
     @property
     def metering_log(self) -> MeteringLog:
         return self._wiring.metering_log()
+
+    @property
+    def provider_administration(self) -> ProviderAdministration:
+        return self._wiring.provider_administration()
 
     @property
     def provider_standings(self) -> ProviderStandings:

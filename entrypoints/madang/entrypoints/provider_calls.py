@@ -87,11 +87,11 @@ class _GuardedProvider:
     def _calling(self, operation: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         @functools.wraps(method)
         async def call(*arguments: Any, **named: Any) -> Any:
-            asked = _asked(operation, arguments, named)
+            asked = self._guard.granted(_asked(operation, arguments, named))
             async with self._guard.passage(asked):
                 with self._told(asked) as told:
                     async with self._guard.time_limit(asked):
-                        told.answer = await method(*arguments, **named)
+                        told.answer = await method(*_first(asked, arguments), **named)
                 return told.answer
 
         return call
@@ -101,10 +101,11 @@ class _GuardedProvider:
 
         @functools.wraps(method)
         async def stream(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
-            asked = _asked(operation, arguments, named)
+            asked = self._guard.granted(_asked(operation, arguments, named))
+            begun = method(*_first(asked, arguments), **named)
             async with self._guard.passage(asked):
                 with self._told(asked) as told:
-                    async with aclosing(self._guard.piece_by_piece(asked, method(*arguments, **named))) as pieces:
+                    async with aclosing(self._guard.piece_by_piece(asked, begun)) as pieces:
                         async for piece in pieces:
                             told.answer = getattr(piece, "result", None)
                             yield piece
@@ -167,6 +168,11 @@ class _Told:
 
 def _asked(operation: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Asked:
     return Asked(operation, arguments[0] if arguments else next(iter(named.values()), None))
+
+
+def _first(asked: Asked, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments, the first of them as it is asked now. One that is named stays as it was."""
+    return (asked.request, *arguments[1:]) if arguments else ()
 
 
 def _outcome_of(error: Exception) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from madang.core.kernel.actions import is_repeated
@@ -50,6 +50,12 @@ class Asked:
     @property
     def timeout(self) -> float | None:
         return getattr(self.request, "timeout", None)
+
+    def within(self, seconds: float) -> "Asked":
+        """The same, given no more time than this."""
+        if self.timeout is None or self.timeout <= seconds:
+            return self
+        return replace(self, request=replace(self.request, timeout=seconds))
 
     @property
     def cause(self) -> Hashable:
@@ -170,10 +176,14 @@ class Guard:
         message = f"the answer broke off ({error.kind})"
         return OutcomeUnknown(message, provider=self._provider, operation=asked.operation, code=error.code)
 
+    def granted(self, asked: Asked) -> Asked:
+        """The call as the provider is to have it: its own time, but no more than the route's."""
+        return asked.within(self._rules.longest)
+
     def seconds_for(self, asked: Asked) -> float:
         """A host's steps are many calls with a time limit each."""
         own = None if self._kind is ProviderKind.HOSTING else asked.timeout
-        return self._rules.longest if own is None else own + GRACE
+        return self._rules.longest if own is None else min(own, self._rules.longest) + GRACE
 
     def overstayed(self, asked: Asked) -> PortError:
         kind = Unavailable if asked.reads else OutcomeUnknown

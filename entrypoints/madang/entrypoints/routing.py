@@ -1,5 +1,6 @@
 """Which provider serves which kind: the deployment's routes over the registry's plugins."""
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, cast
 
@@ -40,12 +41,14 @@ class RoutedProviders:
         listeners: Listeners | None = None,
         patience: Mapping[str, RoutingSetting] | None = None,
         tell: Callable[[BreakerChange], None] = lambda change: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._registry = registry
         self._listeners = listeners
         self._routes = routes
         self._patience = patience or {}
         self._tell = tell
+        self._clock = clock
         self._guards: dict[tuple[ProviderKind, str], Guard] = {}
         self._guarded: dict[tuple[ProviderKind, str], Any] = {}
 
@@ -135,7 +138,7 @@ class RoutedProviders:
             others = (self._guards.get((kind, other)) for other in self._routes.get(kind, ()) if other != name)
             return [guard for guard in others if guard is not None]
 
-        return Guard(kind, name, rules_for(kind, self._patience), stand_ins=stand_ins, tell=self._tell)
+        return Guard(kind, name, rules_for(kind, self._patience), stand_ins=stand_ins, tell=self._tell, clock=self._clock)
 
 
 def plugins_in_use(routes: Mapping[str, Sequence[str]], sections: Collection[str]) -> frozenset[str]:

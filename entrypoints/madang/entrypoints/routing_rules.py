@@ -14,7 +14,7 @@ class RouteRules:
     """Of each provider of a route, in each process. Times in seconds.
 
     `concurrency` calls at once, a further one waits `wait` for its turn, and never longer than it may take itself. `longest`
-    bounds a call that carries no `timeout` of its own. `pause` is the longest that a provider's `retry_after` is believed.
+    is what a call may take at most, whatever `timeout` it carries. `pause` is the longest that a `retry_after` is believed.
     """
 
     breaker: BreakerRule
@@ -24,7 +24,7 @@ class RouteRules:
     pause: float = 300.0
 
 
-_PAID: Final = RouteRules(BreakerRule(5, 30.0), concurrency=16, wait=30.0, longest=60.0)
+_PAID: Final = RouteRules(BreakerRule(5, 30.0), concurrency=16, wait=30.0, longest=120.0)
 _SENT: Final = RouteRules(BreakerRule(5, 30.0), concurrency=20, wait=5.0, longest=30.0)
 _PLAIN: Final = RouteRules(BreakerRule(0), concurrency=32, wait=5.0, longest=60.0)
 
@@ -36,7 +36,7 @@ DEFAULTS: Final[Mapping[ProviderKind, RouteRules]] = {
     ProviderKind.SMS: _SENT,
     ProviderKind.EMAIL: _SENT,
     ProviderKind.CHAT: _PLAIN,
-    ProviderKind.SOCIAL: _PLAIN,
+    ProviderKind.SOCIAL: replace(_PLAIN, longest=120.0),
     ProviderKind.HOSTING: replace(_PLAIN, longest=900.0),
     ProviderKind.IDENTITY: replace(_PLAIN, concurrency=64),
     ProviderKind.FACES: replace(_PLAIN, concurrency=2, wait=30.0),

@@ -1,5 +1,6 @@
 """The composition root's table: what is made of what. Each domain's own part of it is a module of its own."""
 
+import time
 from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
@@ -42,6 +43,7 @@ from madang.entrypoints.plugin_work import PluginWork
 from madang.entrypoints.portrait_wiring import PortraitWiring
 from madang.entrypoints.privacy_wiring import PrivacyWiring
 from madang.entrypoints.process_names import new_process_id
+from madang.entrypoints.provider_administration import ProviderAdministration
 from madang.entrypoints.provider_calls import Listeners
 from madang.entrypoints.routing import RoutedProviders
 from madang.entrypoints.settings import Settings
@@ -74,6 +76,7 @@ class Wiring(containers.DeclarativeContainer):
     tokens = providers.Singleton(JoseTokens, keys.provided.derive_each.call("tokens"), clock)
     meter = providers.Singleton(Meter)
     tracer = providers.Dependency(instance_of=Tracer)
+    stopwatch = providers.Object(time.monotonic)
     process_id = providers.Singleton(new_process_id)
     metering_log = providers.Singleton(MeteringLog, database)
     provider_standings = providers.Singleton(ProviderStandings, database)
@@ -86,6 +89,7 @@ class Wiring(containers.DeclarativeContainer):
         providers.Singleton(Listeners, meter, tracer, call_ledger),
         settings.provided.routing,
         call_ledger.provided.changed,
+        stopwatch,
     )
 
     api_key_check = providers.Singleton(ApiKeyCheck, providers.Singleton(PostgresKeyHolders, database), clock)
@@ -100,6 +104,16 @@ class Wiring(containers.DeclarativeContainer):
     live = providers.Singleton(RedisLiveEvents, redis)
 
     audit_trail = providers.Singleton(AuditTrail, cipher, clock)
+    provider_administration = providers.Singleton(
+        ProviderAdministration,
+        registry,
+        settings.provided.routes,
+        provider_standings,
+        metering_log,
+        units,
+        audit_trail,
+        clock,
+    )
     billing = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
     picture_notices = providers.Singleton(PictureNotices, units, routed, cipher, clock, base_url=base_url)
     writing = providers.Container(

@@ -322,6 +322,8 @@ def test_a_request_is_given_its_own_time_and_a_moment_to_say_that_it_was_not_eno
     guard = Guard(ProviderKind.SMS, "first", RULES)
     assert guard.seconds_for(Asked("send", replace(text(), timeout=7.0))) == 7.0 + GRACE
     assert guard.seconds_for(Asked("fetch", "receipt")) == RULES.longest
+    greedy = guard.granted(Asked("send", replace(text(), timeout=1000.0)))
+    assert (greedy.request.timeout, guard.seconds_for(greedy)) == (RULES.longest, RULES.longest + GRACE)
     host = Guard(ProviderKind.HOSTING, "host", DEFAULTS[ProviderKind.HOSTING])
     assert host.seconds_for(Asked("upload", replace(text(), timeout=7.0))) == 900.0, "a step is many calls"
 

@@ -143,7 +143,7 @@ async def _safely(
 
 
 async def _providers(container: "Container") -> Sequence[Finding]:
-    from madang.entrypoints.cli.provider_checks import problem_of
+    from madang.entrypoints.provider_checks import problem_of
     from madang.ports.provider import ProviderKind
 
     findings = []

@@ -25,7 +25,7 @@ from madang.core.operations.audit_reading import AuditFilter, ReadEvent
 from madang.core.operations.jobs import JobFilter
 from madang.core.operations.measurements import CallName, Durations, Meter
 from madang.core.operations.metering import SpentOn
-from madang.core.operations.provider_standing import StandingOfProcess
+from madang.core.operations.provider_standing import CheckedProvider, StandingOfProcess
 from madang.core.portraits.model import CareEntry, Portrait, StoredFile, Survey
 from madang.core.portraits.pictures import Crop
 from madang.core.portraits.repository import PortraitView
@@ -34,6 +34,7 @@ from madang.core.privacy.model import Erasure
 from madang.core.privacy.service import ErasureView, Export
 from madang.core.webhooks.service import WebhookService
 from madang.entrypoints.http.identity_parts import IdentityParts
+from madang.entrypoints.provider_administration import ListedProvider
 from madang.ports.storage import PresignedRequest, StoredObject
 from madang.ports.webhook import WebhookRequest
 
@@ -199,6 +200,14 @@ class Alerts(Protocol):
     async def standing(self) -> Sequence[Standing]: ...
 
     async def history(self, request: CursorRequest) -> CursorPage[Episode]: ...
+
+
+class ProviderAdministration(Protocol):
+    """Providers as administrators see them."""
+
+    async def listing(self, window: timedelta) -> Sequence[ListedProvider]: ...
+
+    async def check(self, caller: Caller, name: str) -> Sequence[CheckedProvider]: ...
 
 
 class OwnLimits(Protocol):
@@ -393,6 +402,9 @@ class HttpContainer(IdentityParts, Protocol):
 
     @property
     def alerts(self) -> Alerts: ...
+
+    @property
+    def provider_administration(self) -> ProviderAdministration: ...
 
     @property
     def user_limits(self) -> OwnLimits: ...
