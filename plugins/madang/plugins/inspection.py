@@ -55,7 +55,7 @@ HOOKS: Final[Mapping[str, type]] = {
 RESERVED_PATHS: Final = ("/api", "/docs", "/health", "/metrics", "/openapi", "/portraits", "/result", "/schema", "/static")
 """Where the API process itself answers."""
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _COMMAND: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _PATH: Final = re.compile(r"(/[a-z0-9][a-z0-9_-]*)+")
 _EVENT: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
@@ -86,7 +86,7 @@ def _inspect_provider(declaration: ProviderDeclaration) -> None:
     name = declaration.name
     if not _is_a(declaration.kind, ProviderKind):
         raise RegistrationError(f"provider {name!r}: kind is a ProviderKind, not {declaration.kind!r}")
-    _must_match(_NAME, name, "a provider's name is lower-case letters, digits and underscores")
+    _must_match(NAME, name, "a provider's name is lower-case letters, digits and underscores")
     _inspect_settings(name, declaration.settings)
     expected = PORTS[declaration.kind][1]
     if not isinstance(declaration.capabilities, expected):
@@ -111,12 +111,12 @@ def _inspect_command(command: CommandDeclaration) -> None:
 
 def _inspect_listener(listener: ListenerDeclaration) -> None:
     _must_match(_EVENT, listener.event, 'an event\'s name is like "billing.payment_changed"')
-    _must_match(_NAME, listener.listener, "a listener's name is lower-case letters, digits and underscores")
+    _must_match(NAME, listener.listener, "a listener's name is lower-case letters, digits and underscores")
     _inspect_made(listener.listener, listener)
 
 
 def _inspect_job(job: JobDeclaration) -> None:
-    _must_match(_NAME, job.job, "a job's name is lower-case letters, digits and underscores")
+    _must_match(NAME, job.job, "a job's name is lower-case letters, digits and underscores")
     if not _is_a(job.every, timedelta) or job.every < timedelta(seconds=1):
         raise RegistrationError(f"job {job.job!r}: every is a timedelta of a second or more, not {job.every!r}")
     _inspect_made(job.job, job)
@@ -124,7 +124,7 @@ def _inspect_job(job: JobDeclaration) -> None:
 
 def _inspect_made(label: str, declaration: HttpMount | ListenerDeclaration | JobDeclaration) -> None:
     if declaration.name is not None:
-        _must_match(_NAME, declaration.name, "a settings section is lower-case letters, digits and underscores")
+        _must_match(NAME, declaration.name, "a settings section is lower-case letters, digits and underscores")
     _inspect_settings(label, declaration.settings)
     _inspect_factory(label, declaration.factory)
 

@@ -127,6 +127,15 @@ def test_plugins_are_listed_with_kind_and_capabilities_and_checked(folder: Path,
     assert "there is no plugin nobody" in run("plugins", "check", "nobody", folder=folder).stderr
 
 
+def test_a_plugin_project_is_begun_once(folder: Path, run: Run) -> None:
+    begun = run("plugins", "new", "harbour", folder=folder)
+    assert (begun.returncode, "madang-harbour" in begun.stdout) == (0, True)
+    assert (folder / "madang-harbour" / "tests" / "test_harbour.py").is_file()
+    again = run("plugins", "new", "harbour", folder=folder)
+    assert again.returncode != 0
+    assert "madang-harbour is there already" in again.stderr
+
+
 def test_the_openapi_document_needs_no_server(folder: Path, run: Run) -> None:
     document = json.loads(run("openapi", folder=folder).stdout)
     assert document["openapi"].startswith("3.1")

@@ -1,8 +1,9 @@
-"""`madang plugins`: what is there, and whether it works."""
+"""`madang plugins`: what is there, whether it works, and a new one."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def plugins() -> None:
-    """List and check plugins."""
+    """List, check and begin plugins."""
 
 
 @plugins.command("list")
@@ -53,6 +54,22 @@ def check_plugin(name: str, as_json: bool) -> None:
             click.echo(f"{kind}: {problem or 'works'}")
     if any(problem for _, problem in results):
         raise click.exceptions.Exit(1)
+
+
+@plugins.command("new")
+@click.argument("name")
+@click.option(
+    "--in", "parent", type=click.Path(file_okay=False, path_type=Path), default=".", help="The folder to write it in."
+)
+def new_plugin(name: str, parent: Path) -> None:
+    """Write a plugin project for an SMS provider NAME: it works, and its tests pass. Then make it yours."""
+    from madang.plugins.template import write_project
+
+    try:
+        folder = write_project(name, parent)
+    except (ValueError, FileExistsError) as error:
+        raise CliError(str(error)) from None
+    click.echo(f'{folder}: cd there, pip install -e ".[test]", and run pytest')
 
 
 async def _check(name: str) -> Sequence[tuple[str, str]]:
