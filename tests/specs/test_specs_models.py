@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from madang.adapters.gemini.image_model import GeminiImageModel
+from madang.adapters.gemini.settings import GENAI, LEGACY, GeminiSettings
+from madang.adapters.gemini.text_model import GeminiTextModel
 from madang.adapters.openai.image_model import OpenAIImageModel
 from madang.adapters.openai.settings import OpenAISettings
 from madang.adapters.openai.text_model import OpenAITextModel
@@ -15,7 +18,7 @@ from madang.adapters.replicate.settings import ReplicateSettings
 from madang.ports.context import ProviderContext
 from madang.ports.image_model import PictureRequest
 from madang.ports.secret import Secret
-from madang.ports.text_model import Picture, PromptMessage, Role, TextRequest
+from madang.ports.text_model import Picture, PromptMessage, Role, TextModel, TextRequest
 from specs.prism import Recorder
 from specs.saying import said
 
@@ -49,13 +52,28 @@ def openai(mocked: Any) -> Iterator[Recorder]:
         yield recorder
 
 
+def as_google_takes_it(description: dict[str, Any]) -> None:
+    """The older SDK sends an enum's number, as Protocol Buffers allow in JSON (`enum-encoding=int`), and streams without `alt`,
+    as a JSON list; the description only knows names and `alt=sse`."""
+    kind = description["components"]["schemas"]["ApiSchema"]["properties"]["type"]
+    kind |= {"type": ["string", "integer"]}
+    for parameter in description["paths"]["/v1beta/models/{model}:streamGenerateContent"]["post"]["parameters"]:
+        parameter["required"] = parameter["in"] == "path"
+
+
+@pytest.fixture(scope="module")
+def gemini(mocked: Any) -> Iterator[Recorder]:
+    with mocked("gemini", mend=as_google_takes_it) as recorder:
+        yield recorder
+
+
 @pytest.fixture(scope="module")
 def replicate(mocked: Any) -> Iterator[Recorder]:
     with mocked("replicate", "/v1") as recorder:
         yield recorder
 
 
-async def streamed(provider: OpenAITextModel, request: TextRequest) -> None:
+async def streamed(provider: TextModel, request: TextRequest) -> None:
     async for _ in provider.stream(request):
         pass
 
@@ -99,6 +117,41 @@ async def test_openai_gets_pictures_as_it_describes(openai: Recorder, context: P
     )
 
 
+@pytest.mark.parametrize("sdk", [GENAI, LEGACY])
+async def test_gemini_gets_texts_as_it_is_described(gemini: Recorder, context: ProviderContext, sdk: str) -> None:
+    """By a description of others: Google publishes none of this API."""
+    provider = GeminiTextModel(GeminiSettings(KEY, sdk=sdk, base_url=gemini.base_url), context)
+    extra = {"generationConfig": {"topP": 0.9}}
+    await said(
+        provider,
+        gemini,
+        {
+            "a question": partial(provider.generate, TEXT),
+            "a talk with pictures": partial(provider.generate, replace(TEXT, messages=TALK)),
+            "wishes": partial(provider.generate, replace(TEXT, temperature=0.5, seed=7, max_output_tokens=100)),
+            "a schema": partial(provider.generate, replace(TEXT, schema=SCHEMA, schema_name="looks")),
+            "something extra": partial(provider.generate, replace(TEXT, extra=extra)),
+            "a stream": partial(streamed, provider, replace(TEXT, messages=TALK, schema=SCHEMA)),
+            "a check": provider.check,
+        },
+    )
+
+
+async def test_gemini_gets_pictures_as_it_is_described(gemini: Recorder, context: ProviderContext) -> None:
+    provider = GeminiImageModel(GeminiSettings(KEY, sdk=GENAI, base_url=gemini.base_url), context)
+    sized = replace(PICTURE, width=768, height=1024)
+    await said(
+        provider,
+        gemini,
+        {
+            "a picture": partial(provider.start, PICTURE),
+            "a size": partial(provider.start, replace(sized, idempotency_key="picture-2")),
+            "a photo": partial(provider.start, replace(PICTURE, picture=PHOTO, idempotency_key="picture-3")),
+            "a check": provider.check,
+        },
+    )
+
+
 async def test_replicate_gets_what_it_describes(replicate: Recorder, context: ProviderContext) -> None:
     official = ReplicateSettings(
         KEY, base_url=replicate.base_url, webhook_secret=Secret("whsec_dGVzdC1zZWNyZXQtbm90LWEtcmVhbC1vbmU=")
@@ -126,7 +179,9 @@ async def test_replicate_gets_what_it_describes(replicate: Recorder, context: Pr
         )
 
 
-async def test_prism_would_notice_a_wrong_request(openai: Recorder, replicate: Recorder, context: ProviderContext) -> None:
+async def test_prism_would_notice_a_wrong_request(
+    openai: Recorder, gemini: Recorder, replicate: Recorder, context: ProviderContext
+) -> None:
     """A description that Prism cannot compile accepts everything and says nothing."""
     bad_input = {"input": [{"role": "user", "content": [{"type": "input_picture"}]}]}
     for api, wrong in (("responses", bad_input), ("chat_completions", {"messages": "hello"})):
@@ -135,6 +190,9 @@ async def test_prism_would_notice_a_wrong_request(openai: Recorder, replicate: R
     pictures = OpenAIImageModel(OpenAISettings(KEY, base_url=openai.base_url), context)
     several = replace(PICTURE, extra={"n": "two"})
     await said(pictures, openai, {"two in words": partial(pictures.start, several)}, wrong=True)
+    google = GeminiTextModel(GeminiSettings(KEY, sdk=GENAI, base_url=gemini.base_url), context)
+    seeds = replace(TEXT, extra={"generationConfig": {"seed": "seven"}})
+    await said(google, gemini, {"a seed in words": partial(google.generate, seeds)}, wrong=True)
     settings = ReplicateSettings(KEY, model=f"owner/name:{'0' * 64}", base_url=replicate.base_url)
     other = ReplicateImageModel(settings, context)
     await said(other, replicate, {"events that are none": partial(_announced_wrongly, other)}, wrong=True)
