@@ -5,8 +5,9 @@ No test is collected here: the SDKs have a file each, so that one process of the
 
 import asyncio
 import json
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ from contract.fake_gemini_rules import checked_request
 from contract.gemini_refusals import ROWS, Row
 from madang.adapters.gemini.settings import GeminiSettings
 from madang.adapters.gemini.text_model import GeminiTextModel
+from madang.core.portraits.report_document import SCHEMA as REPORT
 from madang.plugins.conformance.pictures import PNG
 from madang.plugins.conformance.remote import Arrived, Reply, closed_port, serving
 from madang.plugins.conformance.text_model import AskedOfModel, Spoken, TextModelConformance
@@ -36,34 +38,6 @@ FINISHES = {
 ROLES = {"user": Role.USER, "model": Role.ASSISTANT}
 KOREAN = PromptMessage(Role.USER, "사진을 보고 관리 리포트를 작성해 주세요.")
 ASKED = TextRequest([KOREAN], "text-1", timeout=20.0)
-REPORT: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["summary", "improvements"],
-    "properties": {
-        "summary": {"type": "string", "minLength": 1, "maxLength": 600},
-        "improvements": {
-            "type": "array",
-            "minItems": 2,
-            "maxItems": 5,
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["area", "recommendations"],
-                "properties": {
-                    "area": {"type": "string"},
-                    "recommendations": {
-                        "type": "array",
-                        "minItems": 1,
-                        "maxItems": 3,
-                        "uniqueItems": True,
-                        "items": {"type": "string"},
-                    },
-                },
-            },
-        },
-    },
-}
 
 
 class GeminiText(TextModelConformance):
@@ -181,6 +155,13 @@ class GeminiWays:
         assert (await provider.generate(ASKED)).text
         assert gemini.arrived[0].path == f"/v1beta/models/{MODEL}:generateContent"
         assert gemini.arrived[0].headers["x-goog-api-key"] == API_KEY
+        await provider.close()
+
+    async def test_the_proxy_of_the_settings_carries_every_call(self, gemini: FakeGemini, tmp_path: Path) -> None:
+        nowhere = f"http://127.0.0.1:{closed_port()}"
+        provider = self.build(tmp_path, base_url=nowhere, proxy=Secret(gemini.url))
+        assert (await provider.generate(ASKED)).text
+        assert gemini.arrived[0].target.startswith(f"{nowhere}/v1beta/models/")
         await provider.close()
 
     async def test_a_path_of_the_base_url_is_kept(self, gemini: FakeGemini, tmp_path: Path) -> None:
@@ -376,11 +357,41 @@ class GeminiWays:
             assert (rejected.value.reason, rejected.value.operation) == ("invalid_request", operation)
         assert not gemini.arrived
 
-    async def test_a_stream_may_be_left_in_the_middle(self, gemini: FakeGemini, model: GeminiTextModel) -> None:
-        async with aclosing(model.stream(ASKED)) as chunks:  # type: ignore[type-var]
-            first = await anext(chunks)
-        assert first.text
-        assert (await model.generate(ASKED)).text
+    async def test_a_stream_that_is_left_in_the_middle_closes_its_connection(
+        self, gemini: FakeGemini, model: GeminiTextModel
+    ) -> None:
+        hung_up = threading.Event()
+        gemini.next.append(self.talkative(hung_up))
+        stream = model.stream(ASKED)
+        assert (await anext(stream)).text == "half"
+        await stream.aclose()  # type: ignore[attr-defined]
+        assert await asyncio.to_thread(hung_up.wait, 10)
+
+    async def test_a_stream_that_turns_to_garbage_closes_its_connection(
+        self, gemini: FakeGemini, model: GeminiTextModel
+    ) -> None:
+        hung_up = threading.Event()
+        gemini.next.append(self.talkative(hung_up, first=self.pieces[1].replace(b'"candidates"', b'"nothing"')))
+        with pytest.raises(OutcomeUnknown):
+            await collected(model, ASKED)
+        assert await asyncio.to_thread(hung_up.wait, 10)
+
+    pieces: ClassVar[tuple[bytes, bytes]]
+    """How a streamed answer begins, and one of its pieces."""
+
+    def talkative(self, hung_up: threading.Event, first: bytes = b"") -> Reply:
+        """A streamed answer that has no end; it tells when nobody listens any more."""
+
+        def talk() -> Iterator[bytes]:
+            try:
+                yield self.pieces[0] + first
+                while True:
+                    yield self.pieces[1]
+                    time.sleep(0.01)
+            finally:
+                hung_up.set()
+
+        return Reply(200, talk(), {"content-type": "application/json; charset=UTF-8"})
 
     async def test_check_says_which_model_is_there(self, model: GeminiTextModel, tmp_path: Path, gemini: FakeGemini) -> None:
         assert MODEL in (await model.check()).detail

@@ -32,6 +32,7 @@ class TestLegacyText(GeminiText):
 class TestWaysOfLegacy(GeminiWays):
     sdk = LEGACY
     takes_alternatives = False
+    pieces = b"[", b'{"candidates": [{"content": {"parts": [{"text": "half"}]}}]},\n'
 
     async def test_a_seed_is_not_sent_and_the_capabilities_say_so(self, gemini: FakeGemini, model: GeminiTextModel) -> None:
         await model.generate(replace(ASKED, seed=3))

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from contract.fake_gemini import as_json_schema, with_words_read
 from contract.fake_gemini_rules import CONFIG
-from contract.gemini_suites import REPORT
 from madang.adapters.gemini.errors import NotExpressible
 from madang.adapters.gemini.schema import JSON_SCHEMA, OPENAPI, Dialect, translated
 from madang.adapters.sandbox.answers import Answerer
 from madang.adapters.sandbox.reading import read
+from madang.core.portraits.report_document import SCHEMA as REPORT
 from madang.ports.text_model import PromptMessage, Role
 
 BOTH = [JSON_SCHEMA, OPENAPI]
@@ -251,6 +251,23 @@ def test_a_tuple_that_takes_nothing_more_ends_there() -> None:
         "prefixItems": [{"type": "string"}, {"type": "integer"}],
         "maxItems": 2,
     }
+
+
+def test_lengths_of_lists_are_said_in_words_where_gemini_could_not_hold_them() -> None:
+    short = {
+        "type": "array",
+        "maxItems": 8,
+        "items": {"type": "array", "minItems": 1, "maxItems": 3, "items": {"type": "string"}},
+    }
+    assert translated(in_object(short), JSON_SCHEMA)["properties"]["a"] == short
+    long = {"type": "array", "minItems": 70, "maxItems": 70, "items": {"type": "string"}}
+    said = {"type": "array", "items": {"type": "string"}, "description": "At least 70 items. At most 70 items."}
+    assert translated(in_object(long), JSON_SCHEMA)["properties"]["a"] == said
+    nested = {"type": "array", "maxItems": 20, "items": {"type": "array", "maxItems": 20, "items": {"type": "string"}}}
+    written = translated(in_object(nested), JSON_SCHEMA)["properties"]["a"]
+    assert (written["maxItems"], written["items"]["description"]) == (20, "At most 20 items.")
+    many = {"type": "object", "properties": {name: {**long, "minItems": 0, "maxItems": 30} for name in "abc"}}
+    assert ["maxItems" in each for each in translated(many, JSON_SCHEMA)["properties"].values()] == [True, True, False]
 
 
 def test_references_that_multiply_are_refused() -> None:

@@ -22,6 +22,7 @@ class TestGeminiText(GeminiText):
 class TestWaysOfGemini(GeminiWays):
     sdk = GENAI
     takes_alternatives = True
+    pieces = b"", b'data: {"candidates": [{"content": {"parts": [{"text": "half"}]}}]}\r\n\r\n'
 
     async def test_the_seed_is_a_number_of_32_bits(self, gemini: FakeGemini, model: GeminiTextModel) -> None:
         for seed, sent in ((0, 0), (2**31 - 1, 2**31 - 1), (2**31, 0), (-1, 2**31 - 1)):

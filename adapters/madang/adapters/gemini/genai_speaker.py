@@ -18,7 +18,7 @@ import httpx
 from google.genai import errors, types
 from google.genai.client import Client, DebugConfig
 
-from madang.adapters.gemini.http import Refused, open_client, server_deadline, trust
+from madang.adapters.gemini.http import Refused, answers_closed, noting, open_client, server_deadline, trust
 from madang.adapters.gemini.mapping import Unreadable
 from madang.adapters.gemini.schema import JSON_SCHEMA, Dialect
 from madang.adapters.gemini.settings import GeminiSettings
@@ -64,15 +64,17 @@ class GenaiSpeaker:
         return json.loads(body or "")
 
     async def stream(self, model: str, document: Mapping[str, Any], timeout: float) -> AsyncGenerator[object, None]:
+        """The SDK forgets to close an answer that is not read to its end: it is closed here."""
         deadline = asyncio.get_running_loop().time() + timeout
-        ask = self._client.aio.models.generate_content_stream
+        pieces: Any = await self._client.aio.models.generate_content_stream(
+            model=model, contents=_REPLACED, config=_config(document, timeout)
+        )
         try:
-            async with asyncio.timeout_at(deadline):
-                pieces: Any = await ask(model=model, contents=_REPLACED, config=_config(document, timeout))
-            async with aclosing(pieces):
+            async with answers_closed() as answers, aclosing(pieces):
                 while True:
-                    async with asyncio.timeout_at(deadline):
-                        piece = await anext(pieces, None)
+                    with noting(answers):
+                        async with asyncio.timeout_at(deadline):
+                            piece = await anext(pieces, None)
                     if piece is None:
                         return
                     yield piece.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -4,7 +4,8 @@ import functools
 import math
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 import httpx
@@ -21,6 +22,9 @@ CONNECT_SHARE: Final = 0.5
 """Of the time limit, so that a call that never connected is told from one whose answer was lost."""
 SHORTEST_DEADLINE: Final = 10
 """Seconds; the API answers 400 to a shorter one."""
+
+
+_NOTED: Final[ContextVar[list[httpx.Response] | None]] = ContextVar("noted", default=None)
 
 
 class Refused(Exception):
@@ -55,6 +59,27 @@ def open_client(settings: GeminiSettings, *, pictures: bool = False) -> httpx.As
 def trust() -> ssl.SSLContext:
     """Reading the certificates takes longer than anything else here: once for a process."""
     return httpx.create_ssl_context(trust_env=False)
+
+
+@asynccontextmanager
+async def answers_closed() -> AsyncIterator[list[httpx.Response]]:
+    """Every answer that is put into the list is closed when the block is left, however it is left."""
+    answers: list[httpx.Response] = []
+    try:
+        yield answers
+    finally:
+        for answer in answers:
+            await answer.aclose()
+
+
+@contextmanager
+def noting(answers: list[httpx.Response]) -> Iterator[None]:
+    """Whatever our clients are answered while the block runs goes into the list, also when an SDK is in between."""
+    token = _NOTED.set(answers)
+    try:
+        yield
+    finally:
+        _NOTED.reset(token)
 
 
 def server_deadline(timeout: float) -> str:
@@ -92,6 +117,8 @@ class _Bounded(httpx.AsyncHTTPTransport):
         if limits.get("connect") is not None:
             request.extensions["timeout"] = {**limits, "connect": limits["connect"] * CONNECT_SHARE}
         response = await super().handle_async_request(request)
+        if (answers := _NOTED.get()) is not None:
+            answers.append(response)
         if isinstance(response.stream, httpx.AsyncByteStream):
             response.stream = _Counted(response.stream, self._most_bytes)
         return response

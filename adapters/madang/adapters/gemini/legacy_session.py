@@ -21,10 +21,12 @@ _KEY: Final = "x-goog-api-key"
 
 
 class Call:
-    """One call of the SDK: its thread waits for what the loop does, until somebody gives it up."""
+    """One call of the SDK: its thread waits for what the loop does, until somebody gives it up. Whoever made it closes its
+    `answers`."""
 
-    def __init__(self, http: httpx.AsyncClient, key: str, timeout: float) -> None:
+    def __init__(self, http: httpx.AsyncClient, key: str, timeout: float, answers: list[httpx.Response]) -> None:
         self._http = http
+        self._answers = answers
         self._key = key
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
@@ -73,11 +75,12 @@ class Call:
             method, url, content=data, headers={**headers, **own}, params=params, timeout=self._timeout
         )
         answer = await self._http.send(request, stream=True)
+        self._answers.append(answer)
+        if self._given_up.is_set():  # it came too late for whoever closes the answers
+            await answer.aclose()
+            raise asyncio.CancelledError
         if not stream or answer.status_code != httpx.codes.OK:
-            try:
-                await answer.aread()
-            finally:
-                await answer.aclose()
+            await answer.aread()
         return Response(self, answer)
 
 
@@ -111,9 +114,6 @@ class Response:
         while (piece := self._call.wait_for(_next(pieces))) is not None:
             if piece:
                 yield piece
-
-    def close(self) -> None:
-        self._call.wait_for(self._answer.aclose())
 
 
 async def _next(pieces: AsyncIterator[str]) -> str | None:

@@ -10,16 +10,16 @@ Source: google-generativeai 0.8.6, google-ai-generativelanguage 0.6.15 (`transpo
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
 import httpx
 
 from madang.adapters.gemini.errors import NotExpressible
-from madang.adapters.gemini.http import Refused, open_client
+from madang.adapters.gemini.http import Refused, answers_closed, open_client
 from madang.adapters.gemini.legacy_import import (
     AnonymousCredentials,
     GenerativeServiceRestTransport,
@@ -55,14 +55,14 @@ class LegacySpeaker:
 
     async def generate(self, model: str, document: Mapping[str, Any], timeout: float) -> object:
         request = _request(model, document)
-        with self._calling(timeout) as call:
+        async with self._calling(timeout) as call:
             async with asyncio.timeout(timeout):
                 return await self._in_thread(lambda: _document(self._texts(call).generate_content(request)))
 
     async def stream(self, model: str, document: Mapping[str, Any], timeout: float) -> AsyncGenerator[object, None]:
         request = _request(model, document)
         deadline = asyncio.get_running_loop().time() + timeout
-        with self._calling(timeout) as call:
+        async with self._calling(timeout) as call:
             async with asyncio.timeout_at(deadline):
                 pieces = await self._in_thread(lambda: self._texts(call).stream_generate_content(request))
             while True:
@@ -73,7 +73,7 @@ class LegacySpeaker:
                 yield _document(piece)
 
     async def look_at(self, model: str, timeout: float) -> None:
-        with self._calling(timeout) as call:
+        async with self._calling(timeout) as call:
             transport = _speaking(ModelServiceRestTransport(host=self._base_url, credentials=_NOBODY), call)
             async with asyncio.timeout(timeout):
                 await self._in_thread(lambda: transport.get_model(protos.GetModelRequest(name=_full_name(model))))
@@ -85,12 +85,21 @@ class LegacySpeaker:
     def _texts(self, call: Call) -> Any:
         return _speaking(GenerativeServiceRestTransport(host=self._base_url, credentials=_NOBODY), call)
 
-    @contextmanager
-    def _calling(self, timeout: float) -> Iterator[Call]:
+    @asynccontextmanager
+    async def _calling(self, timeout: float) -> AsyncIterator[Call]:
         """A call that is given up when the block is left, however it is left."""
-        call = Call(self._http, self._key.reveal(), timeout)
+        async with answers_closed() as answers:
+            call = Call(self._http, self._key.reveal(), timeout, answers)
+            try:
+                with self._errors(call):
+                    yield call
+            finally:
+                call.give_up()
+
+    @contextmanager
+    def _errors(self, call: Call) -> Iterator[None]:
         try:
-            yield call
+            yield
         except GoogleAPICallError as error:
             response = error.response
             raise Refused(response.http_status, response.headers, response.content) from None
@@ -98,8 +107,6 @@ class LegacySpeaker:
             raise Unreadable("no message") from None
         except TimeoutError:
             raise (TimeoutError() if call.has_begun else httpx.PoolTimeout("all threads are busy")) from None
-        finally:
-            call.give_up()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -5,7 +5,7 @@ schema's `description`, where the model reads it; what cannot be said there eith
 References are replaced by what they refer to.
 
 Source: the description of `response_json_schema` in google-genai 3.4 (which keywords count), and the message `Schema` of
-google-ai-generativelanguage 0.6 (which fields there are).
+google-ai-generativelanguage 0.6 (which fields there are). Not verified: from which length of its lists on a schema is refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,10 @@ from madang.adapters.gemini.schema_words import SILENT, in_words
 
 MAX_DEPTH: Final = 32
 MAX_NODES: Final = 2000
+LENGTHS: Final = ("minItems", "maxItems")
+MAX_ITEMS: Final = 64
+"""Of all lists together, those within lists multiplied, whose lengths Gemini is asked to enforce. It refuses a schema that
+holds too many ("too many states for serving", or a bare 400) and does not say how many; further lengths are said in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +63,16 @@ def translated(schema: Mapping[str, Any], dialect: Dialect) -> dict[str, Any]:
 
 
 class _Translation:
-    """One schema on its way; counts what it has written, because references may multiply it."""
+    """One schema on its way; counts what it has written, because references may multiply it, and the lengths of its lists."""
 
     def __init__(self, root: Mapping[str, Any], dialect: Dialect) -> None:
         self._root = root
         self._dialect = dialect
         self._nodes = 0
+        self._items = 0
 
-    def of(self, schema: object, depth: int) -> dict[str, Any]:
+    def of(self, schema: object, depth: int, times: int = 1) -> dict[str, Any]:
+        """`times` says how often it is within the lists around it."""
         self._nodes += 1
         if depth > MAX_DEPTH or self._nodes > MAX_NODES:
             raise unsupported("a schema that is too deep, too large or contains itself")
@@ -75,13 +81,21 @@ class _Translation:
         if not isinstance(schema, Mapping):
             raise unsupported("a schema that nothing fits")
         plain = self._simplified(resolved(schema, self._root))
-        native = {key: value for key, value in plain.items() if self._is_native(key, value)}
+        longest = max((plain[each] for each in LENGTHS if each in plain), default=1)
+        spoken = LENGTHS if any(each in plain for each in LENGTHS) and not self._can_hold(times * longest) else ()
+        native = {key: value for key, value in plain.items() if key not in spoken and self._is_native(key, value)}
         words = in_words({key: value for key, value in plain.items() if key not in native and key not in SILENT})
-        written = {key: self._value(key, value, depth) for key, value in native.items()}
+        written = {key: self._value(key, value, depth, times * longest) for key, value in native.items()}
         description = " ".join(filter(None, (str(native.get("description", "")).strip(), words)))
         if description:
             written["description"] = description
         return written if self._dialect.is_json_schema else self._checked(written)
+
+    def _can_hold(self, items: int) -> bool:
+        if self._items + items > MAX_ITEMS:
+            return False
+        self._items += items
+        return True
 
     def _is_native(self, key: str, value: object) -> bool:
         if key == "enum":
@@ -95,13 +109,13 @@ class _Translation:
         kinds: tuple[type, ...] = (str, int, float) if self._dialect.is_json_schema else (str,)
         return isinstance(values, list) and all(isinstance(each, kinds) and not isinstance(each, bool) for each in values)
 
-    def _value(self, key: str, value: Any, depth: int) -> Any:
+    def _value(self, key: str, value: Any, depth: int, times: int) -> Any:
         if key == "properties":
-            return {name: self.of(each, depth + 1) for name, each in value.items()}
+            return {name: self.of(each, depth + 1, times) for name, each in value.items()}
         if key in ("items", "additionalProperties") and not isinstance(value, bool):
-            return self.of(value, depth + 1)
+            return self.of(value, depth + 1, times)
         if key in ("anyOf", "oneOf", "prefixItems"):
-            return [self.of(each, depth + 1) for each in value]
+            return [self.of(each, depth + 1, times) for each in value]
         return value.upper() if key == "type" and not self._dialect.is_json_schema else value
 
     def _simplified(self, schema: dict[str, Any]) -> dict[str, Any]:
