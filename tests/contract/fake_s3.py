@@ -19,6 +19,8 @@ from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
 from botocore.auth import S3SigV4Auth, S3SigV4PostAuth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.formparser import parse_form_data
 from werkzeug.test import run_wsgi_app
@@ -102,8 +104,8 @@ class FakeS3(RemoteService):
             return error(refusal.status, refusal.code, refusal.detail)
         return self._call(request)
 
-    def keys(self) -> list[str]:
-        """Of everything that is stored."""
+    def stored(self) -> list[str]:
+        """The keys of everything in the bucket."""
         listing = self._call(self._unsigned("GET", f"/{BUCKET}", "list-type=2"))
         return [part.partition("</Key>")[0] for part in listing.body.decode().split("<Key>")[1:]]
 
@@ -111,6 +113,12 @@ class FakeS3(RemoteService):
         """Uploads in parts that were neither completed nor taken back."""
         listing = self._call(self._unsigned("GET", f"/{BUCKET}", "uploads"))
         return int(listing.body.decode().count("<Upload>"))
+
+    def age(self, passed: timedelta) -> None:
+        """Everything that is stored was stored that much earlier."""
+        with _MOTO:
+            for stored in s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[BUCKET].keys.values():
+                stored.last_modified -= passed
 
     def _examine(self, request: Arrived) -> None:
         claim = _claim_in_query(request) if "X-Amz-Signature" in request.query else _claim_in_header(request)
