@@ -149,7 +149,8 @@ def test_wrong_settings_are_refused_without_secrets(wrong: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"account_id": "https://x"}, {"jurisdiction": "kr"}, {"bucket": ""}, {"endpoint_url": "http://r2.example"}]
+    "wrong",
+    [{"account_id": "https://x"}, {"jurisdiction": "eu.evil.example/"}, {"bucket": ""}, {"endpoint_url": "http://r2.example"}],
 )
 def test_wrong_settings_of_r2_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

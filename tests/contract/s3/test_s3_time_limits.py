@@ -19,13 +19,15 @@ from madang.ports.storage import PresignGet
 @pytest.mark.parametrize("fault", [Fault.SILENT, Fault.SLOW])
 async def test_a_call_ends_with_its_time_and_gives_its_thread_back(remote: FakeS3, patient: S3Storage, fault: Fault) -> None:
     remote.plan(fault)
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises((OutcomeUnknown, Unavailable)):  # by whether this machine was fast enough to send it at all
         await patient.put(replace(PHOTO, timeout=0.2))
+    remote.clear()
     for name, ask in (("list", lambda: patient.list("")), ("head", lambda: patient.head("a"))):
         remote.plan(fault)
         with pytest.raises(Unavailable) as late:
             await ask()
         assert late.value.operation == name
+        remote.clear()
     again = await patient.put(PHOTO)
     assert again.sha256 == DIGEST
 
@@ -103,9 +105,8 @@ async def test_a_body_that_does_not_come_whole_is_unavailable(remote: FakeS3, pa
         remote.next.append(Reply(200, iter([b"half"]), headers))
     else:
         remote.next.append(Reply(200, _trickle(remote), headers))
-    stored = await patient.get("a")
     with pytest.raises(Unavailable):
-        await stored.read()
+        await (await patient.get("a")).read()
 
 
 def _trickle(remote: FakeS3) -> Iterator[bytes]:

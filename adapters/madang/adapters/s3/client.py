@@ -14,6 +14,8 @@ from madang.adapters.s3.mapping import error_of, mishap_of
 from madang.adapters.s3.store import Store
 from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, Unavailable
 
+_SIGN_SECONDS: Final = 20.0
+"""Nobody is asked, but the first signature waits for the SDK's client."""
 _NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
@@ -54,7 +56,7 @@ class S3Client:
         """What the SDK's `method` makes of the parameters without asking anybody."""
         failure: PortError
         try:
-            async with asyncio.timeout(self._store.seconds):
+            async with asyncio.timeout(_SIGN_SECONDS):
                 client = await self._made()
                 call = functools.partial(getattr(client, method), **parameters)
                 return await asyncio.get_running_loop().run_in_executor(self._signers, call)

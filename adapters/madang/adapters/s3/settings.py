@@ -9,12 +9,12 @@ from madang.adapters.s3 import capabilities
 from madang.ports.secret import Secret
 
 CREDENTIALS: Final = ("settings", "environment")
-JURISDICTIONS: Final = ("eu", "fedramp")
 SMALLEST_PART: Final = 5 * capabilities.MIB
 LARGEST_PART: Final = 512 * capabilities.MIB
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION: Final = re.compile(r"[a-z0-9-]{1,40}")
+_JURISDICTION: Final = re.compile(r"[a-z]{2,20}")
 _ACCOUNT: Final = re.compile(r"[0-9a-f]{32}")
 _KEY: Final = re.compile(r"[!-~]+")
 
@@ -69,7 +69,7 @@ class S3Settings:
 
 @dataclass(frozen=True)
 class R2Settings:
-    """`account_id` makes the address, with `jurisdiction` (`eu`, `fedramp`) for a bucket that was created in one;
+    """`account_id` makes the address, with `jurisdiction` (`eu`, `us`, `fedramp`) for a bucket that was created in one;
     `endpoint_url` replaces it. The rest is as in `S3Settings`."""
 
     account_id: str
@@ -87,8 +87,8 @@ class R2Settings:
     def __post_init__(self) -> None:
         if not _ACCOUNT.fullmatch(self.account_id):
             raise ValueError("account_id is 32 hexadecimal digits, as in the dashboard's address")
-        if self.jurisdiction is not None and self.jurisdiction not in JURISDICTIONS:
-            raise ValueError(f"jurisdiction is one of {', '.join(JURISDICTIONS)}")
+        if self.jurisdiction is not None and not _JURISDICTION.fullmatch(self.jurisdiction):
+            raise ValueError("jurisdiction is a word like eu")
         _check_keys(self.access_key_id, self.secret_access_key)
         _check_bucket(self.bucket)
         if self.endpoint_url is not None:

@@ -59,7 +59,7 @@ def s3_store(settings: S3Settings) -> Store:
 
 
 def r2_store(settings: R2Settings) -> Store:
-    """Cloudflare's page "S3 API compatibility" names the address and the region."""
+    """Cloudflare's pages "S3 API compatibility" and "Data location" name the address and the region."""
     place = f"{settings.account_id}.{settings.jurisdiction}" if settings.jurisdiction else settings.account_id
     return Store(
         name=R2_NAME,
