@@ -1,5 +1,7 @@
 """What a test of a suite stands on: the remote side, and the provider built from settings as a deployment builds it."""
 
+import functools
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -98,7 +100,7 @@ class Stage:
         must be built before."""
         pages = [each.app for each in self._registries[-1].mounts()]
         own = {BASE_URL: httpx.ASGITransport(pages[0])} if pages else {}
-        async with httpx.AsyncClient(base_url=BASE_URL, trust_env=False, mounts=own) as client:
+        async with httpx.AsyncClient(base_url=BASE_URL, verify=_trust(), trust_env=False, mounts=own) as client:
             try:
                 yield client
             finally:
@@ -148,3 +150,9 @@ async def raised(name: str, operation: str, call: Awaitable[object], expected: E
     told = result.operation.rpartition(".")[2]
     assert told == operation, f"the error's operation is {told!r}, and must be {operation!r}"
     return result
+
+
+@functools.cache
+def _trust() -> ssl.SSLContext:
+    """Reading the certificates takes longer than most tests: once for a process."""
+    return httpx.create_ssl_context(trust_env=False)
