@@ -13,6 +13,9 @@ LONGEST_SIDE: Final = 640
 
 _FORMATS: Final = ("JPEG", "PNG", "WEBP")
 _ON_ITS_SIDE: Final = (5, 6, 7, 8)
+_FROM_THE_RIGHT: Final = (2, 3, 7, 8)
+_FROM_THE_BOTTOM: Final = (3, 4, 6, 7)
+"""EXIF orientations: where the first column, and where the first row, of the upright picture is stored."""
 _SCAN_MARKER: Final = b"\xff\xda"
 _MAX_SCANS: Final = 100
 """A progressive JPEG has about ten; a small file with thousands would keep a processor busy for minutes."""
@@ -24,15 +27,26 @@ class NoPicture(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """`pixels` as OpenCV wants them (rows of blue, green, red); `width` and `height` are the whole picture's, upright."""
+    """`pixels` as OpenCV wants them (rows of blue, green, red), upright; `width` and `height` are the whole picture's as it is
+    stored, which lies as `orientation` (EXIF) says."""
 
     pixels: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
     width: int
     height: int
+    orientation: int
+
+    def stored(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point of `pixels` is in the picture as it is stored."""
+        lies = self.orientation in _ON_ITS_SIDE
+        across, down = (self.height, self.width) if lies else (self.width, self.height)
+        x, y = x * across / self.pixels.shape[1], y * down / self.pixels.shape[0]
+        x, y = (y, x) if lies else (x, y)
+        right, bottom = self.orientation in _FROM_THE_RIGHT, self.orientation in _FROM_THE_BOTTOM
+        return self.width - x if right else x, self.height - y if bottom else y
 
 
 def sight_of(data: bytes, max_pixels: int) -> Sight:
-    """Turned upright by its EXIF, as a person sees it. Raises `NoPicture`."""
+    """Turned upright by its EXIF, as a person sees it: faces are found in no other way. Raises `NoPicture`."""
     try:
         return _decoded(data, max_pixels)
     except (NoPicture, MemoryError):
@@ -49,9 +63,7 @@ def _decoded(data: bytes, max_pixels: int) -> Sight:
         if width * height > max_pixels:
             raise NoPicture(f"it has more than {max_pixels} pixels")
         opened.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
-        lies = opened.getexif().get(ExifTag.Orientation, 1) in _ON_ITS_SIDE
+        orientation = opened.getexif().get(ExifTag.Orientation, 1)
         upright = ImageOps.exif_transpose(opened).convert("RGB")
-    if lies:
-        width, height = height, width
     upright.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BILINEAR)
-    return Sight(np.ascontiguousarray(np.asarray(upright)[:, :, ::-1]), width, height)
+    return Sight(np.ascontiguousarray(np.asarray(upright)[:, :, ::-1]), width, height, orientation)

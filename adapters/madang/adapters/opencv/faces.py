@@ -29,8 +29,8 @@ _MOST_BOXES: Final = 5000
 
 
 class OpencvFaceDetector:
-    """Fulfils `FaceDetector`. A confidence is the model's own score; boxes are told for the picture as a person sees it, turned
-    upright by its EXIF."""
+    """Fulfils `FaceDetector`. A confidence is the model's own score. A photo is looked at upright, as its EXIF says; boxes are
+    in its pixels as they are stored."""
 
     def __init__(self, settings: OpencvSettings, context: ProviderContext) -> None:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
@@ -92,9 +92,7 @@ class OpencvFaceDetector:
 
 def _face(row: Sequence[float], sight: Sight) -> Face:
     """A row is x, y, width, height, five points of the face and the score, in pixels of the small picture."""
-    factor = sight.width / sight.pixels.shape[1]
-    left, top = max(0.0, row[0] * factor), max(0.0, row[1] * factor)
-    right, bottom = min(sight.width, (row[0] + row[2]) * factor), min(sight.height, (row[1] + row[3]) * factor)
-    return Face(
-        round(left), round(top), round(right) - round(left), round(bottom) - round(top), min(1.0, max(0.0, float(row[-1])))
-    )
+    corners = sight.stored(row[0], row[1]), sight.stored(row[0] + row[2], row[1] + row[3])
+    left, right = sorted(round(min(max(x, 0.0), sight.width)) for x, _ in corners)
+    top, bottom = sorted(round(min(max(y, 0.0), sight.height)) for _, y in corners)
+    return Face(left, top, right - left, bottom - top, min(1.0, max(0.0, float(row[-1]))))
