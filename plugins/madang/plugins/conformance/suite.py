@@ -16,6 +16,7 @@ only with a reason: `@deviation(reason=…)` or `@pytest.mark.xfail(reason=…)`
 
 import asyncio
 import inspect
+import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack
@@ -25,7 +26,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 import pytest
 
 from madang.plugins.conformance.leaks import parts_of, texts_of_error, texts_of_object, texts_of_record
-from madang.plugins.conformance.remote import Arrived, Fault, RemoteService, closed_port, serving
+from madang.plugins.conformance.remote import Arrived, Fault, RemoteService, Reply, closed_port, serving
 from madang.plugins.conformance.repairs import KIT, must, unexplained
 from madang.plugins.conformance.stage import (
     EFFECT_ERRORS,
@@ -36,7 +37,7 @@ from madang.plugins.conformance.stage import (
     outcome,
     raised,
 )
-from madang.ports.errors import Misconfigured, Unavailable
+from madang.ports.errors import Misconfigured, PortError, Unavailable
 from madang.ports.provider import ProviderKind
 
 try:
@@ -223,6 +224,39 @@ class ProviderConformance:
         leaking = [text[:500] for text in seen if any(secret in text for secret in secrets)]
         assert not leaking, f"the key shows in {len(leaking)} places, first in: {leaking[0]}"
 
+    @must(
+        "Follow no redirect: the key would go along to wherever it leads. Answer it with Misconfigured or as any other answer."
+    )
+    async def test_no_redirect_takes_the_key_elsewhere(self, stage: Stage, provider: Any) -> None:
+        service = self._http(stage)
+        with serving(Elsewhere()) as elsewhere:
+            service.next.append(Reply(307, "", {"location": f"{elsewhere.url}/messages"}))
+            result = await outcome(self.act(provider, "key-1"))
+            if service.next:
+                pytest.skip("its stand-in speaks another protocol")
+            assert isinstance(result, PortError), f"it must fail, and was {result!r}"
+            assert not elsewhere.arrived, "a redirect was followed"
+
+    @must("Bound what you read of an answer: an endless one must not fill the memory.")
+    async def test_an_endless_answer_is_given_up(self, stage: Stage, provider: Any) -> None:
+        service = self._http(stage)
+        service.next.append(Reply(200, itertools.repeat(b" " * 65_536), {"content-type": "application/json"}))
+        async with asyncio.timeout(STRANDED):
+            result = await outcome(self.act(provider, "key-1"))
+        if service.next:
+            pytest.skip("its stand-in speaks another protocol")
+        assert isinstance(result, self.errors[Fault.GARBAGE]), f"it was {result!r}"
+
+    @must("Use a proxy that the settings name, never one of the process's environment (httpx: trust_env=False).")
+    async def test_the_environments_proxy_is_not_used(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._http(stage)
+        nowhere = f"http://127.0.0.1:{closed_port()}"
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, nowhere)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        await self.act(stage.build(), "key-1")
+
     @must("close() gives back connections, and may come before the first call, after the last, and twice.")
     async def test_it_closes_unused_used_and_twice(self, stage: Stage, provider: Any) -> None:
         used = stage.build()
@@ -255,9 +289,21 @@ class ProviderConformance:
         arrived = service.has_acted if self.effects else lambda: bool(service.arrived)
         return await asyncio.to_thread(service.wait_until, arrived)
 
+    def _http(self, stage: Stage) -> RemoteService:
+        if stage.service is None:
+            pytest.skip("there is nothing outside to speak HTTP with")
+        return stage.service
+
     def _needs(self, fault: Fault) -> None:
         if fault in self.unmet:
             pytest.skip(self.unmet[fault])
+
+
+class Elsewhere(RemoteService):
+    """A place that the provider should not be led to."""
+
+    def answer(self, request: Arrived) -> Reply:
+        return Reply(200, {})
 
 
 def _mark_coroutines(suite: type) -> None:
