@@ -4,11 +4,9 @@ A mock answers at random by the description's schemas, so an adapter may well re
 about the request. It says so in the header `sl-violations`, also beside a good answer, or it answers a problem of its own.
 """
 
-import contextlib
 import http.client
 import json
 import os
-import signal
 import socket
 import subprocess
 import tempfile
@@ -24,6 +22,8 @@ START_SECONDS: Final = 240.0
 ANSWER_SECONDS: Final = 60.0
 READY: Final = "Prism is listening"
 HOP_BY_HOP: Final = frozenset({"connection", "content-length", "host", "keep-alive", "transfer-encoding"})
+WATCHED: Final = 'exec 3<&0; "$@" 3<&- & prism=$!; (cat <&3; kill $prism) & wait $prism'
+"""Prism, which ends when the standard input does: when it is closed here, or when this process is gone, however it ended."""
 PROBLEMS: Final = "https://stoplight.io/prism/errors#"
 
 
@@ -34,8 +34,6 @@ class Recorder(RemoteService):
         super().__init__()
         self.violations: list[str] = []
         self.prefix = prefix
-        self.prefer: str | None = None
-        """Which of the described answers Prism gives: `code=200`, `example=…`."""
         self._port = port
 
     @property
@@ -45,8 +43,6 @@ class Recorder(RemoteService):
     def answer(self, request: Arrived) -> Reply:
         target = request.target.removeprefix(self.prefix)
         headers = {name: value for name, value in request.headers.items() if name not in HOP_BY_HOP}
-        if self.prefer:
-            headers["prefer"] = self.prefer
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_SECONDS)
         try:
             connection.request(request.method, target, request.body or None, headers)
@@ -69,17 +65,19 @@ class Recorder(RemoteService):
 
 @contextmanager
 def mocking(prism: str, description: Path) -> Iterator[int]:
-    """Prism on a port of this machine while the block runs. It gets a session of its own, and that ends as a whole."""
+    """Prism on a port of this machine while the block runs, and never longer than this process."""
     port = _free_port()
     command = [prism, "mock", "-h", "127.0.0.1", "-p", str(port), str(description)]
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            ["sh", "-c", WATCHED, "sh", *command], stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+        )
+        assert process.stdin is not None
         try:
             _await(process, log)
             yield port
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            process.stdin.close()
             process.wait()
 
 
