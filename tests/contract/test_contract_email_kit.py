@@ -10,10 +10,10 @@ from contract.fake_smtp import PASSWORD, USER
 from contract.sandbox_faults import SandboxFaults
 from contract.signed_by_resend import SECRET, delivery
 from madang.adapters.resend.mapping import STATUSES
-from madang.plugins.conformance.email import EmailConformance
+from madang.plugins.conformance.email import BUYER, EmailConformance
 from madang.plugins.conformance.remote import Arrived, Fault
 from madang.plugins.conformance.stage import Stage
-from madang.ports.email import EmailTemplate
+from madang.ports.email import EmailStatus, EmailTemplate
 from madang.ports.webhook import WebhookRequest
 
 
@@ -30,8 +30,14 @@ class TestResend(EmailConformance):
     def settings(self, url: str) -> Mapping[str, Any]:
         return {"api_key": API_KEY, "sender": "noreply@madang.example", "webhook_secret": SECRET, "base_url": url}
 
-    def webhook(self) -> WebhookRequest:
-        return delivery("email.delivered")
+    def reports(self) -> Mapping[EmailStatus, WebhookRequest]:
+        bounce = {"type": "Permanent", "subType": "General", "message": f"550 {BUYER.address} unknown"}
+        return {
+            EmailStatus.DELIVERED: delivery("email.delivered"),
+            EmailStatus.DELAYED: delivery("email.delivery_delayed"),
+            EmailStatus.BOUNCED: delivery("email.bounced", bounce=bounce),
+            EmailStatus.COMPLAINED: delivery("email.complained"),
+        }
 
 
 class TestSmtp(EmailConformance):

@@ -64,6 +64,13 @@ class TestSendgrid(EmailConformance):
     def settings(self, url: str) -> Mapping[str, Any]:
         return {"api_key": API_KEY, "sender": "noreply@madang.example", "webhook_key": shown(SIGNER), "base_url": url}
 
+    def reports(self) -> Mapping[EmailStatus, WebhookRequest]:
+        return {
+            EmailStatus.DELIVERED: delivery(event("delivered")),
+            EmailStatus.BOUNCED: delivery(event("bounce", type="bounce", status="5.1.1")),
+            EmailStatus.COMPLAINED: delivery(event("spamreport")),
+        }
+
     def webhook(self) -> WebhookRequest:
         return delivery(event("delivered"), event("bounce"))
 

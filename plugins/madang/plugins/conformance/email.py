@@ -62,9 +62,14 @@ class EmailConformance(KeyedConformance):
     """A template that the remote side has."""
     extra: ClassVar[Mapping[str, Any]] = {}
 
+    def reports(self) -> Mapping[EmailStatus, WebhookRequest]:
+        """For a provider with `webhooks`: genuine deliveries, signed with the secret of `settings()`, each of which tells one
+        thing of one e-mail to `BUYER`. At least that it was delivered, bounced for good, and was complained of."""
+        raise NotImplementedError(f"{type(self).__name__} has no reports(): answer deliveries as the provider signs them")
+
     def webhook(self) -> WebhookRequest:
-        """A genuine delivery about one e-mail, signed with the secret of `settings()`; for a provider with `webhooks`."""
-        raise NotImplementedError(f"{type(self).__name__} has no webhook(): answer a delivery as the provider signs it")
+        """A genuine delivery, which may tell of several e-mails."""
+        return self.reports()[EmailStatus.DELIVERED]
 
     async def act(self, provider: EmailSender, key: str, timeout: float = 20.0) -> EmailReceipt:
         return await provider.send(replace(EMAIL, idempotency_key=key, timeout=timeout))
@@ -207,6 +212,21 @@ class EmailConformance(KeyedConformance):
         assert notices
         assert [each.event_id for each in notices] == [each.event_id for each in again]
         assert len({each.event_id for each in notices}) == len(notices)
+
+    @must("Read from a report which e-mail it is about, to whom, what became of it, and whether writing again is pointless.")
+    async def test_each_report_says_what_became_of_the_email(self, provider: EmailSender) -> None:
+        if not provider.capabilities.webhooks:
+            pytest.skip("it does not claim webhooks")
+        reports = self.reports()
+        assert {EmailStatus.DELIVERED, EmailStatus.BOUNCED, EmailStatus.COMPLAINED} <= set(reports), "give these reports"
+        for status, request in reports.items():
+            [notice] = provider.read_webhook(request)
+            assert notice.status is status
+            assert notice.receipt_id, "the report names its e-mail"
+            assert notice.recipient == BUYER.address
+            assert notice.permanent == (status in (EmailStatus.BOUNCED, EmailStatus.COMPLAINED))
+            assert notice.error or status is not EmailStatus.BOUNCED, "a bounce without the provider's words"
+            assert BUYER.address not in repr(notice), "no address where it is logged"
 
     @must("Raise SignatureInvalid for what the provider did not send: another body, no or another signature, another day.")
     async def test_a_forged_delivery_is_refused(self, provider: EmailSender) -> None:
