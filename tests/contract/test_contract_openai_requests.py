@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from contract.fake_openai import API_KEY, FakeOpenAI
 from contract.openai_wire import strict_problems
+from madang.adapters.jsonschema.validator import JsonSchemaValidator
 from madang.adapters.openai.capabilities import text_as_configured
 from madang.adapters.openai.chat_completions import CHAT_COMPLETIONS
 from madang.adapters.openai.client import OpenAIClient
@@ -160,7 +161,7 @@ async def test_a_report_is_written_in_korean_by_the_strict_schema(openai: FakeOp
         schema=SCHEMA,
         schema_name="portrait report!",
     )
-    written = await ask_for([model_with(api=api)], request, ReportReader({"SK010", "HR020"}))
+    written = await ask_for([model_with(api=api)], request, ReportReader({"SK010", "HR020"}), JsonSchemaValidator())
     report = written.value
     assert not written.repaired
     assert not report.dropped_codes

@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from dependency_injector import containers, providers
 
+from madang.adapters.jsonschema.validator import JsonSchemaValidator
 from madang.core.billing.service import BillingService
 from madang.core.generation.picture_notices import PictureNotices
 from madang.core.kernel.clock import Clock
@@ -57,7 +58,16 @@ class PortraitWiring(containers.DeclarativeContainer):
     compensation = providers.Singleton(Compensation, billing, notifications, cipher, clock)
     picture_making = providers.Singleton(PictureMaking, routed, photo_lab, compensation, picture_notices, clock)
     picture_stopping = providers.Singleton(PictureStopping, routed)
-    report_writing = providers.Singleton(ReportWriting, routed, notifications, compensation, cipher, clock, base_url=base_url)
+    report_writing = providers.Singleton(
+        ReportWriting,
+        routed,
+        notifications,
+        compensation,
+        cipher,
+        clock,
+        schemas=providers.Singleton(JsonSchemaValidator),
+        base_url=base_url,
+    )
     purging = providers.Singleton(Purging, routed, compensation, clock)
     handlers = providers.Singleton(
         PortraitHandlers, picture_making, picture_stopping, report_writing, purging, compensation, clock

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from madang.core.generation.prompts import fenced, load
+from madang.core.generation.schemas import SchemaValidator
 from madang.core.generation.structured_output import ask_for
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.messages import Delivery, Failure, Handler, Lane, Message, RetryPolicy, Topic
@@ -51,9 +52,11 @@ class ReportWriting:
         cipher: PersonalDataCipher,
         clock: Clock,
         *,
+        schemas: SchemaValidator,
         base_url: str,
     ) -> None:
         self._providers = providers
+        self._schemas = schemas
         self._notifications = notifications
         self._compensation = compensation
         self._cipher = cipher
@@ -75,7 +78,7 @@ class ReportWriting:
         if any(picture.status is not PictureStatus.MADE for picture in pictures):
             return
         request = _request(portrait, await self._pictures(portrait.photo.file, pictures), catalogue)
-        written = await ask_for(self._models(), request, ReportReader({entry.code for entry in catalogue}))
+        written = await ask_for(self._models(), request, ReportReader({entry.code for entry in catalogue}), self._schemas)
         if written.value.dropped_codes:
             logger.warning("%s invented %d care codes, dropped", written.provider, len(written.value.dropped_codes))
         async with delivery.finish() as uow:

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -13,19 +12,11 @@ from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.idempotency import IdempotencyStore
 from madang.core.kernel.live import LiveEvents
-from madang.core.kernel.outbox import MessageRow
 from madang.core.kernel.paging import CursorPage, CursorRequest, Page, PageRequest
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.tokens import Claims, Tokens
-from madang.core.kernel.tracing import Tracer
 from madang.core.notifications.delivery_log import LogEntry
 from madang.core.notifications.model import Category, Channel, Preferences
-from madang.core.operations.alerts import Episode, Standing
-from madang.core.operations.audit_reading import AuditFilter, ReadEvent
-from madang.core.operations.jobs import JobFilter
-from madang.core.operations.measurements import CallName, Durations, Meter
-from madang.core.operations.metering import SpentOn
-from madang.core.operations.provider_standing import CheckedProvider, StandingOfProcess
 from madang.core.portraits.model import CareEntry, Portrait, StoredFile, Survey
 from madang.core.portraits.pictures import Crop
 from madang.core.portraits.repository import PortraitView
@@ -34,7 +25,7 @@ from madang.core.privacy.model import Erasure
 from madang.core.privacy.service import ErasureView, Export
 from madang.core.webhooks.service import WebhookService
 from madang.entrypoints.http.identity_parts import IdentityParts
-from madang.entrypoints.provider_administration import ListedProvider
+from madang.entrypoints.http.operation_parts import OperationParts
 from madang.ports.storage import PresignedRequest, StoredObject
 from madang.ports.webhook import WebhookRequest
 
@@ -178,60 +169,6 @@ class Privacy(Protocol):
     async def view(self, erasure_id: UUID) -> ErasureView: ...
 
 
-class AuditEvents(Protocol):
-    """The audit trail for its readers (`AuditReading`)."""
-
-    async def page(self, caller: Caller, request: CursorRequest, wanted: AuditFilter) -> CursorPage[ReadEvent]: ...
-
-
-class Jobs(Protocol):
-    """The outbox for administrators (`JobService`)."""
-
-    async def page(self, request: CursorRequest, wanted: JobFilter) -> CursorPage[MessageRow]: ...
-
-    async def get(self, job_id: UUID) -> MessageRow: ...
-
-    async def retry(self, caller: Caller, job_id: UUID) -> MessageRow: ...
-
-
-class Alerts(Protocol):
-    """Rules and what fires (`AlertService`)."""
-
-    async def standing(self) -> Sequence[Standing]: ...
-
-    async def history(self, request: CursorRequest) -> CursorPage[Episode]: ...
-
-
-class ProviderAdministration(Protocol):
-    """Providers as administrators see them."""
-
-    async def listing(self, window: timedelta) -> Sequence[ListedProvider]: ...
-
-    async def check(self, caller: Caller, name: str) -> Sequence[CheckedProvider]: ...
-
-
-class OwnLimits(Protocol):
-    """Rate limits of single users (`UserLimits`)."""
-
-    async def of(self, user_id: UUID) -> Mapping[str, str]: ...
-
-    async def shown(self, user_id: UUID) -> Mapping[str, str]: ...
-
-    async def change(self, caller: Caller, user_id: UUID, changes: Mapping[str, str | None]) -> Mapping[str, str]: ...
-
-
-class MeasurementLog(Protocol):
-    async def provider_calls(self) -> Mapping[CallName, Durations]: ...
-
-
-class MeteringLog(Protocol):
-    async def totals(self) -> Sequence[SpentOn]: ...
-
-
-class ProviderStandings(Protocol):
-    async def standings(self, within: timedelta) -> Sequence[StandingOfProcess]: ...
-
-
 class DeliveryReports(Protocol):
     """What providers tell of sent messages (`DeliveryReports` of the core)."""
 
@@ -337,7 +274,7 @@ class ApiKeyCheck(Protocol):
     async def verify(self, written: str) -> Claims: ...
 
 
-class HttpContainer(IdentityParts, Protocol):
+class HttpContainer(IdentityParts, OperationParts, Protocol):
     """Fulfilled by the process's container, and by an in-memory one in the fast tests."""
 
     @property
@@ -393,36 +330,6 @@ class HttpContainer(IdentityParts, Protocol):
 
     @property
     def notification_preferences(self) -> NotificationPreferences: ...
-
-    @property
-    def jobs(self) -> Jobs: ...
-
-    @property
-    def audit_reading(self) -> AuditEvents: ...
-
-    @property
-    def alerts(self) -> Alerts: ...
-
-    @property
-    def provider_administration(self) -> ProviderAdministration: ...
-
-    @property
-    def user_limits(self) -> OwnLimits: ...
-
-    @property
-    def meter(self) -> Meter: ...
-
-    @property
-    def tracer(self) -> Tracer: ...
-
-    @property
-    def measurement_log(self) -> MeasurementLog: ...
-
-    @property
-    def metering_log(self) -> MeteringLog: ...
-
-    @property
-    def provider_standings(self) -> ProviderStandings: ...
 
     @property
     def privacy(self) -> Privacy: ...

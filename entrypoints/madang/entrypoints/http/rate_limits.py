@@ -12,9 +12,10 @@ from litestar.types import Scope
 
 from madang.core.kernel.tokens import Claims
 from madang.entrypoints.http.addresses import Addresses
-from madang.entrypoints.http.composition import Allowance, Limiter, OwnLimits
+from madang.entrypoints.http.composition import Allowance, Limiter
 from madang.entrypoints.http.errors import RateLimitExceeded
 from madang.entrypoints.http.exchange import Exchange, exchange_of
+from madang.entrypoints.http.operation_parts import OwnLimits
 
 logger = structlog.stdlib.get_logger("madang.http")
 
