@@ -60,6 +60,15 @@ def is_there(face: Face, box: tuple[float, ...]) -> bool:
     return all(abs(one - other) <= box[3] / 10 for one, other in zip(told, box, strict=True))
 
 
+@cache
+def counted() -> Mapping[int, Picture]:
+    """Pictures by the number of people in them."""
+    pair = Image.new("RGB", (1024, 512))
+    pair.paste(photograph())
+    pair.paste(ImageOps.mirror(photograph()), (512, 0))
+    return {0: encoded(Image.linear_gradient("L").convert("RGB")), 1: encoded(photograph(), "PNG"), 2: encoded(pair)}
+
+
 class TestOpencv(FacesConformance):
     plugin = "madang.plugins.builtin.opencv"
     name = "opencv"
@@ -71,11 +80,7 @@ class TestOpencv(FacesConformance):
         return {}
 
     def pictures(self) -> Mapping[int, Picture]:
-        person = photograph()
-        pair = Image.new("RGB", (person.width * 2, person.height))
-        pair.paste(person)
-        pair.paste(ImageOps.mirror(person), (person.width, 0))
-        return {0: encoded(Image.linear_gradient("L").convert("RGB")), 1: encoded(person, "PNG"), 2: encoded(pair)}
+        return counted()
 
     def size_of(self, picture: Picture) -> tuple[int, int]:
         with Image.open(io.BytesIO(picture.data)) as opened:
