@@ -85,8 +85,9 @@ class SmsConformance(KeyedConformance):
         receipt = await provider.send(MESSAGE)
         assert (await provider.fetch(receipt.id)).id == receipt.id
         unknown = receipt.id[:-1] + ("0" if receipt.id[-1] != "0" else "1")
-        error = await raised(self.name, "fetch", provider.fetch(unknown), (Rejected,))
-        assert getattr(error, "reason", "") == "not_found"
+        for each in (unknown, "../messages", "a/b?c=d", ""):
+            error = await raised(self.name, "fetch", provider.fetch(each), (Rejected,))
+            assert getattr(error, "reason", "") == "not_found"
 
     @must("Map each of the provider's states by a table; one that is not in it is ACCEPTED, never DELIVERED or FAILED.")
     async def test_each_state_of_the_provider_has_its_status(self, stage: Stage, provider: SmsSender) -> None:
