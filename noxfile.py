@@ -50,6 +50,13 @@ def specs(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """The fault tests with a death at every single boundary, not only at the first of each name: minutes longer."""
+    install(session, "test")
+    session.run("pytest", "tests/faults", *session.posargs, env={"FAULTS_EVERY_BOUNDARY": "1"})
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style, types, layers and dependencies."""
     install(session, "lint")

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from faults.boundaries import NOTES, reached
 from faults.lane import Lane
 
+EVERY_BOUNDARY = "FAULTS_EVERY_BOUNDARY"
 _numbers = itertools.count(1)
 
 
@@ -40,8 +42,20 @@ async def die_and_live(lane: Lane, die_at: int | str, until_over: Callable[[], A
     return Life(reached(notes), died)
 
 
-async def at_every_boundary(lanes: Sequence[Lane], attempt: Attempt) -> Sequence[str]:
-    """Attempts with a death at the first, the second … boundary until a worker survives; where they died.
+async def at_the_boundaries(lanes: Sequence[Lane], attempt: Attempt) -> Sequence[str]:
+    """Attempts with a death at the first boundary of each name that a worker reaches which lives; where they died.
+
+    With `FAULTS_EVERY_BOUNDARY` in the environment, as in `nox -s faults`, at the second, third … of each name as well.
+    """
+    if os.environ.get(EVERY_BOUNDARY):
+        return await _at_every_one(lanes, attempt)
+    life = await attempt(lanes[0], 0)
+    lives = await _attempts(lanes, attempt, iter(sorted(set(life.names))))
+    return [life.names[-1] for life in lives if life.died]
+
+
+async def _at_every_one(lanes: Sequence[Lane], attempt: Attempt) -> Sequence[str]:
+    """At the first, the second … boundary until a worker survives.
 
     What is done side by side is reached in no fixed order, so a name may be left out: it is then attempted by itself.
     """
@@ -50,13 +64,6 @@ async def at_every_boundary(lanes: Sequence[Lane], attempt: Attempt) -> Sequence
     left_out = {name for life in lives for name in life.names} - set(deaths)
     lives = await _attempts(lanes, attempt, iter(sorted(left_out)))
     return [*deaths, *(life.names[-1] for life in lives if life.died)]
-
-
-async def at_every_kind_of_boundary(lanes: Sequence[Lane], attempt: Attempt) -> Sequence[str]:
-    """Attempts with a death at the first boundary of each name that a worker reaches which lives; where they died."""
-    life = await attempt(lanes[0], 0)
-    lives = await _attempts(lanes, attempt, iter(sorted(set(life.names))))
-    return [life.names[-1] for life in lives if life.died]
 
 
 async def _attempts(lanes: Sequence[Lane], attempt: Attempt, places: Iterator[int | str]) -> Sequence[Life]:

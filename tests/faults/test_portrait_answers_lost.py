@@ -2,7 +2,7 @@
 
 import pytest
 
-from faults.deaths import Life, at_every_boundary, at_every_kind_of_boundary, die_and_live
+from faults.deaths import Life, at_the_boundaries, die_and_live
 from faults.evidence import (
     Effects,
     effects,
@@ -84,7 +84,7 @@ async def test_a_worker_killed_in_each_kind_of_place_of_a_failure_refunds_once_a
     async with stack.lanes(LANES) as lanes:
         for lane in lanes:
             await lane.set_knobs(faults="image_model.start:rejected@*")
-        deaths = await at_every_kind_of_boundary(lanes, fail_under_a_mortal_worker)
+        deaths = await at_the_boundaries(lanes, fail_under_a_mortal_worker)
     assert len(deaths) >= 15
     assert {"portraits.make_picture bury committed", "payment sandbox.refund after", "sms sandbox.send after"} <= set(deaths)
 
@@ -104,7 +104,7 @@ async def expire_under_a_mortal_worker(lane: Lane, die_at: int | str) -> Life:
 
 async def test_a_paid_job_that_nobody_finished_is_refunded_once_at_its_end(stack: Stack) -> None:
     async with stack.lanes(LANES) as lanes:
-        deaths = await at_every_boundary(lanes, expire_under_a_mortal_worker)
+        deaths = await at_the_boundaries(lanes, expire_under_a_mortal_worker)
     assert len(deaths) >= 15
     assert {"portraits.expire step committed", "payment sandbox.refund after", "portraits.expire finish committed"} <= set(
         deaths

@@ -81,9 +81,10 @@ class PluginManager:
 
     def load_entry_points(self, allowed: Collection[str] | None = None) -> None:
         """Load every installed plugin, or of those the ones named in `allowed`. Raises `Misconfigured` when strict."""
-        found = sorted(entry_points(group=PROJECT), key=_order)
+        owners = _owners(entry_points(group=PROJECT))
+        found = sorted(owners, key=lambda point: _order(point, owners[point]))
         for point in found:
-            origin = _origin(point)
+            origin = _origin(point, owners[point])
             if allowed is not None and point.name not in allowed:
                 self._setbacks.append(
                     Setback(point.name, origin, "the setting plugins_allowed does not name it", allowed=False)
@@ -176,13 +177,23 @@ def _variables(declaration: Declaration) -> set[str]:
     return {variable_of(declaration.name, key) for key in keys_of(declaration.settings)}
 
 
-def _order(point: EntryPoint) -> tuple[bool, str, str]:
-    owner = point.dist.name if point.dist else ""
-    return owner != _OURS, point.name, owner
+def _order(point: EntryPoint, owner: str) -> tuple[bool, str, str]:
+    name = owner.partition(" ")[0]
+    return name != _OURS, point.name, name
 
 
-def _origin(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version} ({point.value})" if point.dist else point.value
+def _owners(points: Collection[EntryPoint]) -> Mapping[EntryPoint, str]:
+    """The distribution and version that each comes from, empty where it comes from none. Its metadata is read once, however
+    many plugins it has."""
+    read: dict[int, str] = {}
+    for point in points:
+        if point.dist is not None and id(point.dist) not in read:
+            read[id(point.dist)] = f"{point.dist.name} {point.dist.version}"
+    return {point: read.get(id(point.dist), "") for point in points}
+
+
+def _origin(point: EntryPoint, owner: str) -> str:
+    return f"{owner} ({point.value})" if owner else point.value
 
 
 def _reason(error: Exception) -> str:
