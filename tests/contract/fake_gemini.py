@@ -50,13 +50,15 @@ SAID_IN_WORDS = {
 
 @dataclass(frozen=True)
 class Line:
-    """What the model says, why it ends, and what was counted; `blocked` instead of all that. `parts` come before the text."""
+    """What the model says, why it ends, and what was counted; `blocked` instead of all that. `parts` come before the text, and
+    `token` is what the answer would go on with."""
 
     text: str = ""
     finish: str | None = "STOP"
     usage: Mapping[str, int] = field(default_factory=dict)
     blocked: str | None = None
     parts: Sequence[Mapping[str, Any]] = ()
+    token: str | None = None
 
 
 class FakeGemini(RemoteService):
@@ -242,6 +244,8 @@ def _documents(line: Line, model: str, identity: str, *, in_pieces: bool) -> lis
     ]
     if line.finish is not None:
         documents[-1]["candidates"][0]["finishReason"] = line.finish
+    if line.token is not None:
+        documents[-1]["candidates"][0]["continuationToken"] = line.token
     return documents
 
 

@@ -23,6 +23,12 @@ class Row:
         listed = self.reply.body if self.reply.body[:1] != b"{" else b"[" + self.reply.body + b"]"
         return Reply(self.reply.status, listed, self.reply.headers)
 
+    def judge(self, told: PortError, operation: str) -> None:
+        assert type(told) is self.error
+        assert (told.provider, told.operation, told.code) == ("gemini", operation, self.code)
+        assert getattr(told, "reason", getattr(told, "retry_after", None)) == self.detail
+        assert "example.com" not in str(told.context())
+
 
 def _reason(reason: str) -> dict[str, str]:
     return {"@type": ERROR_INFO, "reason": reason, "domain": "googleapis.com"}

@@ -5,9 +5,11 @@ No test is collected here: the SDKs have a file each, so that one process of the
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -119,16 +121,19 @@ class GeminiWays:
     async def test_every_refusal_of_google_is_one_of_the_taxonomy(
         self, gemini: FakeGemini, model: GeminiTextModel, row: Row
     ) -> None:
-        gemini.next += [row.reply, row.in_a_stream]
-        for operation, call in (("generate", model.generate(ASKED)), ("stream", collected(model, ASKED))):
-            with pytest.raises(row.error) as raised:
-                await call
-            told = raised.value
-            assert type(told) is row.error
-            assert (told.provider, told.operation, told.code) == ("gemini", operation, row.code)
-            assert getattr(told, "reason", getattr(told, "retry_after", None)) == row.detail
-            assert "example.com" not in str(told.context())
-        assert len(gemini.arrived) == 2, "nothing is tried twice"
+        gemini.next.append(row.reply)
+        with pytest.raises(row.error) as raised:
+            await model.generate(ASKED)
+        row.judge(raised.value, "generate")
+        assert len(gemini.arrived) == 1, "nothing is tried twice"
+
+    @pytest.mark.parametrize("row", ROWS[::4], ids=lambda row: row.name)
+    async def test_a_stream_is_refused_like_an_answer(self, gemini: FakeGemini, model: GeminiTextModel, row: Row) -> None:
+        gemini.next.append(row.in_a_stream)
+        with pytest.raises(row.error) as raised:
+            await collected(model, ASKED)
+        row.judge(raised.value, "stream")
+        assert len(gemini.arrived) == 1, "nothing is tried twice"
 
     async def test_the_key_goes_into_a_header_and_never_into_an_address(
         self, gemini: FakeGemini, model: GeminiTextModel, monkeypatch: pytest.MonkeyPatch
@@ -400,6 +405,19 @@ class GeminiWays:
             await unknown.check()
         assert refused.value.code == "NOT_FOUND"
         await unknown.close()
+
+    async def test_a_host_that_never_takes_the_connection_was_surely_not_asked(self, tmp_path: Path) -> None:
+        with socket.socket() as busy, ExitStack() as waiting:
+            busy.bind(("127.0.0.1", 0))
+            busy.listen(0)
+            for _ in range(4):  # nobody is let in: from here on the kernel leaves who knocks without an answer
+                knocking = waiting.enter_context(socket.socket())
+                knocking.setblocking(False)
+                knocking.connect_ex(busy.getsockname())
+            provider = self.build(tmp_path, base_url=f"http://127.0.0.1:{busy.getsockname()[1]}")
+            with pytest.raises(Unavailable, match="ConnectTimeout"):
+                await provider.generate(replace(ASKED, timeout=0.4))
+            await provider.close()
 
     async def test_an_address_that_is_away_is_unavailable_at_once(self, tmp_path: Path) -> None:
         provider = self.build(tmp_path, base_url=f"http://127.0.0.1:{closed_port()}")

@@ -82,7 +82,7 @@ def as_given(schema: Any, dialect: Dialect) -> Any:
 
 @pytest.mark.parametrize("dialect", BOTH, ids=lambda each: each.field)
 @given(schema=SCHEMAS)
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_a_model_that_keeps_to_the_translation_writes_what_was_asked(dialect: Dialect, schema: dict[str, Any]) -> None:
     written = translated(schema, dialect)
     CONFIG[dialect.field](written, "")
@@ -92,7 +92,7 @@ def test_a_model_that_keeps_to_the_translation_writes_what_was_asked(dialect: Di
 
 @pytest.mark.parametrize("dialect", BOTH, ids=lambda each: each.field)
 @given(schema=SCHEMAS)
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_whatever_was_asked_for_is_allowed_by_the_translation(dialect: Dialect, schema: dict[str, Any]) -> None:
     answer = Answerer(schema, READING, 1).answer()
     assert jsonschema_rs.is_valid(as_given(translated(schema, dialect), dialect), answer)
@@ -106,7 +106,7 @@ def constraints(schema: Any) -> list[tuple[str, Any]]:
 
 
 @given(schema=SCHEMAS)
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_every_constraint_is_a_keyword_or_a_sentence(schema: dict[str, Any]) -> None:
     said = json.dumps(translated(schema, JSON_SCHEMA), ensure_ascii=False)
     for word, value in constraints(schema):
@@ -123,7 +123,7 @@ def test_a_translation_is_its_own_translation(schema: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("dialect", BOTH, ids=lambda each: each.field)
 @given(schema=SCHEMAS)
-@settings(max_examples=10)
+@settings(max_examples=6)
 def test_a_reference_is_what_it_refers_to(dialect: Dialect, schema: dict[str, Any]) -> None:
     name = min(schema["properties"])
     inner = copy.deepcopy(schema["properties"][name])

@@ -60,7 +60,8 @@ class TestWaysOfGemini(GeminiWays):
     async def test_an_answer_in_several_hops_is_cut_off_rather_than_asked_for_behind_the_callers_back(
         self, gemini: FakeGemini, model: GeminiTextModel
     ) -> None:
-        gemini.lines += [Line("half of it", "CONTINUATION"), Line("half of it", "CONTINUATION")]
+        half = Line("half of it", "CONTINUATION", token="dG8gYmUgY29udGludWVk")
+        gemini.lines += [half, half]
         assert (await model.generate(ASKED)).finish is FinishReason.LENGTH
         chunks = await collected(model, ASKED)
         assert chunks[-1].result is not None
