@@ -6,6 +6,7 @@ when the database is away for long, what no longer fits. Both are costs that wer
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import Context
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
@@ -177,8 +178,10 @@ class CallLedger:
             self._lost += 1
 
     def _write_soon(self) -> None:
+        """On nobody's behalf: the bundle is of many requests."""
         if self._writing is None or self._writing.done():
-            self._writing = asyncio.get_running_loop().create_task(self._write(), name="ledger of calls")
+            loop = asyncio.get_running_loop()
+            self._writing = loop.create_task(self._write(), name="ledger of calls", context=Context())
 
     async def _write(self) -> None:
         pause = _PAUSE

@@ -94,3 +94,8 @@ class Cost:
 
     micros: int
     currency: str = "USD"
+
+    @property
+    def written(self) -> str:
+        """The amount in the major unit, with all its six places: `"0.000125"`."""
+        return f"{Decimal(self.micros).scaleb(-6):f}"

@@ -1,10 +1,12 @@
 """Rows of calls: written once, summed by whatever is asked, settled later, and replaced by sums of their day."""
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from deployment import Deployment
@@ -14,6 +16,7 @@ from madang.core.operations.metering import Charge, Grouping, MeteredCall, Settl
 from madang.core.operations.prices import Usage
 from madang.ports.money import Cost
 from madang.ports.sms import SmsRequest
+from operator_shell import run_command
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 ALL_DAYS = (date(2020, 1, 1), date(2100, 1, 1))
@@ -123,6 +126,23 @@ async def sum_up(deployment: Deployment) -> None:
     await deployment.container.schedule_recurring_work()
     await deployment.execute("UPDATE messages SET due_at = now() WHERE topic = 'operations.sum_up_calls' AND state = 'waiting'")
     await deployment.work()
+
+
+async def test_operators_sum_up_costs_from_a_terminal(deployment: Deployment, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    await deployment.container.metering_log.record([call(at=now), unpriced(at=now), call(at=now - timedelta(days=40))])
+    settings = deployment.container.settings
+    servers = {"MADANG_DATABASE_URL": settings.database_url, "MADANG_REDIS_URL": settings.redis_url}
+
+    def run(*options: str) -> Any:
+        return run_command("providers", "costs", *options, folder=tmp_path, **servers)
+
+    done = await asyncio.to_thread(run, "--days", "7", "--by", "provider,model", "--json")
+    told = {each["model"]: each for each in json.loads(done.stdout)}
+    assert (told["writer-2"]["calls"], told["writer-2"]["costs"]) == (1, [{"amount": "0.004500", "currency": "USD"}])
+    assert (told["writer-9"]["unpricedCalls"], told["writer-9"]["costs"]) == (1, [])
+    wrong = await asyncio.to_thread(run, "--by", "moon")
+    assert (wrong.returncode, "name some of day, kind" in wrong.stderr) == (1, True)
 
 
 async def test_a_real_call_is_a_row_a_moment_later_and_a_number_for_prometheus(deployment: Deployment) -> None:

@@ -22,7 +22,9 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "worker": LazyCommand(f"{_HERE}.processes:worker", "Run one worker process."),
     "relay": LazyCommand(f"{_HERE}.processes:relay", "Run one relay process, which wakes the workers."),
     "plugins": LazyCommand(f"{_HERE}.plugins:plugins", "List and check plugins."),
-    "providers": LazyCommand(f"{_HERE}.providers:providers", "Check the providers of the routes, and print what each can do."),
+    "providers": LazyCommand(
+        f"{_HERE}.providers:providers", "Check the routes' providers, sum up costs, print who can do what."
+    ),
     "knowledge-base": LazyCommand(f"{_HERE}.knowledge_base:knowledge_base", "Import the care catalogue."),
     "keys": LazyCommand(f"{_HERE}.keys:keys", "List master keys, and seal personal data anew under the current one."),
     "users": LazyCommand(f"{_HERE}.users:users", "Give users their roles, the first administrator's above all."),

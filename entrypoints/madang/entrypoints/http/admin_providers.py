@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Annotated, Final
 
 from litestar.types import ASGIApp
@@ -255,7 +254,7 @@ def _numbers(numbers: ProviderNumbers, spending: Spending | None, window: int) -
 
 
 def _cost(cost: Cost) -> CostShape:
-    return CostShape(f"{Decimal(cost.micros).scaleb(-6):f}", cost.currency)
+    return CostShape(cost.written, cost.currency)
 
 
 def _here(call: Call, when: datetime) -> datetime:
