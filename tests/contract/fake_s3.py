@@ -277,6 +277,7 @@ def _signature_of(request: Arrived, claim: Claim) -> str:
 
 
 def _require_digest(request: Arrived) -> None:
+    """AWS takes newer digests as well; MD5 is what all storages understand."""
     given = request.headers.get("content-md5")
     if given is None:
         raise Refusal(400, "InvalidRequest")

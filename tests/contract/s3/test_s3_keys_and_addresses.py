@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contract.fake_s3 import FakeS3
+from contract.fake_s3 import FakeS3, query_of
 from contract.s3.buckets import HOUR, an_r2
 from madang.adapters.s3.storage import S3Storage
 from madang.plugins.conformance.remote import Reply
@@ -116,6 +116,11 @@ async def test_a_form_takes_its_key_type_and_size_only(remote: FakeS3, s3: S3Sto
     assert info is not None
     assert (info.size, info.content_type) == (10, "image/png")
     assert HOUR - timedelta(minutes=1) < form.expires_at - datetime.now(UTC) <= HOUR
+
+
+async def test_a_name_that_is_no_text_makes_an_address_all_the_same(s3: S3Storage) -> None:
+    address = await s3.presign_get(PresignGet("a", HOUR, filename="\ud800%.jpg"))
+    assert "filename*=UTF-8''%3F%25.jpg" in query_of(address.url)["response-content-disposition"]
 
 
 async def test_r2_takes_no_forms_and_says_so() -> None:

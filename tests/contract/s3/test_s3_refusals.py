@@ -7,7 +7,7 @@ from typing import TypeAlias
 import pytest
 
 from contract.fake_s3 import FakeS3, error
-from contract.s3.buckets import PHOTO, an_s3
+from contract.s3.buckets import MIB, PHOTO, an_s3
 from madang.adapters.s3 import mapping
 from madang.adapters.s3.storage import S3Storage
 from madang.plugins.conformance.remote import Arrived, RemoteService, Reply, serving
@@ -41,6 +41,7 @@ ROWS: list[tuple[Reply, type[PortError], str | float | None]] = [
     (Reply(307, "", {"location": "https://evil.example/"}), Misconfigured, None),
     (error(307, "TemporaryRedirect", location="https://evil.example/"), Unavailable, None),
     (Reply(200, "not xml, and no etag"), OutcomeUnknown, None),
+    (Reply(200, ""), OutcomeUnknown, None),
 ]
 
 
@@ -119,6 +120,13 @@ async def test_a_question_that_fails_may_be_asked_again_and_is_never_an_empty_pa
         with pytest.raises(PortError) as raised:
             await ask()
         assert (type(raised.value), raised.value.operation) == (kind, name)
+
+
+async def test_an_answer_without_end_is_not_waited_for(remote: FakeS3, s3: S3Storage) -> None:
+    long = f"<ListBucketResult><IsTruncated>false</IsTruncated><Name>{'x' * (9 * MIB)}</Name></ListBucketResult>"
+    remote.next.append(Reply(200, long))
+    with pytest.raises(Unavailable):
+        await s3.list("")
 
 
 async def test_an_empty_object_is_described_too(remote: FakeS3, s3: S3Storage) -> None:

@@ -5,6 +5,7 @@ import functools
 import ssl
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
@@ -19,22 +20,23 @@ _SIGN_SECONDS: Final = 20.0
 _NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The SDK's client, and what carries its requests."""
+
+    sdk: Any
+    http: httpx.AsyncClient
+
+
 class S3Client:
     """The SDK's client is made in a thread, from the beginning of this one's life; threads wait for answers, and there are as
     many as calls may be under way at once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._http = httpx.AsyncClient(
-            verify=_trust(),
-            trust_env=False,
-            follow_redirects=False,
-            proxy=store.proxy.reveal() if store.proxy else None,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=store.connections),
-        )
         self._threads = ThreadPoolExecutor(store.connections, thread_name_prefix=store.name)
         self._signers = ThreadPoolExecutor(1, thread_name_prefix=f"{store.name}-sign")
-        self._making: Future[Any] = self._threads.submit(_make, store)
+        self._making: Future[_Made] = self._threads.submit(_make, store)
 
     async def call(
         self, operation: str, method: str, seconds: float, *, effect: bool = False, **parameters: Any
@@ -57,8 +59,8 @@ class S3Client:
         failure: PortError
         try:
             async with asyncio.timeout(_SIGN_SECONDS):
-                client = await self._made()
-                call = functools.partial(getattr(client, method), **parameters)
+                made = await self._made()
+                call = functools.partial(getattr(made.sdk, method), **parameters)
                 return await asyncio.get_running_loop().run_in_executor(self._signers, call)
         except Exception as error:  # noqa: BLE001  the SDK's exceptions have no common parent
             failure = self._failure(operation, error, effect=False, sent=False)
@@ -67,29 +69,30 @@ class S3Client:
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._signers.shutdown(wait=False, cancel_futures=True)
-        await self._http.aclose()
+        if self._making.done() and not self._making.cancelled() and self._making.exception() is None:
+            await self._making.result().http.aclose()
 
     async def _exchanged(
         self, operation: str, method: str, seconds: float, effect: bool, stream: bool, parameters: Mapping[str, Any]
     ) -> tuple[Any, httpx.Response | None]:
-        exchange = Exchange(self._http, seconds, stream=stream)
+        exchange = Exchange(seconds, stream=stream)
         failure: PortError
         try:
             async with asyncio.timeout(seconds):
-                call = getattr(await self._made(), method)
-                asked = {"Bucket": self._store.bucket, **parameters}
+                made = await self._made()
+                call = functools.partial(getattr(made.sdk, method), Bucket=self._store.bucket, **parameters)
                 loop = asyncio.get_running_loop()
-                answer = await loop.run_in_executor(self._threads, exchange.run, call, asked)
+                answer = await loop.run_in_executor(self._threads, exchange.run, made.http, call)
             response, exchange.response = exchange.response, None
             return answer, response
         except Exception as error:  # noqa: BLE001  the SDK's exceptions have no common parent
             failure = self._failure(operation, error, effect=effect, sent=exchange.sent)
         finally:
             await exchange.end()
-        # Raised here, so that what the storage answered does not hang on to it: that names our key.
+        # Raised here, so that it does not carry the storage's answer along: that may quote our key.
         raise failure
 
-    async def _made(self) -> Any:
+    async def _made(self) -> _Made:
         if self._making.cancelled():
             raise Unavailable("it is closed", provider=self._store.name)
         return await asyncio.shield(asyncio.wrap_future(self._making))
@@ -111,10 +114,17 @@ class S3Client:
         return mishap_of(name, operation, error, effect=effect, sent=sent)
 
 
-def _make(store: Store) -> Any:
+def _make(store: Store) -> _Made:
     from madang.adapters.s3.session import make_client
 
-    return make_client(store, send)
+    http = httpx.AsyncClient(
+        verify=_trust(),
+        trust_env=False,
+        follow_redirects=False,
+        proxy=store.proxy.reveal() if store.proxy else None,
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=store.connections),
+    )
+    return _Made(make_client(store, send), http)
 
 
 @functools.cache

@@ -34,8 +34,8 @@ class Exchange:
     """`sent` says whether anything may have reached the storage. With `stream`, a good answer's body is not read: `response` is
     left open for who takes it."""
 
-    def __init__(self, http: httpx.AsyncClient, seconds: float, *, stream: bool) -> None:
-        self._http = http
+    def __init__(self, seconds: float, *, stream: bool) -> None:
+        self._http: httpx.AsyncClient | None = None
         self._loop = asyncio.get_running_loop()
         self._until = self._loop.time() + seconds
         self._stream = stream
@@ -44,13 +44,14 @@ class Exchange:
         self.sent = False
         self.response: httpx.Response | None = None
 
-    def run(self, call: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
-        """In a thread: the SDK's call, whose request comes back to this exchange."""
+    def run(self, http: httpx.AsyncClient, call: Callable[[], Any]) -> Any:
+        """In a thread: the SDK's call, whose request comes back to this exchange and goes out through `http`."""
         if self._over:
             raise Abandoned
+        self._http = http
         token = _UNDER_WAY.set(self)
         try:
-            return call(**parameters)
+            return call()
         finally:
             _UNDER_WAY.reset(token)
 
@@ -76,7 +77,7 @@ class Exchange:
         return AWSResponse(request.url, status, headers, _Raw(body))
 
     async def _carry(self, request: Any) -> Came:
-        if self._over:
+        if self._over or self._http is None:
             raise Abandoned
         left = max(0.001, self._until - self._loop.time())
         built = httpx.Request(

@@ -236,7 +236,7 @@ def decoded(value: str) -> str:
 def disposition_of(filename: str) -> str:
     """Makes a browser save it under that name (RFC 6266), whatever letters it has."""
     plain = re.sub(r'[^ -~]|["\\%]', "_", filename)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"
 
 
 def _code_of(response: Mapping[str, Any]) -> str:
