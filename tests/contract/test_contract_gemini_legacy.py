@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from contract.fake_gemini import FakeGemini
-from contract.gemini_suites import ASKED, GeminiText, GeminiWays
+from contract.gemini_kit import GeminiText
+from contract.gemini_ways import ASKED, GeminiWays
 from madang.adapters.gemini import legacy_speaker
 from madang.adapters.gemini.settings import LEGACY
 from madang.adapters.gemini.text_model import GeminiTextModel

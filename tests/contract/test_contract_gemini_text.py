@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from contract.fake_gemini import FakeGemini, Line, error
+from contract.gemini_kit import GeminiText
 from contract.gemini_refusals import ROWS
-from contract.gemini_suites import ASKED, GeminiText, GeminiWays, collected, endless
+from contract.gemini_ways import ASKED, GeminiWays, collected, endless
 from madang.adapters.gemini import errors
 from madang.adapters.gemini.mapping import ACCOUNT_LIMITED
 from madang.adapters.gemini.settings import GENAI

@@ -1,4 +1,4 @@
-"""What both of Google's SDKs must do alike: the kit's suite for a text model in Gemini's protocol, and Gemini's own ways.
+"""What both of Google's SDKs must do alike in Gemini's own ways.
 
 No test is collected here: the SDKs have a file each, so that one process of the tests pays for the import of the old one.
 """
@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,82 +17,21 @@ from typing import Any, ClassVar
 import jsonschema_rs
 import pytest
 
-from contract.fake_gemini import API_KEY, MODEL, FakeGemini, Line, error
+from contract.fake_gemini import API_KEY, MODEL, FakeGemini, Line
 from contract.fake_gemini_rules import checked_request
 from contract.gemini_refusals import ROWS, Row
 from madang.adapters.gemini.settings import GeminiSettings
 from madang.adapters.gemini.text_model import GeminiTextModel
 from madang.core.portraits.report_document import SCHEMA as REPORT
 from madang.plugins.conformance.pictures import PNG
-from madang.plugins.conformance.remote import Arrived, Reply, closed_port, serving
-from madang.plugins.conformance.text_model import AskedOfModel, Spoken, TextModelConformance
+from madang.plugins.conformance.remote import Reply, closed_port, serving
 from madang.ports.context import ProviderContext
 from madang.ports.errors import Misconfigured, OutcomeUnknown, Rejected, Unavailable, Unsupported
 from madang.ports.secret import Secret
 from madang.ports.text_model import FinishReason, Picture, PromptMessage, Role, TextChunk, TextRequest, TokenUsage
 
-FINISHES = {
-    FinishReason.STOP: "STOP",
-    FinishReason.LENGTH: "MAX_TOKENS",
-    FinishReason.CONTENT_POLICY: "SAFETY",
-    FinishReason.OTHER: "LANGUAGE",
-}
-ROLES = {"user": Role.USER, "model": Role.ASSISTANT}
 KOREAN = PromptMessage(Role.USER, "사진을 보고 관리 리포트를 작성해 주세요.")
 ASKED = TextRequest([KOREAN], "text-1", timeout=20.0)
-
-
-class GeminiText(TextModelConformance):
-    """The kit's suite."""
-
-    plugin = "madang.plugins.builtin.gemini"
-    name = "gemini"
-    sdk: ClassVar[str]
-    extra: ClassVar = {"generationConfig": {"topP": 0.5}}
-
-    def remote(self) -> FakeGemini:
-        return FakeGemini()
-
-    def settings(self, url: str) -> Mapping[str, Any]:
-        return {"base_url": url, "api_key": API_KEY, "sdk": self.sdk, "thinking_tokens": 0}
-
-    def say(self, remote: FakeGemini, spoken: Spoken) -> None:
-        thoughts = min(6, spoken.usage.output_tokens)
-        usage = {
-            "promptTokenCount": spoken.usage.input_tokens,
-            "candidatesTokenCount": spoken.usage.output_tokens - thoughts,
-            "thoughtsTokenCount": thoughts,
-            "cachedContentTokenCount": spoken.usage.cached_input_tokens,
-            "totalTokenCount": spoken.usage.input_tokens + spoken.usage.output_tokens,
-        }
-        remote.lines.append(Line(spoken.text, FINISHES[spoken.finish], usage))
-
-    def asked_of(self, request: Arrived) -> AskedOfModel:
-        read = checked_request(request.json)
-        config = read.get("generationConfig", {})
-        conversation = [(Role.SYSTEM, part["text"]) for part in read.get("systemInstruction", {}).get("parts", ())]
-        pictures = []
-        for content in read["contents"]:
-            text = "".join(part.get("text", "") for part in content["parts"])
-            conversation.append((ROLES[content["role"]], text))
-            inline = [part["inlineData"] for part in content["parts"] if "inlineData" in part]
-            pictures += [Picture(each["data"], each["mimeType"]) for each in inline]
-        return AskedOfModel(
-            conversation,
-            pictures,
-            config.get("responseJsonSchema") or config.get("responseSchema"),
-            config.get("maxOutputTokens"),
-            config.get("temperature"),
-            config.get("seed"),
-            request.json,
-        )
-
-    def refusal(self, reason: str) -> Reply:
-        if reason == "content_policy":
-            return Reply(200, {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}})
-        if reason == "context_length":
-            return error(400, "INVALID_ARGUMENT", "The input token count exceeds the maximum number of tokens allowed 1048576.")
-        return error(400, "INVALID_ARGUMENT", "* GenerateContentRequest.contents: contents is not specified")
 
 
 class GeminiWays:
