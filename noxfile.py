@@ -1,4 +1,4 @@
-"""Checks of the project: `nox` runs tests and lint; `nox -s specs`, `bench` and `audit` are asked for by name.
+"""Checks of the project: `nox` runs tests and lint; `nox -s specs`, `mutants`, `bench` and `audit` are asked for by name.
 
 Another Python: `nox -s tests --force-python 3.13`. Words after `--` go to pytest, or to the benchmark.
 """
@@ -47,6 +47,16 @@ def specs(session: nox.Session) -> None:
     session.run(*npm, external=True, silent=True)
     prism = folder / "node_modules" / ".bin" / "prism"
     session.run("pytest", "tests/specs", *session.posargs, env={"MADANG_PRISM": str(prism)})
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Mistakes put into our adapters, one at a time: fails where the kit and the adapter's tests notice fewer than nine in ten.
+
+    Takes minutes for each adapter. `-- openai s3` are some, `--limit 0` tries every mutant, `--diffs` shows what survived.
+    """
+    install(session, "test")
+    session.run("python", "-m", "mutants", *session.posargs, env={"PYTHONPATH": "tests"})
 
 
 @nox.session

@@ -1,0 +1,100 @@
+"""Where a mistake in an adapter would matter: every place of an operator, less what no caller could ever notice."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+
+from mutants.provider_mistakes import OPERATORS
+from source_tree import ROOT
+
+LOGGERS = ("_log", "log", "logger", "_logger")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """The `occurrence`-th place of an operator in a file."""
+
+    path: Path
+    operator: str
+    occurrence: int
+    line: int
+    lines: range | None
+    """Those of its statement up to its own; None where it is run when the module is loaded."""
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(ROOT)}:{self.line} {self.operator}"
+
+    def code(self) -> str | None:
+        """The mutated source; None where it is no Python, or the same program."""
+        source = self.path.read_text(encoding="utf-8")
+        mutated = mutate_code(source, OPERATORS[self.operator](), self.occurrence)
+        try:
+            same = mutated is None or ast.dump(ast.parse(mutated)) == ast.dump(ast.parse(source))
+        except SyntaxError:
+            return None
+        return None if same else mutated
+
+    def diff(self) -> str:
+        before, after = self.path.read_text(encoding="utf-8").splitlines(), (self.code() or "").splitlines()
+        return "\n".join(
+            f"    {line}" for line in unified_diff(before, after, n=0, lineterm="") if line[:2] not in ("--", "++", "@@")
+        )
+
+
+def mutants_of(path: Path) -> Iterator[Mutant]:
+    """Every mutant of a file."""
+    source = path.read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    hidden = list(_nobodys_business(tree))
+    nodes = list(ast_nodes(get_ast(source)))
+    for name, operator_type in OPERATORS.items():
+        operator = operator_type()
+        places = [position for node in nodes for position in operator.mutation_positions(node)]
+        for occurrence, (start, _) in enumerate(places):
+            if not any(first <= start < last for first, last in hidden):
+                yield Mutant(path, name, occurrence, start[0], _lines_of(tree, start[0]))
+
+
+def _lines_of(tree: ast.Module, line: int) -> range | None:
+    """From the beginning of the innermost statement of a function."""
+    functions = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+    bodies = [each for each in functions if each.body[0].lineno <= line <= (each.end_lineno or 0)]
+    starts = [each.lineno for body in bodies for each in ast.walk(body) if isinstance(each, ast.stmt) and each.lineno <= line]
+    return range(max(starts), line + 1) if bodies else None
+
+
+def _nobodys_business(tree: ast.Module) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Annotations, decorators, logs, `repr`, what is exported, and how large a limit is."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield from map(_span, node.decorator_list)
+                yield from (_span(each) for each in (node.returns,) if each is not None)
+                if node.name in ("__repr__", "__str__"):
+                    yield _span(node)
+            case ast.ClassDef():
+                yield from map(_span, node.decorator_list)
+            case ast.arg(annotation=ast.expr()) | ast.AnnAssign():
+                yield _span(node.annotation)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name))) if name in LOGGERS:
+                yield _span(node)
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None and _is_amount(statement.value):
+            yield _span(statement)
+
+
+def _is_amount(value: ast.expr) -> bool:
+    """A number, or several multiplied."""
+    return all(
+        isinstance(each, ast.Constant | ast.BinOp | ast.UnaryOp | ast.operator | ast.unaryop) for each in ast.walk(value)
+    )
+
+
+def _span(node: ast.AST | None) -> tuple[tuple[int, int], tuple[int, int]]:
+    assert isinstance(node, ast.expr | ast.stmt)
+    return (node.lineno, node.col_offset), (node.end_lineno or node.lineno, node.end_col_offset or 0)

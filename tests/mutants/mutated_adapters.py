@@ -1,0 +1,44 @@
+"""Which adapters are mutated, and which tests must notice."""
+
+from pathlib import Path
+from typing import Final
+
+from source_tree import ROOT
+
+SPARED: Final = frozenset({"__init__.py", "settings.py", "capabilities.py", "declarations.py"})
+"""What a deployment says, and what is declared: there is no conduct in it."""
+
+CONTRACT: Final = "tests/contract/test_contract_"
+SUITES: Final[dict[str, tuple[str, ...]]] = {
+    "clerk": ("clerk_identity.py", "identity.py", "identity_webhooks.py"),
+    "discord": ("chat_kit.py::TestDiscord", "chat.py"),
+    "gemini": ("gemini_text.py", "gemini_image.py", "gemini_schema.py", "gemini_plugin.py", "gemini_legacy.py"),
+    "local": ("local_storage.py", "storage.py"),
+    "memory": ("memory_kit.py", "memory_messages.py"),
+    "openai": (
+        "openai_text_model.py", "openai_image_model.py", "openai_errors.py", "openai_requests.py", "openai_pictures.py",
+    ),
+    "opencv": ("opencv_faces.py",),
+    "replicate": ("replicate_image_model.py", "replicate_mapping.py", "replicate_calls.py"),
+    "resend": ("email_kit.py::TestResend", "email_resend.py"),
+    "s3": ("s3_storage.py",),
+    "sandbox": (
+        "sandbox_sms.py", "sandbox_text_model.py", "sandbox_image_model.py", "sandbox_payment.py", "sandbox_social.py",
+        "payment.py", "text_model.py", "image_model.py", "webhooks.py", "faults.py", "messages.py",
+    ),
+    "sendgrid": ("email_sendgrid.py",),
+    "slack": ("chat_kit.py::TestSlack", "chat.py"),
+    "smtp": ("email_kit.py::TestSmtp", "email_smtp.py"),
+    "solapi": ("solapi_sms.py",),
+    "twilio": ("twilio_sms.py",),
+}  # fmt: skip
+FOLDERS: Final[dict[str, tuple[str, ...]]] = {"s3": ("tests/contract/s3",)}
+
+
+def trials_of(adapter: str) -> list[str]:
+    return [*(CONTRACT + each for each in SUITES[adapter]), *FOLDERS.get(adapter, ())]
+
+
+def modules_of(adapter: str) -> list[Path]:
+    folder = ROOT / "adapters" / "madang" / "adapters" / adapter
+    return [path for path in sorted(folder.glob("*.py")) if path.name not in SPARED]
