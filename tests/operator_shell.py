@@ -5,14 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 
+from faults.process import FORKS
+from madang.entrypoints.cli.main import main
 from madang.entrypoints.supervisor.addresses import free_port
 
 COMMAND = (sys.executable, "-m", "madang.entrypoints.cli")
@@ -81,16 +84,32 @@ class Up:
 
 
 def run_command(*arguments: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """One command in that folder, to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env=clean_environment(**environment),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    """One command in that folder, to its end, in a process of its own that is forked with everything imported already."""
+    with tempfile.TemporaryDirectory() as written:
+        said = Path(written, "stdout"), Path(written, "stderr")
+        process = FORKS.Process(target=_command, args=(arguments, folder, dict(clean_environment(**environment)), said))
+        process.start()
+        try:
+            process.join(120)
+            assert process.exitcode is not None, f"madang {arguments} runs for more than two minutes"
+            output, errors = (path.read_text() for path in said)
+            return subprocess.CompletedProcess(arguments, process.exitcode, output, errors)
+        finally:
+            process.kill()
+            process.join()
+            process.close()
+
+
+def _command(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], said: Sequence[Path]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv = ["madang", *arguments]
+    for stream, path in zip((1, 2), said, strict=True):
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        os.dup2(opened, stream)
+        os.close(opened)
+    main()
 
 
 def _runs(process: psutil.Process, command: str) -> bool:

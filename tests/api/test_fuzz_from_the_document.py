@@ -5,8 +5,10 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -21,6 +23,7 @@ from madang.core.kernel.caller import Caller, CallerKind
 from madang.core.portraits.model import PortraitStatus
 from madang.core.portraits.service import OrderPortrait
 from madang.entrypoints.http.app import create_app
+from madang.entrypoints.http.routes import routes_for
 
 JOB = UUID("01997f2e-6c00-7a10-9c3e-0242ac120002")
 OWNER = UUID("01997f2e-6c00-7a10-9c3e-0242ac120003")
@@ -50,7 +53,13 @@ STATES = {
 }
 
 container = InMemoryContainer()
-schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(container))
+OPERATIONS = [route.operation.id for route in routes_for(container.settings.products)]
+
+
+@pytest.fixture(scope="module")
+def document() -> Any:
+    """Read when the test runs: every test runner collects it."""
+    return schemathesis.openapi.from_asgi("/openapi.json", create_app(container))
 
 
 def a_job_in_the_right_state(operation: str) -> None:
@@ -83,17 +92,21 @@ def headers_for(operation: str, path: str) -> dict[str, str]:
     return headers
 
 
-@schema.parametrize()
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_as_documented(case: "schemathesis.Case[Any]") -> None:
-    operation = case.operation.definition.raw["operationId"]
-    a_job_in_the_right_state(operation)
-    parameters = case.path_parameters or {}
-    with suppress(ValueError, TypeError, AttributeError):
-        UUID(parameters.get("portraitId"))
-        parameters["portraitId"] = str(JOB)
-    with suppress(ValueError, TypeError, AttributeError):
-        UUID(parameters.get("fileId"))
-        parameters["fileId"] = str(FILE)
-    checks = CHECKS if operation in RAW else [*CHECKS, negative_data_rejection]
-    case.call_and_validate(headers=headers_for(operation, case.path), checks=checks)
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("mode", GenerationMode)
+def test_every_answer_is_as_documented(document: Any, operation: str, mode: GenerationMode) -> None:
+    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(document.find_operation_by_id(operation).as_strategy(generation_mode=mode))
+    def answers(case: "schemathesis.Case[Any]") -> None:
+        a_job_in_the_right_state(operation)
+        parameters = case.path_parameters or {}
+        with suppress(ValueError, TypeError, AttributeError):
+            UUID(parameters.get("portraitId"))
+            parameters["portraitId"] = str(JOB)
+        with suppress(ValueError, TypeError, AttributeError):
+            UUID(parameters.get("fileId"))
+            parameters["fileId"] = str(FILE)
+        checks = CHECKS if operation in RAW else [*CHECKS, negative_data_rejection]
+        case.call_and_validate(headers=headers_for(operation, case.path), checks=checks)
+
+    answers()

@@ -23,6 +23,7 @@ from madang.entrypoints.worker import run_relay, run_worker
 
 Role = Literal["api", "worker", "relay"]
 
+_COMMANDS = ("main", "doctor", "examination", "jobs", "keys", "redrive", "plugins", "database", "openapi", "users")
 FORKS: Final = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     [
@@ -32,6 +33,12 @@ FORKS.set_forkserver_preload(
         "madang.entrypoints.container",
         "madang.entrypoints.http.serve",
         "madang.entrypoints.worker",
+        *(
+            f"madang.entrypoints.cli.{name}"
+            for name in ("main", "doctor", "examination", "jobs", "keys", "redrive", "plugins", "database", "openapi", "users")
+        ),
+        "madang.adapters.postgres.migrations",
+        "sqlalchemy.dialects.postgresql.asyncpg",
         "madang.adapters.local.storage",
         "madang.plugins.builtin.sandbox",
         *(f"madang.adapters.sandbox.{port}" for port in ("image_model", "pages", "payment", "sms", "text_model")),
