@@ -69,7 +69,7 @@ def _lines_of(tree: ast.Module, line: int) -> range | None:
 
 
 def _nobodys_business(tree: ast.Module) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Annotations, decorators, logs, `repr`, what is exported, and how large a limit is."""
+    """Annotations, decorators, logs, `repr`, how large a limit is, and how a time limit is divided."""
     for node in ast.walk(tree):
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
@@ -82,6 +82,8 @@ def _nobodys_business(tree: ast.Module) -> Iterator[tuple[tuple[int, int], tuple
             case ast.arg(annotation=ast.expr()) | ast.AnnAssign():
                 yield _span(node.annotation)
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name))) if name in LOGGERS:
+                yield _span(node)
+            case ast.BinOp(left=ast.Name(id="timeout")):
                 yield _span(node)
     for statement in tree.body:
         if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None and _is_amount(statement.value):

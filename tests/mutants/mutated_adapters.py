@@ -35,8 +35,13 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
 FOLDERS: Final[dict[str, tuple[str, ...]]] = {"s3": ("tests/contract/s3",)}
 
 
+TABLES: Final = f"{CONTRACT}tables.py::test_an_adapters_tables_say_what_its_provider_documents"
+
+
 def trials_of(adapter: str) -> list[str]:
-    return [*(CONTRACT + each for each in SUITES[adapter]), *FOLDERS.get(adapter, ())]
+    told = (ROOT / "tests" / "contract" / "tables" / f"{adapter}.toml").exists()
+    tables = [f"{TABLES}[{adapter}]"] if told else []
+    return [*tables, *(CONTRACT + each for each in SUITES[adapter]), *FOLDERS.get(adapter, ())]
 
 
 def modules_of(adapter: str) -> list[Path]:

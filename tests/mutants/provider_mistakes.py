@@ -10,7 +10,7 @@ from cosmic_ray.plugins import OPERATOR_PROVIDERS
 Position = tuple[tuple[int, int], tuple[int, int]]
 
 LIBRARY: Final = (
-    "AddNot", "ExceptionReplacer", "NumberReplacer", "ReplaceAndWithOr", "ReplaceBreakWithContinue", "ReplaceContinueWithBreak",
+    "AddNot", "NumberReplacer", "ReplaceAndWithOr", "ReplaceBreakWithContinue", "ReplaceContinueWithBreak",
     "ReplaceFalseWithTrue", "ReplaceOrWithAnd", "ReplaceTrueWithFalse", "ZeroIterationForLoop",
     "ReplaceComparisonOperator_Eq_NotEq", "ReplaceComparisonOperator_Gt_GtE", "ReplaceComparisonOperator_Gt_LtE",
     "ReplaceComparisonOperator_GtE_Gt", "ReplaceComparisonOperator_GtE_Lt",
@@ -106,6 +106,16 @@ class ForgetStep(Replacing):
             yield "pass"
 
 
+class LetThrough(Replacing):
+    """What a library raises goes through to the caller."""
+
+    shown = ("try: f()\nexcept (http.A, http.B): g()", "try: f()\nexcept ZeroDivisionError: g()")
+
+    def others(self, node: Any) -> Iterator[str]:
+        if node.type == "except_clause" and len(node.children) > 1:
+            yield " ".join(["except ZeroDivisionError", *map(_text, node.children[2:])])
+
+
 class OtherMembership(Replacing):
     """What is in a set counts as what is not."""
 
@@ -118,7 +128,10 @@ class OtherMembership(Replacing):
 
 OPERATORS: Final[Mapping[str, type[Operator]]] = {
     **{name: OPERATOR_PROVIDERS["core"][name] for name in LIBRARY},
-    **{each.__name__: each for each in (ForgetItem, SwallowError, OtherError, AnswerNothing, ForgetStep, OtherMembership)},
+    **{
+        each.__name__: each
+        for each in (ForgetItem, SwallowError, OtherError, AnswerNothing, ForgetStep, LetThrough, OtherMembership)
+    },
 }
 
 
