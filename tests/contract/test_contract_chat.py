@@ -192,10 +192,15 @@ DISCORD_ROWS = [
 
 
 async def check_row(place: Place, reply: Reply | Fault, error: type[PortError], detail: str | float | None) -> None:
+    if isinstance(reply, Reply):
+        reply = replace(reply, headers={**reply.headers, "x-slack-req-id": "req-1"})
     place.server.next.append(reply)
     with pytest.raises(error) as raised:
         await place.provider.post(CHAT)
     assert type(raised.value) is error
+    if place.provider.name == "slack" and isinstance(reply, Reply) and reply.status != 200:
+        word = reply.body if re.fullmatch("[a-z_]+", reply.body) else str(reply.status)
+        assert (raised.value.code, raised.value.request_id) == (word, "req-1")
     assert (raised.value.provider, raised.value.operation) == (place.provider.name, "post")
     assert getattr(raised.value, "reason", getattr(raised.value, "retry_after", None)) == detail
     assert len(place.server.arrived) == 1, "nothing is tried twice"

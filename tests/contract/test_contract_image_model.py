@@ -15,7 +15,7 @@ from madang.adapters.sandbox.image_model import SandboxImageModel
 from madang.adapters.sandbox.looks import look_of
 from madang.adapters.sandbox.world import World, world_path
 from madang.ports.context import ProviderContext
-from madang.ports.errors import OutcomeUnknown, Rejected, Unavailable
+from madang.ports.errors import Rejected, Unavailable
 from madang.ports.image_model import PictureRequest, PredictionStatus
 from madang.ports.text_model import Picture
 
@@ -86,14 +86,9 @@ def test_seeds_in_a_row_have_different_looks() -> None:
         assert len({look_of(seed + n)[0] for n in range(3)}) == 3
 
 
-async def test_the_same_key_buys_once_also_after_a_lost_answer(sandbox: Build, request_: PictureRequest) -> None:
-    model = sandbox(SandboxImageModel, faults="image_model.start:answer_lost")
-    assert await model.find("picture-1") is None
-    with pytest.raises(OutcomeUnknown):
-        await model.start(request_)
-    found = await model.find("picture-1")
-    assert found is not None
-    assert (await model.start(request_)).id == found.id
+async def test_a_key_is_good_for_one_wish(sandbox: Build, request_: PictureRequest) -> None:
+    model = sandbox(SandboxImageModel)
+    await model.start(request_)
     with pytest.raises(Rejected) as reused:
         await model.start(replace(request_, seed=1))
     assert reused.value.reason == "invalid_request"

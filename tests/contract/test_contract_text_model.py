@@ -155,13 +155,6 @@ async def test_an_answer_that_is_cut_off_says_so(sandbox: Build) -> None:
     assert result.usage.output_tokens <= 10
 
 
-async def test_a_stream_ends_with_the_whole_result(sandbox: Build) -> None:
-    model = sandbox(SandboxTextModel)
-    chunks = [chunk async for chunk in model.stream(asked(KOREAN))]
-    assert "".join(chunk.text for chunk in chunks) == (await model.generate(asked(KOREAN))).text
-    assert [chunk.result is None for chunk in chunks] == [True] * (len(chunks) - 1) + [False]
-
-
 async def test_garbage_is_broken_wrong_or_invented(sandbox: Build) -> None:
     kinds = ("garbage", "garbage=schema", "garbage=invented")
     model = sandbox(SandboxTextModel, faults=", ".join(f"text_model.generate:{kind}" for kind in kinds))

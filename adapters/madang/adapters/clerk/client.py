@@ -46,9 +46,11 @@ class ClerkClient:
         """A JSON object that the issuer publishes. Raises `Unavailable`, and `Misconfigured` where there is none."""
         answer = await self._exchange("verify", "GET", url, timeout, MAX_KEYS_BYTES, {})
         if answer.status in (408, 425, 429) or answer.status >= 500:
-            raise Unavailable(f"the issuer answers {answer.status}", provider=NAME, operation="verify")
+            message = f"the issuer answers {answer.status}"
+            raise Unavailable(message, provider=NAME, operation="verify", code=str(answer.status))
         if answer.status != 200:
-            raise Misconfigured(f"the issuer publishes no keys there: {answer.status}", provider=NAME, operation="verify")
+            message = f"the issuer publishes no keys there: {answer.status}"
+            raise Misconfigured(message, provider=NAME, operation="verify", code=str(answer.status))
         if not answer.document:
             raise Unavailable("the issuer's answer is not a JSON object", provider=NAME, operation="verify")
         return answer.document

@@ -47,7 +47,7 @@ class IssuerKeys:
         self._keys: list[tuple[str | None, PublicKey]] = []
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
-        self._failure: tuple[type[PortError], str] | None = None
+        self._failure: tuple[type[PortError], str, str | None] | None = None
         self._fetching: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str | None, algorithm: str, timeout: float) -> Sequence[PublicKey]:
@@ -65,8 +65,8 @@ class IssuerKeys:
         if found:
             return found
         if self._failure is not None:
-            kind, why = self._failure
-            raise kind(why, provider=NAME, operation="verify")
+            kind, why, code = self._failure
+            raise kind(why, provider=NAME, operation="verify", code=code)
         if self._fetching is not None or self._fetched_at is None:
             raise Unavailable("the issuer's keys are not here yet", provider=NAME, operation="verify")
         raise refused("the issuer has no such key")
@@ -113,9 +113,9 @@ class IssuerKeys:
         try:
             await self._fetch()
         except PortError as error:
-            self._failure = type(error), error.message
+            self._failure = type(error), error.message, error.code
         except Exception as error:  # noqa: BLE001  an issuer's odd answer must not count as "no such key"
-            self._failure = Unavailable, f"the issuer's keys cannot be read: {type(error).__name__}"
+            self._failure = Unavailable, f"the issuer's keys cannot be read: {type(error).__name__}", None
         finally:
             self._fetching = None
 

@@ -98,14 +98,15 @@ def error_of(
 ) -> PortError:
     """The error of an answer that is no success. A failure of Clerk's (5xx) leaves open what became of a change."""
     code, request_id = _code(document), _code_like(document.get("clerk_trace_id"))
+    if status == 404 and code is None:
+        message = "plugins.clerk.api_url is not Clerk's Backend API"
+        return Misconfigured(message, provider=NAME, operation=operation, code="404", request_id=request_id)
+    code = code or str(status)
     if status == 429:
         retry_after = retry_after_of(headers)
         return RateLimited(
             "too many calls", retry_after=retry_after, provider=NAME, operation=operation, code=code, request_id=request_id
         )
-    if status == 404 and code is None:
-        message = "plugins.clerk.api_url is not Clerk's Backend API"
-        return Misconfigured(message, provider=NAME, operation=operation, request_id=request_id)
     if status in WRONG_KEYS:
         message = "plugins.clerk.secret_key is refused"
         return Misconfigured(message, provider=NAME, operation=operation, code=code, request_id=request_id)

@@ -23,6 +23,8 @@ BASE_URL: Final = "http://127.0.0.1:8000"
 Errors: TypeAlias = tuple[type[PortError], ...]
 
 NOTHING_DONE: Final = frozenset({Fault.UNAVAILABLE, Fault.RATE_LIMITED, Fault.WRONG_KEY, Fault.HUNG_UP_BEFORE})
+ANSWERED: Final = frozenset({Fault.UNAVAILABLE, Fault.RATE_LIMITED, Fault.WRONG_KEY, Fault.SERVER_ERROR})
+"""Faults that the provider tells in words of its own."""
 ENDLESS: Final = frozenset({Fault.SILENT, Fault.SLOW})
 """Faults that only the caller's time limit ends."""
 

@@ -29,6 +29,7 @@ from madang.plugins.conformance.leaks import parts_of, texts_of_error, texts_of_
 from madang.plugins.conformance.remote import Arrived, Fault, RemoteService, Reply, closed_port, serving
 from madang.plugins.conformance.repairs import KIT, must, unexplained
 from madang.plugins.conformance.stage import (
+    ANSWERED,
     EFFECT_ERRORS,
     ENDLESS,
     READ_ERRORS,
@@ -174,6 +175,7 @@ class ProviderConformance:
         error = await raised(self.name, self.operation, self.act(provider, "key-1"), self.errors[fault])
         if fault is Fault.RATE_LIMITED and stage.service is not None:
             assert getattr(error, "retry_after", None) == self.retry_after
+        self._has_the_providers_code(stage, fault, error)
         if stage.service is not None and (stage.service.acting or fault is not Fault.WRONG_KEY):
             assert len(stage.service.acting) == self.effects, "one call is one request, also when it fails"
 
@@ -203,7 +205,7 @@ class ProviderConformance:
             if (name, fault) == ("check", Fault.GARBAGE):
                 continue  # a check need not read what it is answered
             await self.inject(stage, fault, name)
-            await raised(self.name, name, ask(), READ_ERRORS[fault])
+            self._has_the_providers_code(stage, fault, await raised(self.name, name, ask(), READ_ERRORS[fault]))
 
     @must("Keep keys in Secret, reveal() them only in the call that sends them, and raise your errors `from None`.")
     async def test_the_key_shows_nowhere(self, stage: Stage, provider: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -293,6 +295,10 @@ class ProviderConformance:
         if stage.service is None:
             pytest.skip("there is nothing outside to speak HTTP with")
         return stage.service
+
+    def _has_the_providers_code(self, stage: Stage, fault: Fault, error: PortError) -> None:
+        told = stage.service is None or fault not in ANSWERED or error.code
+        assert told, "give the error the provider's own code, or the status: an operator asks the provider by it"
 
     def _needs(self, fault: Fault) -> None:
         if fault in self.unmet:
