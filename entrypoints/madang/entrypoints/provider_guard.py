@@ -9,8 +9,8 @@ breaker: what was bought is never out of reach because buying does not work.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 GRACE: Final = 1.0
 """Seconds beyond a request's own `timeout` for the provider to say itself that it was too slow."""
+_EARLY: Final = 0.005
+"""Seconds by which an event loop may wake somebody too early."""
 _READS: Final = ("fetch", "find", "check", "list", "read", "get", "head", "download", "presign", "detect", "verify")
 _AFTERWARDS: Final = (*_READS, "cancel")
 
@@ -71,6 +73,14 @@ class _Lane:
         self.busy = 0
         self.waiting = 0
         self.paused_until = 0.0
+
+    @contextmanager
+    def one_more_waits(self) -> Iterator[None]:
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
 
 
 class Guard:
@@ -122,7 +132,9 @@ class Guard:
         """The call happens inside. Raises `Unavailable` while the breaker is open or when no place came free in time,
         `RateLimited` while the provider wants to be left alone; nobody was asked then."""
         lane = self._looking if asked.looks_after else self._asking
-        self._refuse_early(lane, asked)
+        await self._pass_pause(lane, asked)
+        if self._breaker.refuses(self._clock()) and not self._must_serve(asked):
+            raise self._broken(asked)
         await self._place(lane, asked)
         try:
             ticket = self._admit(asked)
@@ -189,19 +201,25 @@ class Guard:
         kind = Unavailable if asked.reads else OutcomeUnknown
         return kind("no end within its time limit", provider=self._provider, operation=asked.operation)
 
-    def _refuse_early(self, lane: _Lane, asked: Asked) -> None:
-        now = self._clock()
-        if now < lane.paused_until and not is_repeated():
+    async def _pass_pause(self, lane: _Lane, asked: Asked) -> None:
+        """A short pause is waited out where nobody stands in: sent away, the caller would lose one of its tries."""
+        left = lane.paused_until - self._clock()
+        if left > 0 and left <= self._patience(asked) and self._must_serve(asked):
+            with lane.one_more_waits():
+                await asyncio.sleep(left + _EARLY)
+            left = lane.paused_until - self._clock()
+        if left > 0 and not is_repeated():
             self._turned_away += 1
             raise RateLimited(
                 "it asked to be left alone",
-                retry_after=lane.paused_until - now,
+                retry_after=left,
                 provider=self._provider,
                 operation=asked.operation,
                 code="paused",
             )
-        if self._breaker.refuses(now) and not self._must_serve(asked):
-            raise self._broken(asked)
+
+    def _patience(self, asked: Asked) -> float:
+        return min(self._rules.wait, self.seconds_for(asked))
 
     def _must_serve(self, asked: Asked) -> bool:
         """Where nobody stands in, a refusal would only cost the caller one of its tries."""
@@ -214,16 +232,14 @@ class Guard:
 
     async def _place(self, lane: _Lane, asked: Asked) -> None:
         if lane.free.locked():
-            lane.waiting += 1
             try:
-                async with asyncio.timeout(min(self._rules.wait, self.seconds_for(asked))):
-                    await lane.free.acquire()
+                with lane.one_more_waits():
+                    async with asyncio.timeout(self._patience(asked)):
+                        await lane.free.acquire()
             except TimeoutError as error:
                 self._turned_away += 1
                 message = f"{self._rules.concurrency} calls are under way, and none ended in time"
                 raise Unavailable(message, provider=self._provider, operation=asked.operation, code="no_place") from error
-            finally:
-                lane.waiting -= 1
         else:
             await lane.free.acquire()
         lane.busy += 1

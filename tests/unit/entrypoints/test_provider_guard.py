@@ -265,6 +265,20 @@ async def test_a_provider_that_names_a_time_is_not_asked_before_it() -> None:
     assert await route.providers[0].send(text()) == "done"
 
 
+async def test_a_short_time_is_waited_for_where_nobody_stands_in() -> None:
+    limited = [RateLimited("slow down", retry_after=0.02), "done"]
+    alone = Route(Provider("first", list(limited)), rules=replace(RULES, wait=1.0))
+    await failing(alone.providers[0], 1, RateLimited)
+    waiting = asyncio.create_task(alone.providers[0].send(text()))
+    await asyncio.sleep(0)
+    assert alone.guards[0].standing().waiting == 1
+    alone.clock.now = 1.0
+    assert await waiting == "done"
+    two = Route(Provider("first", list(limited)), Provider("second"), rules=replace(RULES, wait=1.0))
+    await failing(two.providers[0], 2, RateLimited)
+    assert two.guards[0].standing().turned_away == 1
+
+
 async def test_a_time_beyond_belief_is_cut_and_none_is_no_pause() -> None:
     first = Provider("first", [RateLimited("come back next week", retry_after=604_800.0), RateLimited("busy"), "done"])
     route = Route(first)
