@@ -135,7 +135,7 @@ class CallLedger:
             usage=usage,
             charge=charge,
             cost=cost,
-            reference=reference_of(kind, answer),
+            reference=reference_of(kind, answer) if charge is Charge.PENDING else None,
             product=product,
             subject=subject if product else None,
         )

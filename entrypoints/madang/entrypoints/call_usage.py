@@ -1,5 +1,6 @@
 """What a call used, read off its request and its answer, and which calls may cost something at all."""
 
+import hashlib
 from typing import Any, Final
 
 from madang.core.operations.prices import Usage
@@ -41,7 +42,10 @@ def own_cost(provider: Any, answer: Any) -> Cost | None:
 
 
 def reference_of(kind: ProviderKind, answer: Any) -> str | None:
-    return str(answer.id)[:_LONGEST] if kind is ProviderKind.IMAGE_MODEL and getattr(answer, "id", None) else None
+    """By what a prediction is found again when it has ended: a hash of its id, for the id leads to somebody's picture."""
+    if kind is not ProviderKind.IMAGE_MODEL or not getattr(answer, "id", None):
+        return None
+    return hashlib.blake2b(str(answer.id).encode(), digest_size=16, person=b"prediction").hexdigest()
 
 
 def prediction_ended(answer: Any) -> bool:

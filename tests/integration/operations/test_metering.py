@@ -97,6 +97,7 @@ async def test_a_prediction_is_settled_once(deployment: Deployment) -> None:
         await metering.record([], [told])
     assert await sums(deployment, Grouping.MODEL) == [("", 1, 0, 1, []), ("painter-1", 1, 0, 0, [Cost(40_000)])]
     assert [list(each.costs) for each in await metering.totals() if each.model == "painter-1"] == [[Cost(40_000)]]
+    assert await deployment.value("SELECT reference FROM metered_calls WHERE charge = 'known'") is None
 
 
 async def test_old_rows_become_sums_of_their_day_and_no_sum_changes(deployment: Deployment) -> None:

@@ -43,8 +43,8 @@ WITH written AS (
 _SETTLE: Final = f"""
 WITH settled AS (
     UPDATE metered_calls AS call
-    SET charge = told.charge, cost_micros = told.cost_micros, currency = told.currency, pictures = told.pictures,
-        model = coalesce(nullif(told.model, ''), call.model)
+    SET charge = told.charge, reference = NULL, cost_micros = told.cost_micros, currency = told.currency,
+        pictures = told.pictures, model = coalesce(nullif(told.model, ''), call.model)
     FROM jsonb_to_recordset($1) AS told (kind text, provider text, reference text, model text, pictures int, charge text,
                                          cost_micros bigint, currency text)
     WHERE (call.kind, call.provider, call.reference) = (told.kind, told.provider, told.reference) AND call.charge = 'pending'

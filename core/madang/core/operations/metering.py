@@ -31,7 +31,8 @@ class Charge(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MeteredCall:
-    """One call. `outcome` is as in `CallName`; `reference` is the provider's id of a prediction: its cost is told later.
+    """One call. `outcome` is as in `CallName`; `reference`, a hash of a prediction's id, finds it again when
+    its cost is told later.
 
     `product` and `subject` (`portrait:<id>`) say what it was for. Nothing in it names a person.
     """

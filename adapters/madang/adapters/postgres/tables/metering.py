@@ -42,7 +42,7 @@ metered_calls = Table(
     words("charge"),
     Column("cost_micros", BigInteger, comment="millionths of the currency; null where nobody knows, and while it is pending"),
     Column("currency", CHAR(3)),
-    words("reference", "the provider's id of a prediction", null=True),
+    words("reference", "a hash of a prediction's id, while it is pending", null=True),
     words("product", null=True),
     words("subject", "what it was for: portrait:<id>; never a person", null=True),
     one_of("charge", Charge),

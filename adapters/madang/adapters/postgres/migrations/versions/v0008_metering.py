@@ -52,7 +52,7 @@ def upgrade() -> None:
             comment="millionths of the currency; null where nobody knows, and while it is pending",
         ),
         sa.Column("currency", sa.CHAR(length=3), nullable=True),
-        sa.Column("reference", sa.Text(), nullable=True, comment="the provider's id of a prediction"),
+        sa.Column("reference", sa.Text(), nullable=True, comment="a hash of a prediction's id, while it is pending"),
         sa.Column("product", sa.Text(), nullable=True),
         sa.Column("subject", sa.Text(), nullable=True, comment="what it was for: portrait:<id>; never a person"),
         sa.CheckConstraint("charge IN ('none', 'known', 'pending', 'unknown')", name="ck_metered_calls_charge"),
