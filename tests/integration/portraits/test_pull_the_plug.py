@@ -157,6 +157,9 @@ async def test_the_breaker_opens_is_left_alone_and_closes_again_and_operators_re
     assert 0 < story["numbers"]["latencyP50"] <= story["numbers"]["latencyP95"]
     second = await plug.story("gemini")
     assert (second["position"], second["numbers"]["calls"], second["breaker"]["state"]) == (2, FAILURES + 1, "closed")
+    metrics = (await plug.deployment.client.get(plug.deployment.container.settings.base_url + "/metrics")).text
+    assert 'provider="openai"' in metrics
+    assert all(key not in metrics + str(story) + str(second) for key in (API_KEY, fake_gemini.API_KEY))
     unpriced = (second["numbers"]["costs"], second["numbers"]["unpricedCalls"])
     assert unpriced == ([], FAILURES + 1), "a model without a price shows, and does not look cheap"
 
