@@ -148,6 +148,7 @@ ROWS = [
     (refusal(429, "daily_quota_exceeded"), RateLimited, None),
     (refusal(429, "monthly_quota_exceeded", retry_after="soon"), RateLimited, None),
     (Reply(429, "<html>", {"retry-after": "9"}), RateLimited, 9.0),
+    (Reply(408, "<html>"), Unavailable, None),
     (refusal(409, "concurrent_idempotent_requests"), OutcomeUnknown, None),
     (refusal(500, "application_error"), OutcomeUnknown, None),
     (refusal(500, "internal_server_error"), OutcomeUnknown, None),

@@ -94,6 +94,11 @@ async def test_a_token_of_the_issuer_says_who_it_is(issuer: FakeIssuer, clerk: B
     assert "a@example.com" not in repr(person)
 
 
+async def test_a_name_in_parts_is_a_name(issuer: FakeIssuer, clerk: Build) -> None:
+    person = await clerk().verify(request_for(issuer.token(given_name="지우", family_name="Kim")))
+    assert person.name == "지우 Kim"
+
+
 async def test_a_token_without_an_address_has_none(issuer: FakeIssuer, clerk: Build) -> None:
     person = await clerk().verify(request_for(issuer.token(email_verified=True)))
     assert (person.email, person.email_verified) == (None, False)

@@ -1,10 +1,11 @@
 """Where a mistake in an adapter would matter: every place of an operator, less what no caller could ever notice."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
+from typing import TypeAlias
 
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -12,6 +13,9 @@ from cosmic_ray.mutating import mutate_code
 from mutants.provider_mistakes import OPERATORS
 from source_tree import ROOT
 
+FINGERS = 10
+Span: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
+"""Line and column, from and to."""
 LOGGERS = ("_log", "log", "logger", "_logger")
 
 
@@ -68,15 +72,13 @@ def _lines_of(tree: ast.Module, line: int) -> range | None:
     return range(max(starts), line + 1) if bodies else None
 
 
-def _nobodys_business(tree: ast.Module) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+def _nobodys_business(tree: ast.Module) -> Iterator[Span]:
     """Annotations, decorators, logs, `repr`, how large a limit is, and how a time limit is divided."""
     for node in ast.walk(tree):
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                yield from map(_span, node.decorator_list)
-                yield from (_span(each) for each in (node.returns,) if each is not None)
-                if node.name in ("__repr__", "__str__"):
-                    yield _span(node)
+                told = [node] if node.name in ("__repr__", "__str__") else []
+                yield from map(_span, [*node.decorator_list, *filter(None, [node.returns]), *told])
             case ast.ClassDef():
                 yield from map(_span, node.decorator_list)
             case ast.arg(annotation=ast.expr()) | ast.AnnAssign():
@@ -85,18 +87,38 @@ def _nobodys_business(tree: ast.Module) -> Iterator[tuple[tuple[int, int], tuple
                 yield _span(node)
             case ast.BinOp(left=ast.Name(id="timeout")):
                 yield _span(node)
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None and _is_amount(statement.value):
-            yield _span(statement)
+    yield from _limits_in(tree)
 
 
-def _is_amount(value: ast.expr) -> bool:
+def _limits_in(tree: ast.Module) -> Iterator[Span]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(value=ast.expr()) | ast.AnnAssign(value=ast.expr()) if node in tree.body and _is_amount(node.value):
+                yield _span(node)
+            case ast.Compare() if any(map(_is_length, (node.left, *node.comparators))):
+                yield from _large_numbers((node.left, *node.comparators))
+            case ast.Call():
+                yield from _large_numbers(node.args)
+
+
+def _is_length(value: ast.expr) -> bool:
+    return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "len"
+
+
+def _large_numbers(values: Sequence[ast.expr]) -> Iterator[Span]:
+    """The numbers among them that are no count of a hand's fingers."""
+    for value in values:
+        if isinstance(value, ast.Constant) and isinstance(value.value, int | float) and value.value > FINGERS:
+            yield _span(value)
+
+
+def _is_amount(value: ast.expr | None) -> bool:
     """A number, or several multiplied."""
     return all(
         isinstance(each, ast.Constant | ast.BinOp | ast.UnaryOp | ast.operator | ast.unaryop) for each in ast.walk(value)
     )
 
 
-def _span(node: ast.AST | None) -> tuple[tuple[int, int], tuple[int, int]]:
+def _span(node: ast.AST | None) -> Span:
     assert isinstance(node, ast.expr | ast.stmt)
     return (node.lineno, node.col_offset), (node.end_lineno or node.lineno, node.end_col_offset or 0)
