@@ -249,6 +249,15 @@ class ProviderConformance:
             pytest.skip("its stand-in speaks another protocol")
         assert isinstance(result, self.errors[Fault.GARBAGE]), f"it was {result!r}"
 
+    @must("Catch RecursionError beside ValueError where an answer is read: it is one that cannot be read.")
+    async def test_an_answer_nested_beyond_measure_cannot_be_read(self, stage: Stage, provider: Any) -> None:
+        service = self._http(stage)
+        service.next.append(Reply(200, "[" * 100_000, {"content-type": "application/json"}))
+        result = await outcome(self.act(provider, "key-1"))
+        if service.next:
+            pytest.skip("its stand-in speaks another protocol")
+        assert isinstance(result, self.errors[Fault.GARBAGE]), f"it was {result!r}"
+
     @must("Use a proxy that the settings name, never one of the process's environment (httpx: trust_env=False).")
     async def test_the_environments_proxy_is_not_used(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         self._http(stage)
