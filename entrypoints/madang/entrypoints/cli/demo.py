@@ -12,14 +12,17 @@ from zipfile import ZipFile
 
 import click
 
+from madang.entrypoints.cli.deployment import CliError
 from madang.entrypoints.cli.screen import print_table
 
 if TYPE_CHECKING:
     import httpx
 
     from madang.entrypoints.cli.demo_journey import Finished
+    from madang.entrypoints.cli.demo_providers import ChosenProviders
 
 _SECONDS = 30.0
+_LOG = "deployment.log"
 
 
 @click.command()
@@ -31,17 +34,55 @@ _SECONDS = 30.0
 @click.option("--lang", "language", type=click.Choice(("ko", "en")), default="ko", show_default=True)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("madang-demo"), show_default=True)
 @click.option("--url", help="A running deployment on the sandbox, instead of one of the demonstration's own.")
-def demo(photo: Path | None, language: str, out: Path, url: str | None) -> None:
+@click.option(
+    "--settings",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A madang.toml whose providers are really asked, with their variables; all else in it is ignored.",
+)
+@click.option("--phone", help="The mobile number that the SMS goes to, where a real provider sends it.")
+def demo(photo: Path | None, language: str, out: Path, url: str | None, settings: Path | None, phone: str | None) -> None:
     """Order a portrait, pay, send the photo, receive the SMS, pass the phone check, and keep the results in --out.
 
-    Everything runs on the sandbox: no money moves, no SMS leaves this machine, no AI is asked. Nothing is left running.
+    Everything runs on the sandbox: no money moves, no SMS leaves this machine, no AI is asked. With --settings the providers
+    named there are asked, at their price, and only the payment is the sandbox's. Nothing is left running, or in a storage.
     """
     started = time.monotonic()
+    chosen = _chosen(settings, url, phone)
     out.mkdir(parents=True, exist_ok=True)
-    for left in out.glob("picture-*"):
-        left.unlink()
-    written = asyncio.run(_demonstrate(photo or _shipped_photo(), language, out, url))
-    print_table(f"\nDone in {time.monotonic() - started:.0f} s. What is where:", ("file", "what it is", "size"), _rows(written))
+    for left in (*out.glob("picture-*"), out / "sms.txt"):
+        left.unlink(missing_ok=True)
+    order = _Order(photo or _shipped_photo(), language, out, url, chosen, phone)
+    finished = asyncio.run(order.done())
+    print_table(
+        f"\nDone in {time.monotonic() - started:.0f} s. What is where:", ("file", "what it is", "size"), _rows(order.kept)
+    )
+    if chosen is not None:
+        _tell_who_was_asked(chosen, finished, out / _LOG, order)
+
+
+def _chosen(settings: Path | None, url: str | None, phone: str | None) -> "ChosenProviders | None":
+    from madang.entrypoints.cli.demo_providers import chosen_providers
+
+    if settings is None:
+        return None
+    if url is not None:
+        raise CliError("--settings is for a deployment of the demonstration's own: leave out --url")
+    chosen = chosen_providers(settings)
+    if chosen.sends_sms and not phone:
+        raise CliError(f"{', '.join(chosen.routes['sms'])} would send an SMS: say to whom with --phone")
+    return chosen
+
+
+def _tell_who_was_asked(chosen: "ChosenProviders", finished: "Finished", log: Path, order: "_Order") -> None:
+    from madang.entrypoints.cli.demo_phone import calls_done
+
+    asked: list[tuple[str, str, object]] = [(kind, name, count) for (kind, name), count in sorted(calls_done(log).items())]
+    [storage, *_] = chosen.routes["storage"]
+    print_table("\nWho was asked:", ("kind", "provider", "calls"), [*asked, ("storage", storage, "not counted")])
+    if finished.sms.text is None:
+        click.echo(f"\n{finished.sms.provider} has the SMS for {order.number}; only that phone shows its words.")
+    if order.forgotten:
+        click.echo(f"{order.forgotten} files of this portrait were deleted in {storage} again.")
 
 
 def _shipped_photo() -> Path:
@@ -54,52 +95,83 @@ def _rows(written: Sequence[tuple[Path, str]]) -> Sequence[tuple[str, str, str]]
     return [(str(path), what, f"{path.stat().st_size / 1024:,.0f} kB") for path, what in written]
 
 
-async def _demonstrate(photo: Path, language: str, out: Path, url: str | None) -> Sequence[tuple[Path, str]]:
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+class _Order:
+    """`kept` and `forgotten` are known in the end: the files here, and how many were deleted in a storage outside."""
 
-    columns = (
-        SpinnerColumn(),
-        BarColumn(bar_width=32),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, TimeElapsedColumn()) as bar:
-        task = bar.add_task("starting a deployment of its own", total=100)
+    def __init__(
+        self, photo: Path, language: str, out: Path, url: str | None, chosen: "ChosenProviders | None", number: str | None
+    ) -> None:
+        from madang.entrypoints.cli.demo_journey import PHONE
 
-        def progress(percent: int, words: str) -> None:
-            bar.update(task, completed=percent, description=words)
+        self.number = number or PHONE
+        self.kept: Sequence[tuple[Path, str]] = ()
+        self.forgotten = 0
+        self._photo = photo
+        self._language = language
+        self._out = out
+        self._url = url
+        self._chosen = chosen
+        self._portrait_id = ""
 
-        async with _deployment(out, url, lambda words: progress(1, words)) as base_url:
-            written = await _order(base_url, photo, language, out, progress)
-            progress(98, "stopping everything")
-        progress(100, "done")
-    return written
+    async def done(self) -> "Finished":
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+        columns = (
+            SpinnerColumn(),
+            BarColumn(bar_width=32),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.description}"),
+        )
+        with Progress(*columns, TimeElapsedColumn()) as bar:
+            task = bar.add_task("starting a deployment of its own", total=100)
 
-@asynccontextmanager
-async def _deployment(out: Path, url: str | None, tell: Callable[[str], None]) -> AsyncIterator[str]:
-    from madang.entrypoints.cli.demo_stack import own_stack
+            def progress(percent: int, words: str) -> None:
+                bar.update(task, completed=percent, description=words)
 
-    if url is not None:
-        yield url.rstrip("/")
-        return
-    async with own_stack(out / "deployment.log", tell) as base_url:
-        yield base_url
+            try:
+                async with self._deployment(lambda words: progress(1, words)) as base_url:
+                    finished = await self._go(base_url, progress)
+                    progress(98, "stopping everything")
+            finally:
+                await self._forget()
+            progress(100, "done")
+        return finished
 
+    @asynccontextmanager
+    async def _deployment(self, tell: Callable[[str], None]) -> AsyncIterator[str]:
+        from madang.entrypoints.cli.demo_stack import own_stack
 
-async def _order(
-    base_url: str, photo: Path, language: str, out: Path, progress: Callable[[int, str], None]
-) -> Sequence[tuple[Path, str]]:
-    import httpx
+        if self._url is not None:
+            yield self._url.rstrip("/")
+            return
+        async with own_stack(self._out / _LOG, tell, None if self._chosen is None else self._chosen.environment) as base_url:
+            yield base_url
 
-    from madang.entrypoints.cli.demo_journey import Buyer
+    async def _go(self, base_url: str, progress: Callable[[int, str], None]) -> "Finished":
+        import httpx
 
-    headers = {"Accept-Language": language, "User-Agent": "madang-demo"}
-    async with httpx.AsyncClient(
-        base_url=base_url, headers=headers, timeout=_SECONDS, follow_redirects=True, trust_env=False
-    ) as client:
-        finished = await Buyer(client, language=language, progress=progress).go(photo)
-        return await _keep(client, finished, photo, out)
+        from madang.entrypoints.cli.demo_journey import Buyer
+        from madang.entrypoints.cli.demo_phone import Phone, ProvidersPhone, SandboxPhone
+
+        headers = {"Accept-Language": self._language, "User-Agent": "madang-demo"}
+        async with httpx.AsyncClient(
+            base_url=base_url, headers=headers, timeout=_SECONDS, follow_redirects=True, trust_env=False
+        ) as client:
+            sandbox = SandboxPhone(client)
+            phone: Phone = ProvidersPhone(self._out / _LOG, sandbox) if self._chosen else sandbox
+            buyer = Buyer(client, phone, number=self.number, language=self._language, progress=progress)
+            try:
+                finished = await buyer.go(self._photo)
+            finally:
+                self._portrait_id = buyer.portrait_id
+            self.kept = await _keep(client, finished, self._photo, self._out)
+        return finished
+
+    async def _forget(self) -> None:
+        """Once nobody is at work any more. What is in a storage outside shows a person, and the deployment that knew of it is
+        gone."""
+        if self._chosen is not None and self._portrait_id:
+            self.forgotten = await self._chosen.forget(self._portrait_id)
 
 
 async def _keep(client: "httpx.AsyncClient", finished: "Finished", photo: Path, out: Path) -> Sequence[tuple[Path, str]]:
@@ -112,11 +184,12 @@ async def _keep(client: "httpx.AsyncClient", finished: "Finished", photo: Path, 
         (f"photo{photo.suffix}", "the photo that was sent", await asyncio.to_thread(photo.read_bytes))
     ]
     kept += [(name, "a picture that was made", content) for name, content in finished.pictures.values()]
+    if finished.sms.text is not None:
+        kept.append(("sms.txt", "the SMS that the sandbox's phone received", finished.sms.text.encode()))
     kept += [
         ("report.json", "the report, with the care entries it recommends", _as_json(finished.result)),
         ("report.txt", "the report, to read", _readable(finished.archive)),
         ("portrait.zip", "what the buyer downloads", finished.archive),
-        ("sms.txt", "the SMS that the sandbox's phone received", finished.sms.encode()),
         ("result.html", "the result page, in one file", page.encode()),
     ]
     return [(_written(out / name, content), what) for name, what, content in kept]

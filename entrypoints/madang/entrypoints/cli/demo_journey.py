@@ -1,7 +1,6 @@
-"""A buyer's way from order to result, by HTTP alone, with the sandbox's checkout page and phone in place of real ones."""
+"""A buyer's way from order to result, by HTTP alone, with the sandbox's checkout page in place of a real one."""
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,12 +10,11 @@ from uuid import uuid4
 
 import httpx
 
+from madang.entrypoints.cli.demo_phone import Phone, SentSms
 from madang.entrypoints.cli.deployment import CliError
 from madang.entrypoints.cli.web_forms import submit
 
 PHONE: Final = "010-1234-5678"
-_RECIPIENT: Final = "+821012345678"
-_LINK: Final = re.compile(r"https?://\S+")
 _PATIENCE: Final = 120.0
 _LOOK_EVERY: Final = 0.2
 
@@ -32,7 +30,7 @@ class Finished:
     """
 
     portrait_id: str
-    sms: str
+    sms: SentSms
     result_url: str
     page: httpx.Response
     result: Mapping[str, Any]
@@ -41,13 +39,18 @@ class Finished:
 
 
 class Buyer:
-    """One order. `client` keeps the browser's cookies."""
+    """One order. `client` keeps the browser's cookies; `portrait_id` is empty before it is ordered. The SMS goes to `number`,
+    and `phone` knows whether it arrived."""
 
-    def __init__(self, client: httpx.AsyncClient, *, language: str, progress: Progress) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, phone: Phone, *, number: str = PHONE, language: str, progress: Progress
+    ) -> None:
+        self.portrait_id = ""
         self._client = client
+        self._phone = phone
+        self._number = number
         self._language = language
         self._progress = progress
-        self._portrait_id = ""
         self._token = ""
 
     async def go(self, photo: Path) -> Finished:
@@ -64,7 +67,7 @@ class Buyer:
     async def _order(self) -> str:
         self._progress(2, "ordering")
         data = await self._api("POST", "/portraits", json={"locale": self._language}, headers={"Idempotency-Key": str(uuid4())})
-        self._portrait_id, self._token = data["id"], data["token"]
+        self.portrait_id, self._token = data["id"], data["token"]
         return str(data["checkout"]["url"])
 
     async def _pay(self, checkout_url: str) -> None:
@@ -75,7 +78,7 @@ class Buyer:
 
     async def _give_phone(self) -> None:
         self._progress(18, "giving the phone number")
-        await self._api("PUT", self._path("/phone"), json={"phone": PHONE})
+        await self._api("PUT", self._path("/phone"), json={"phone": self._number})
 
     async def _send_photo(self, photo: Path) -> None:
         self._progress(22, f"sending {photo.name}")
@@ -96,30 +99,32 @@ class Buyer:
             self._progress(since + (until - since) * int(portrait["progress"]) // 100, words)
             await asyncio.sleep(_LOOK_EVERY)
 
-    async def _read_sms(self) -> tuple[str, str]:
+    async def _read_sms(self) -> tuple[SentSms, str]:
+        """With the link in it; that of the API where nobody but the phone's owner can read it."""
         self._progress(87, "waiting for the SMS")
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
-            for message in _right(await self._client.get("/sandbox/api/sms", params={"to": _RECIPIENT})).json():
-                link = _LINK.search(message["text"])
-                if link is not None and self._portrait_id in link[0]:
-                    return str(message["text"]), link[0]
+            sms = await self._phone.received(self.portrait_id)
+            if sms is not None:
+                return sms, sms.link or str((await self._api("GET", self._path()))["resultUrl"])
             await asyncio.sleep(_LOOK_EVERY)
         raise CliError("no SMS came")
 
     async def _open(self, link: str) -> httpx.Response:
         self._progress(90, "opening the link and passing the phone check")
         page = _right(await self._client.get(link))
-        return _right(await submit(self._client, page, wanted=lambda form: "phone" in form.fields, filled={"phone": PHONE}))
+        return _right(
+            await submit(self._client, page, wanted=lambda form: "phone" in form.fields, filled={"phone": self._number})
+        )
 
-    async def _take_everything(self, sms: str, link: str, page: httpx.Response) -> Finished:
+    async def _take_everything(self, sms: SentSms, link: str, page: httpx.Response) -> Finished:
         self._progress(93, "downloading pictures, report and zip")
-        access = await self._api("POST", self._path("/access"), json={"phone": PHONE}, token="")
+        access = await self._api("POST", self._path("/access"), json={"phone": self._number}, token="")
         key = access["resultToken"]
         result = await self._api("GET", self._path("/result"), token=key)
         archive = _right(await self._client.get(self._path("/download", api=True), headers=_bearer(key)))
         pictures = dict([await self._picture(picture) for picture in result["pictures"]])
-        return Finished(self._portrait_id, sms, link, page, result, pictures, archive.content)
+        return Finished(self.portrait_id, sms, link, page, result, pictures, archive.content)
 
     async def _picture(self, picture: Mapping[str, Any]) -> tuple[str, tuple[str, bytes]]:
         response = _right(await self._client.get(picture["full"]["url"]))
@@ -127,7 +132,7 @@ class Buyer:
         return response.url.path, (f"picture-{picture['index'] + 1}.{ending}", response.content)
 
     def _path(self, rest: str = "", *, api: bool = False) -> str:
-        return f"{'/api/v1' if api else ''}/portraits/{self._portrait_id}{rest}"
+        return f"{'/api/v1' if api else ''}/portraits/{self.portrait_id}{rest}"
 
     async def _api(self, method: str, path: str, *, token: str | None = None, **request: Any) -> Any:
         headers = {**request.pop("headers", {}), **_bearer(self._token if token is None else token)}

@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,19 +23,21 @@ _STOPPED_WITHIN = 45.0
 
 
 @asynccontextmanager
-async def own_stack(log: Path, tell: Callable[[str], None]) -> AsyncIterator[str]:
-    """The address of a `madang up` that names the sandbox for everything and uses no setting of this folder or environment."""
+async def own_stack(log: Path, tell: Callable[[str], None], providers: Mapping[str, str] | None = None) -> AsyncIterator[str]:
+    """The address of a `madang up` that uses no setting of this folder or environment: the sandbox stands for everything, or
+    what the variables in `providers` say."""
     folder = Path(tempfile.mkdtemp(prefix="madang-demo-"))
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
     try:
-        (folder / CONFIGURATION).write_text(SANDBOX_CONFIGURATION, encoding="utf-8")
+        if providers is None:
+            (folder / CONFIGURATION).write_text(SANDBOX_CONFIGURATION, encoding="utf-8")
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 *COMMAND,
                 "up",
                 cwd=folder,
-                env=for_child(_environment(port, base_url)),
+                env=for_child({**_environment(port, base_url), **(providers or {})}),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
@@ -51,7 +53,7 @@ async def own_stack(log: Path, tell: Callable[[str], None]) -> AsyncIterator[str
 
 
 def _environment(port: int, base_url: str) -> dict[str, str]:
-    """Nothing of the caller's deployment gets in: the demonstration must not order from a real payment provider."""
+    """Nothing of the caller's deployment gets in by itself: the demonstration must not order from a real provider unasked."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MADANG_")}
     return {**inherited, "MADANG_PORT": str(port), "MADANG_BASE_URL": base_url, "MADANG_LOG_FORMAT": "json"}
 
