@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from madang.adapters.discord.capabilities import CHAT
 from madang.ports.chat import ChatReceipt, ChatRequest, ChatTone
-from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unsupported
+from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable, Unsupported
 
 NAME: Final = "discord"
 MAX_CONTENT: Final = 2000
@@ -112,6 +112,8 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, operation: st
     if number in WRONG_ADDRESS or 300 <= status < 400 or status in (401, 403, 404, 405):
         message = "plugins.discord.webhook_url is not a webhook that takes messages"
         return Misconfigured(message, provider=NAME, operation=operation, code=code)
+    if status == 408:
+        return Unavailable("the message did not arrive whole", provider=NAME, operation=operation, code=code)
     if 400 <= status < 500:
         return Rejected("Discord refuses the message", reason="invalid_request", provider=NAME, operation=operation, code=code)
     return OutcomeUnknown(f"Discord answers {status}: it may be posted", provider=NAME, operation=operation, code=code)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from madang.adapters.slack.capabilities import CHAT
 from madang.ports.chat import ChatRequest, ChatTone
-from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unsupported
+from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable, Unsupported
 
 NAME: Final = "slack"
 MAX_SECTION: Final = 3000
@@ -81,6 +81,9 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, operation: st
     if code in WRONG_ADDRESS or 300 <= status < 400 or status in (401, 403, 404, 405, 410):
         message = "plugins.slack.webhook_url is not a webhook that takes messages"
         return Misconfigured(message, provider=NAME, operation=operation, code=code, request_id=request_id)
+    if status == 408:
+        message = "the message did not arrive whole"
+        return Unavailable(message, provider=NAME, operation=operation, code=code, request_id=request_id)
     if 400 <= status < 500:
         message = "Slack refuses the message"
         return Rejected(message, reason="invalid_request", provider=NAME, operation=operation, code=code, request_id=request_id)

@@ -12,7 +12,7 @@ import pytest
 from madang.plugins.conformance.remote import Fault
 from madang.plugins.conformance.repairs import must
 from madang.plugins.conformance.stage import EFFECT_ERRORS, ENDLESS, NOTHING_DONE, Errors, Stage, raised
-from madang.plugins.conformance.suite import ProviderConformance, Read
+from madang.plugins.conformance.suite import BARE, ProviderConformance, Read
 from madang.plugins.conformance.webhooks import altered, believed, forgeries
 from madang.ports.errors import Misconfigured, RateLimited, Rejected, Unavailable, Unsupported
 from madang.ports.identity import ForeignPerson, IdentityProvider, PersonChange, VerifyToken
@@ -44,6 +44,7 @@ class IdentityConformance(ProviderConformance):
     operation = "verify"
     effects = 0
     errors = VERIFY_ERRORS
+    bare: ClassVar[Mapping[int, Errors]] = {**BARE, 413: (Misconfigured, Unavailable), 429: VERIFY_ERRORS[Fault.RATE_LIMITED]}
     retry_after = None
     subject: ClassVar[str] = "user_1"
     unknown_subject: ClassVar[str] = "user_unknown"

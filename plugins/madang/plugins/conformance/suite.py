@@ -38,7 +38,7 @@ from madang.plugins.conformance.stage import (
     outcome,
     raised,
 )
-from madang.ports.errors import Misconfigured, PortError, Unavailable
+from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable
 from madang.ports.provider import ProviderKind
 
 try:
@@ -48,6 +48,13 @@ except ImportError as error:
 
 Read: TypeAlias = Callable[[], Awaitable[object]]
 
+BARE: Final[Mapping[int, Errors]] = {
+    **dict.fromkeys((401, 403, 404, 405), (Misconfigured,)),
+    408: (Unavailable, OutcomeUnknown),
+    413: (Rejected,),
+    429: (RateLimited,),
+}
+"""What a status means by itself."""
 PATIENCE: Final = 0.2
 """The time limit, in seconds, of a call that meets silence."""
 STRANDED: Final = 10.0
@@ -68,6 +75,7 @@ class ProviderConformance:
     errors: ClassVar[Mapping[Fault, Errors]] = EFFECT_ERRORS
     effects: ClassVar[int] = 1
     """How many requests for an effect one `act` makes: none where it only asks."""
+    bare: ClassVar[Mapping[int, Errors]] = BARE
     unmet: ClassVar[Mapping[Fault, str]] = {}
     """Faults that this provider cannot meet, each with the reason."""
     private: ClassVar[tuple[str, ...]] = ()
@@ -248,6 +256,17 @@ class ProviderConformance:
         if service.next:
             pytest.skip("its stand-in speaks another protocol")
         assert isinstance(result, self.errors[Fault.GARBAGE]), f"it was {result!r}"
+
+    @must("Judge an answer without the provider's words by its status: a gateway or a wrong base_url gives it.")
+    @pytest.mark.parametrize("status", [*BARE, 500, 502, 503, 504])
+    async def test_a_bare_status_has_its_error(self, stage: Stage, provider: Any, status: int) -> None:
+        service = self._http(stage)
+        service.next.append(Reply(status, "<html>", {"content-type": "text/html"}))
+        result = await outcome(self.act(provider, "key-1"))
+        if service.next:
+            pytest.skip("its stand-in speaks another protocol")
+        failed = {each for fault in (Fault.SERVER_ERROR, Fault.UNAVAILABLE, Fault.ANSWER_LOST) for each in self.errors[fault]}
+        assert isinstance(result, self.bare.get(status, tuple(failed))), f"it was {result!r}"
 
     @must("Catch RecursionError beside ValueError where an answer is read: it is one that cannot be read.")
     async def test_an_answer_nested_beyond_measure_cannot_be_read(self, stage: Stage, provider: Any) -> None:
