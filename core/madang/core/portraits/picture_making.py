@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 RETRY: Final = RetryPolicy((5, 10, 20))
 """Seed 003, 4.3: a picture that fails is tried three times more."""
-TIME_LIMIT: Final = 300.0
+TIME_LIMIT: Final = 360.0
 PATIENCE: Final = 180.0
 """Seconds that a prediction may take before it is cancelled and another is bought. With `GRACE` for its end, and with buying
 and storing, they fit into `TIME_LIMIT`."""

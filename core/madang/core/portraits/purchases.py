@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from madang.core.generation.picture_notices import PURCHASE
-from madang.core.kernel.actions import Action, ActionState, ActionsUnitOfWork, Effect
+from madang.core.kernel.actions import Action, ActionState, ActionsUnitOfWork, Effect, patience
 from madang.core.kernel.messages import Delivery
 from madang.ports.errors import Rejected, Unsupported
 from madang.ports.image_model import ImageModel, PictureRequest, PredictionStatus
@@ -64,7 +64,7 @@ def purchase(model: ImageModel, request: PictureRequest, subject: str) -> Effect
         look_up=look_up if model.capabilities.finds_by_key else None,
         repeatable=model.capabilities.idempotent,
         subject=subject,
-        time_limit=request.timeout,
+        time_limit=patience(request.timeout),
     )
 
 
