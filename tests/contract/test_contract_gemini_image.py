@@ -1,6 +1,7 @@
 """Pictures by Gemini, through the kit and in its own ways: a picture comes with the answer, and is kept until it is fetched."""
 
 import base64
+import gzip
 import io
 import json
 import os
@@ -216,6 +217,16 @@ async def test_a_failure_in_googles_own_words_bought_nothing_and_any_other_leave
     with pytest.raises(expected) as failed:
         await model.start(ASKED)
     assert type(failed.value) is expected
+
+
+async def test_a_packed_answer_is_not_unpacked_for_nobody_asked_for_one_and_it_has_no_bound(
+    gemini: FakeGemini, model: GeminiImageModel
+) -> None:
+    made = {"candidates": [{"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}]}}]}
+    gemini.next.append(Reply(200, gzip.compress(json.dumps(made).encode()), {"content-encoding": "gzip"}))
+    with pytest.raises(OutcomeUnknown, match="DecodingError"):
+        await model.start(ASKED)
+    assert gemini.arrived[0].headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize("kind", ["image/png", "image/webp"])

@@ -106,7 +106,8 @@ def port_errors(operation: str) -> Iterator[None]:
 
 
 class _Bounded(httpx.AsyncHTTPTransport):
-    """Counts what arrives, and gives connecting a share of the time."""
+    """Counts what arrives, takes nothing packed, for that is larger than what is counted, and gives connecting a share of the
+    time."""
 
     def __init__(self, most_bytes: int, **options: Any) -> None:
         super().__init__(**options)
@@ -119,6 +120,9 @@ class _Bounded(httpx.AsyncHTTPTransport):
         response = await super().handle_async_request(request)
         if (answers := _NOTED.get()) is not None:
             answers.append(response)
+        if response.headers.get("content-encoding", "identity") != "identity":
+            await response.aclose()
+            raise httpx.DecodingError("the answer is packed, which it was asked not to be", request=request)
         if isinstance(response.stream, httpx.AsyncByteStream):
             response.stream = _Counted(response.stream, self._most_bytes)
         return response
