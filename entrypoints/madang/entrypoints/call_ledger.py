@@ -20,7 +20,7 @@ from madang.core.operations.measurements import CallName
 from madang.core.operations.metering import Charge, MeteredCall, Settlement
 from madang.core.operations.prices import PriceTable, Usage, cost_of
 from madang.core.operations.provider_standing import BreakerChange, ProviderStanding, RecordedChange
-from madang.entrypoints.call_usage import COSTING, own_cost, prediction_ended, reference_of, usage_of
+from madang.entrypoints.call_usage import COSTING, is_kept, own_cost, prediction_ended, reference_of, usage_of
 from madang.ports.errors import Misconfigured, PortError, RateLimited, Rejected, Unavailable, Unsupported
 from madang.ports.money import Cost
 from madang.ports.provider import ProviderKind
@@ -165,7 +165,7 @@ class CallLedger:
 
     def _priced(self, name: CallName, provider: Any, usage: Usage, answer: Any) -> tuple[Charge, Cost | None]:
         cost = own_cost(provider, answer) or cost_of(usage, self._prices, name.provider, self._clock.now().date())
-        return (Charge.UNKNOWN, None) if cost is None else (Charge.KNOWN, cost)
+        return (Charge.UNKNOWN, None) if cost is None or not is_kept(cost) else (Charge.KNOWN, cost)
 
     def _keep(self, call: MeteredCall) -> None:
         self._calls.append(call)

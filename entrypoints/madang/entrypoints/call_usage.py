@@ -1,6 +1,10 @@
-"""What a call used, read off its request and its answer, and which calls may cost something at all."""
+"""What a call used, read off its request and its answer, and which calls may cost something at all.
+
+Answers are a stranger's: what no row can hold is cut here, for one such row would keep all that are written with it out.
+"""
 
 import hashlib
+import re
 from typing import Any, Final
 
 from madang.core.operations.prices import Usage
@@ -20,11 +24,14 @@ COSTING: Final = {
 and calls of the storage are too many: these are in the metrics only."""
 _RUNNING: Final = frozenset({PredictionStatus.PENDING, PredictionStatus.RUNNING})
 _LONGEST: Final = 200
+_MOST: Final = 10**9
+_MOST_MICROS: Final = 10**15
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
 
 def usage_of(kind: ProviderKind, request: Any, answer: Any) -> Usage:
     """Of an answer that came; of a prediction that runs, how many pictures it is to make."""
-    model = str(getattr(answer, "model", "") or "")[:_LONGEST]
+    model = _told(getattr(answer, "model", ""))
     if kind is ProviderKind.TEXT_MODEL:
         return _of_text(model, answer)
     if kind is ProviderKind.IMAGE_MODEL:
@@ -38,14 +45,19 @@ def usage_of(kind: ProviderKind, request: Any, answer: Any) -> Usage:
 def own_cost(provider: Any, answer: Any) -> Cost | None:
     """What the provider itself says that it cost: of this call, or of every call of its kind."""
     said = getattr(answer, "cost", None) or getattr(getattr(provider, "capabilities", None), "cost_per_post", None)
-    return said if isinstance(said, Cost) else None
+    return said if isinstance(said, Cost) and is_kept(said) else None
+
+
+def is_kept(cost: Cost) -> bool:
+    """Whether it is an amount that a row can hold."""
+    return isinstance(cost.micros, int) and abs(cost.micros) <= _MOST_MICROS and _CURRENCY.fullmatch(cost.currency) is not None
 
 
 def reference_of(kind: ProviderKind, answer: Any) -> str | None:
     """By what a prediction is found again when it has ended: a hash of its id, for the id leads to somebody's picture."""
     if kind is not ProviderKind.IMAGE_MODEL or not getattr(answer, "id", None):
         return None
-    return hashlib.blake2b(str(answer.id).encode(), digest_size=16, person=b"prediction").hexdigest()
+    return hashlib.blake2b(str(answer.id).encode(errors="replace"), digest_size=16, person=b"prediction").hexdigest()
 
 
 def prediction_ended(answer: Any) -> bool:
@@ -56,7 +68,17 @@ def _of_text(model: str, answer: Any) -> Usage:
     used = getattr(answer, "usage", None)
     if used is None:
         return Usage(model)
-    return Usage(model, used.input_tokens, used.output_tokens, used.cached_input_tokens, size=used.input_tokens)
+    came = _count(used.input_tokens)
+    return Usage(model, came, _count(used.output_tokens), _count(used.cached_input_tokens), size=came)
+
+
+def _told(word: object) -> str:
+    """Without what Postgres has no place for."""
+    return "".join(each for each in str(word or "")[:_LONGEST] if each.isprintable())
+
+
+def _count(number: int) -> int:
+    return min(max(int(number), 0), _MOST)
 
 
 def _bytes_of(text: str) -> int:

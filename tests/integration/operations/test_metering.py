@@ -12,10 +12,13 @@ from typing import Any
 from deployment import Deployment
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.request_context import serving
+from madang.core.operations.measurements import CallName
 from madang.core.operations.metering import Charge, Grouping, MeteredCall, Settlement
 from madang.core.operations.prices import Usage
+from madang.ports.image_model import Prediction, PredictionStatus
 from madang.ports.money import Cost
 from madang.ports.sms import SmsRequest
+from madang.ports.text_model import PromptMessage, Role, TextRequest, TextResult, TokenUsage
 from operator_shell import run_command
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -83,6 +86,24 @@ async def test_the_same_calls_told_twice_are_kept_once_also_in_the_totals(deploy
     spent = {each.model: each for each in await metering.totals()}
     assert (spent["writer-2"].input_tokens, list(spent["writer-2"].costs)) == (5000, [Cost(5 * 4500)])
     assert (spent["writer-9"].unpriced, list(spent["writer-9"].costs)) == (1, [])
+
+
+async def test_an_answer_that_no_row_can_hold_keeps_no_other_call_out_of_the_accounts(deployment: Deployment) -> None:
+    ledger = deployment.container.call_ledger
+    request = TextRequest([PromptMessage(Role.USER, "Tell a story.")], idempotency_key="story:1")
+    answers = [
+        TextResult("Once", "writer\0-2\ud800", usage=TokenUsage(10, 20)),
+        TextResult("upon", "writer-2", usage=TokenUsage(10**30, -5)),
+        TextResult("a time", "writer-2", usage=TokenUsage(10, 20), cost=Cost(10**30)),
+        TextResult("there", "writer-2", usage=TokenUsage(10, 20), cost=Cost(7, "dollars")),
+        TextResult("was", "writer-2", usage=TokenUsage(10, 20), cost=Cost(7)),
+    ]
+    for answer in answers:
+        ledger.called(CallName("text_model", "acme", "done"), None, "generate", 0.1, request=request, result=answer)
+    lost = Prediction("p-\0", PredictionStatus.SUCCEEDED, model="painter\0")
+    ledger.called(CallName("image_model", "acme", "done"), None, "fetch", 0.1, request="p-1", result=lost)
+    await ledger.flush()
+    assert await sums(deployment, Grouping.MODEL) == [("writer-2", 5, 0, 4, [Cost(7)])]
 
 
 async def test_a_prediction_is_settled_once(deployment: Deployment) -> None:
