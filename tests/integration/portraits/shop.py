@@ -5,6 +5,7 @@ Nothing happens by itself. The test pays, hands over the webhooks or loses them,
 
 import asyncio
 import io
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from functools import cache
 from typing import Any, Literal
 from uuid import UUID
 
+from dependency_injector import providers
 from PIL import Image, ImageDraw
 
 from madang.adapters.arq.runner import Runner, RunnerSettings
@@ -26,6 +28,7 @@ from madang.core.portraits.catalogue import starting_catalogue
 from madang.core.portraits.model import Portrait, PortraitPicture, PortraitStatus
 from madang.core.portraits.service import OrderPortrait
 from madang.entrypoints.container import Container, open_container
+from madang.entrypoints.wiring import Wiring
 from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
@@ -56,9 +59,20 @@ class Notice:
     body: str
 
 
+class Stopwatch:
+    """What the guards of providers measure by: the time that passes, and what a test lets pass."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
 class Shop:
-    def __init__(self, container: Container) -> None:
+    def __init__(self, container: Container, stopwatch: Stopwatch | None = None) -> None:
         self.container = container
+        self.stopwatch = stopwatch or Stopwatch()
         self.portraits = container.portraits
         self.world = World(world_path(container.settings.data_dir))
         self._knobs = SandboxSettings(**{**FAST, "webhook_secret": Secret(WEBHOOK_SECRET)})
@@ -182,11 +196,13 @@ class Shop:
         others = "topic = 'portraits.make_picture' AND payload ->> 'index' <> '0'"
         await self.execute(f"UPDATE messages SET due_at = now() + interval '1 hour' WHERE {others}")
 
-    async def let_pass(self, **time: float) -> None:
-        """Everything that is written down happened that much earlier: `let_pass(hours=24)`."""
+    async def let_pass(self, **passed: float) -> None:
+        """Everything that is written down happened that much earlier, and providers were left alone for as long:
+        `let_pass(hours=24)`."""
+        self.stopwatch.ahead += timedelta(**passed).total_seconds()
         for row in await self.rows(_CLOCKS):
             changes = ", ".join(f"{column} = {column} - $1::interval" for column in row["columns"])
-            await self.execute(f"UPDATE {row['table_name']} SET {changes}", timedelta(**time))
+            await self.execute(f"UPDATE {row['table_name']} SET {changes}", timedelta(**passed))
 
     async def until(self, question: str, *values: Any) -> None:
         async with asyncio.timeout(_PATIENCE):
@@ -211,15 +227,17 @@ class Shop:
 @asynccontextmanager
 async def opened(settings: Any) -> AsyncIterator[Shop]:
     """A shop on these settings, with the starting catalogue in its knowledge base."""
-    async with open_container(settings) as container:
-        async with container.units() as uow:
-            for entry in starting_catalogue():
-                await uow.knowledge_base.save(entry)
-        shop = Shop(container)
-        try:
-            yield shop
-        finally:
-            await shop.world.close()
+    stopwatch = Stopwatch()
+    with Wiring.stopwatch.override(providers.Object(stopwatch)):
+        async with open_container(settings) as container:
+            async with container.units() as uow:
+                for entry in starting_catalogue():
+                    await uow.knowledge_base.save(entry)
+            shop = Shop(container, stopwatch)
+            try:
+                yield shop
+            finally:
+                await shop.world.close()
 
 
 def scene(width: int = 600, height: int = 800) -> Image.Image:
