@@ -50,7 +50,8 @@ def own_cost(provider: Any, answer: Any) -> Cost | None:
 
 def is_kept(cost: Cost) -> bool:
     """Whether it is an amount that a row can hold."""
-    return isinstance(cost.micros, int) and abs(cost.micros) <= _MOST_MICROS and _CURRENCY.fullmatch(cost.currency) is not None
+    micros: object = cost.micros
+    return isinstance(micros, int) and abs(micros) <= _MOST_MICROS and _CURRENCY.fullmatch(cost.currency) is not None
 
 
 def reference_of(kind: ProviderKind, answer: Any) -> str | None:
