@@ -81,6 +81,27 @@ async def test_an_official_model_is_asked_at_its_own_address_and_nobody_waits(re
     assert "prefer" not in asked.headers
 
 
+class CountingDoors(FakeReplicate):
+    """Counts the connections that are opened."""
+
+    opened = 0
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.opened += 1
+        super().process_request(request, client_address)
+
+
+async def test_each_purchase_has_a_connection_of_its_own_and_looks_share_one(context: ProviderContext) -> None:
+    with serving(CountingDoors()) as server:
+        model = ReplicateImageModel(ReplicateSettings(Secret(API_KEY), base_url=server.base_url), context)
+        bought = [await model.start(replace(WISH, idempotency_key=key)) for key in ("one", "two")]
+        assert server.opened == 2
+        for each in (*bought, *bought):
+            await model.fetch(each.id)
+        assert server.opened == 3
+        await model.close()
+
+
 async def test_any_other_model_is_asked_by_its_version_and_its_own_names(
     replicate: FakeReplicate, build: Build, portrait: bytes
 ) -> None:

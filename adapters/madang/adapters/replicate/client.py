@@ -81,23 +81,27 @@ class ReplicateClient:
 
 
 class _Transport(httpx.AsyncBaseTransport):
-    """Carries a request of the SDK's, and ends it with what came."""
+    """Carries a request of the SDK's, and ends it with what came. What buys has a connection of its own: one that was kept may
+    end just when it is used again, and then nobody knows whether a prediction was bought."""
 
     def __init__(self, base_path: bytes, settings: ReplicateSettings) -> None:
         self._base_path = base_path
         self._cancel_after = str(settings.cancel_after)
         proxy = settings.proxy.reveal() if settings.proxy else None
         self._http = httpx.AsyncHTTPTransport(verify=trust(), trust_env=False, proxy=proxy)
+        none_kept = httpx.Limits(max_keepalive_connections=0)
+        self._buying = httpx.AsyncHTTPTransport(verify=trust(), trust_env=False, proxy=proxy, limits=none_kept)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         seconds = _SECONDS.get()
         path = self._base_path + request.url.raw_path.removeprefix(_VERSION)
         request.url = request.url.copy_with(raw_path=path)
         request.headers["accept-encoding"] = "identity"
-        if request.method == "POST" and path.endswith(b"/predictions"):
+        buys = request.method == "POST" and path.endswith(b"/predictions")
+        if buys:
             request.headers["cancel-after"] = self._cancel_after
         request.extensions["timeout"] = httpx.Timeout(seconds, connect=seconds / 2).as_dict()
-        response = await self._http.handle_async_request(request)
+        response = await (self._buying if buys else self._http).handle_async_request(request)
         try:
             body = await _bounded(response)
         finally:
@@ -105,6 +109,7 @@ class _Transport(httpx.AsyncBaseTransport):
         raise _Answered(Answer(response.status_code, response.headers, object_in(body)))
 
     async def aclose(self) -> None:
+        await self._buying.aclose()
         await self._http.aclose()
 
 
