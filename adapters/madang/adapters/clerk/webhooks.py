@@ -23,7 +23,7 @@ def verified(secret: Secret, request: WebhookRequest) -> tuple[str, Mapping[str,
     identity = request.headers.get("svix-id", "")
     moment = request.headers.get("svix-timestamp", "")
     given = request.headers.get("svix-signature", "").split(" ")
-    if not (0 < len(identity) <= 255 and moment.isascii() and moment.isdigit() and len(moment) <= 12):
+    if not (0 < len(identity) <= 255 and moment.isascii() and moment.isdigit() and len(moment) <= 11):
         raise _invalid("the headers svix-id and svix-timestamp are missing or wrong")
     sent_at = datetime.fromtimestamp(int(moment), UTC)
     if abs(request.received_at - sent_at) > TOLERANCE:

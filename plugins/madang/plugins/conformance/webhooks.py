@@ -31,7 +31,8 @@ def forgeries(sign: Sign, headers: Sequence[str], *, timed: bool = True) -> Mapp
         value = genuine.headers[name]
         rest = {each: said for each, said in genuine.headers.items() if each != name}
         found[f"no {name}"] = replace(genuine, headers=rest)
-        for words, other in (("an empty", ""), ("a garbled", "v1,%%%"), ("another", altered(value))):
+        others = {"an empty": "", "a garbled": "v1,%%%", "another": altered(value), "beyond all calendars, a": "9" * 12}
+        for words, other in others.items():
             found[f"{words} {name}"] = replace(genuine, headers={**rest, name: other})
     return found
 
