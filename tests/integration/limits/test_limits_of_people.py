@@ -90,3 +90,10 @@ async def test_deliveries_of_providers_count_under_their_own_limit_alone(open_de
     async with open_deployment(limits={"default": "1/minute", "webhook": "3/minute"}) as deployment:
         answers = [await deployment.client.post("/webhooks/sandbox", json={}) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [401, 401, 401, 429]
+
+
+async def test_made_up_names_of_providers_do_not_get_around_the_limit_of_deliveries(open_deployment: OpenDeployment) -> None:
+    async with open_deployment(limits={"webhook": "3/minute"}) as deployment:
+        places = [f"/webhooks/images/nobody-{number}" for number in range(3)]
+        answers = [await deployment.client.post(place, json={}) for place in [*places, "/webhooks/email/nobody"]]
+    assert [answer.status_code for answer in answers] == [404, 404, 404, 429]

@@ -42,7 +42,6 @@ class PurchaseQuery(Input, frozen=True):
         body=RawBody(MAX_BODY, (), "Whatever the provider sends, byte by byte as it was signed.", '{"type": "payment.paid"}'),
         errors=("SIGNATURE_INVALID", "NOT_FOUND", "PROVIDER_NOT_CONFIGURED"),
         limit="webhook",
-        limit_by_path=True,
     )
 )
 async def receive_webhook(call: Call) -> ASGIApp:
@@ -64,7 +63,6 @@ async def receive_webhook(call: Call) -> ASGIApp:
         body=RawBody(MAX_BODY, (), "Whatever the provider sends, byte by byte as it was signed.", '{"type": "email.bounced"}'),
         errors=("SIGNATURE_INVALID", "PROVIDER_NOT_FOUND", "PROVIDER_NOT_CONFIGURED"),
         limit="webhook",
-        limit_by_path=True,
     )
 )
 async def receive_email_webhook(call: Call) -> ASGIApp:
@@ -87,7 +85,6 @@ async def receive_email_webhook(call: Call) -> ASGIApp:
         body=RawBody(MAX_PREDICTION, (), "The prediction, byte by byte as signed.", '{"id": "p1", "status": "succeeded"}'),
         errors=("SIGNATURE_INVALID", "PROVIDER_NOT_FOUND", "PROVIDER_NOT_CONFIGURED"),
         limit="webhook",
-        limit_by_path=True,
     )
 )
 async def receive_image_webhook(call: Call) -> ASGIApp:

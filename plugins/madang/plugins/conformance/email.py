@@ -238,6 +238,7 @@ class EmailConformance(KeyedConformance):
             "one byte more": replace(genuine, body=genuine.body + b" "),
             "no body": replace(genuine, body=b""),
             "no headers": replace(genuine, headers={}),
+            "a time beyond all calendars": replace(genuine, headers=dict.fromkeys(genuine.headers, "9" * 12)),
             "a replay of the day after": replace(genuine, received_at=genuine.received_at + timedelta(days=1)),
         }
         for what, request in forged.items():
