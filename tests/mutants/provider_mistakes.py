@@ -79,7 +79,7 @@ class OtherError(Replacing):
     )
 
     def others(self, node: Any) -> Iterator[str]:
-        if node.type != "name" or node.value not in self.instead or _within(node, "import_from", "except_clause"):
+        if node.type != "name" or node.value not in self.instead or _within(node, "import_from", "except_clause", "comparison"):
             return
         other = self.instead[node.value]
         if f"{other}" in node.get_root_node().get_code():

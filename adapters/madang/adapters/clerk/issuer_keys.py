@@ -72,9 +72,14 @@ class IssuerKeys:
         raise refused("the issuer has no such key")
 
     async def fetch(self, timeout: float) -> None:
-        """Fetch the keys now. Raises `Unavailable` and `Misconfigured`."""
-        async with asyncio.timeout(timeout):
-            await self._fetch()
+        """Fetch the keys now, for a check. Raises `Unavailable` and `Misconfigured`."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._fetch()
+        except TimeoutError:
+            raise Unavailable("the issuer's keys did not come in time", provider=NAME, operation="check") from None
+        except (Unavailable, Misconfigured) as error:
+            raise type(error)(error.message, provider=NAME, operation="check", code=error.code) from None
 
     async def close(self) -> None:
         """Stop a fetch that is under way."""

@@ -146,6 +146,16 @@ class IdentityConformance(ProviderConformance):
         await provider.verify(self._request(provider))
         assert len(stage.service.arrived) == asked
 
+    @must("A check that fails says so in its own name: Unavailable, and Misconfigured for wrong keys or addresses.")
+    @pytest.mark.parametrize("fault", [fault for fault in VERIFY_ERRORS if fault not in ENDLESS])
+    async def test_each_failure_of_a_check_has_its_error(self, stage: Stage, provider: IdentityProvider, fault: Fault) -> None:
+        self._needs(fault)
+        if stage.service is None:
+            pytest.skip("nothing outside can go wrong")
+        await self.inject(stage, fault, "check")
+        error = await raised(self.name, "check", provider.check(), VERIFY_ERRORS[fault])
+        self._has_the_providers_code(stage, fault, error)
+
     @must("Fetch the person as the issuer has them; one that is unknown is not_found; else Unsupported.")
     async def test_a_person_is_fetched_by_the_subject(self, provider: IdentityProvider) -> None:
         if not provider.capabilities.fetches_people:
