@@ -7,6 +7,7 @@ from madang.entrypoints.logs import without_credentials
 from madang.ports.provider import Provider
 
 _SECONDS = 10.0
+_LONGEST = 500
 
 
 async def problem_of(build: Callable[[], Provider]) -> str:
@@ -16,5 +17,10 @@ async def problem_of(build: Callable[[], Provider]) -> str:
     except TimeoutError:
         return f"no answer within {_SECONDS:.0f} s"
     except Exception as error:  # noqa: BLE001 - a plugin may raise whatever it likes; the operator wants to read it
-        return without_credentials(f"{type(error).__name__}: {error}")
-    return "" if health.reachable else health.detail or "not reachable"
+        return _line(without_credentials(f"{type(error).__name__}: {error}"))
+    return "" if health.reachable else _line(without_credentials(health.detail)) or "not reachable"
+
+
+def _line(text: str) -> str:
+    """What a row can hold and a screen can show, whatever a plugin says."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:_LONGEST])
