@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from html import unescape
 from io import BytesIO
 from pathlib import Path
@@ -13,33 +14,30 @@ import psutil
 import pytest
 from PIL import Image
 
+from embedded_stack import temporary_server_folder
 from operator_shell import clean_environment
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder that the demonstration left; also checks that it left nothing else."""
     folder = tmp_path_factory.mktemp("demo")
-    before = {process.pid for process in psutil.process_iter()}
     command = [sys.executable, "-m", "madang.entrypoints.cli", "demo", "--lang", "ko"]
-    done = subprocess.run(
-        command, cwd=folder, env=clean_environment(), capture_output=True, text=True, check=False, timeout=200
-    )
-    log = folder / "madang-demo" / "deployment.log"
-    assert done.returncode == 0, done.stdout + done.stderr + (log.read_text()[-3000:] if log.exists() else "")
-    assert "result.html" in done.stdout
-    assert _ours_since(before, folder) == []
-    assert [path.name for path in folder.iterdir()] == ["madang-demo"]
-    return folder / "madang-demo"
+    with temporary_server_folder() as scratch:
+        environment = clean_environment(TMPDIR=str(scratch))
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=200)
+        log = folder / "madang-demo" / "deployment.log"
+        assert done.returncode == 0, done.stdout + done.stderr + (log.read_text()[-3000:] if log.exists() else "")
+        assert "result.html" in done.stdout
+        assert _running_for(folder, scratch) == []
+        assert [path.name for path in folder.iterdir()] == ["madang-demo"]
+        yield folder / "madang-demo"
 
 
-def _ours_since(before: set[int], folder: Path) -> list[str]:
-    found = []
-    for process in psutil.process_iter(["pid", "cwd", "cmdline"]):
-        command = " ".join(process.info["cmdline"] or ())
-        if process.pid not in before and ("madang-demo-" in command or str(folder) in command):
-            found.append(command)
-    return found
+def _running_for(*folders: Path) -> list[str]:
+    """Also what works in its temporary folders; another demonstration may run meanwhile, in others."""
+    commands = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    return [command for command in commands if any(str(folder) in command for folder in folders)]
 
 
 def test_three_different_pictures_of_the_same_shape(kept: Path) -> None:
