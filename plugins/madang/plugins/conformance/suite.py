@@ -49,7 +49,7 @@ except ImportError as error:
 Read: TypeAlias = Callable[[], Awaitable[object]]
 
 BARE: Final[Mapping[int, Errors]] = {
-    **dict.fromkeys((399, 401, 403, 404, 405), (Misconfigured,)),
+    **dict.fromkeys((401, 403, 404, 405), (Misconfigured,)),
     408: (Unavailable, OutcomeUnknown),
     413: (Rejected,),
     429: (RateLimited,),
