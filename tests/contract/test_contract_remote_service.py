@@ -65,6 +65,14 @@ async def test_it_notices_a_client_that_gave_up(remote: Counter, client: httpx.A
     assert await asyncio.to_thread(remote.wait_until, lambda: remote.abandoned == 1)
 
 
+async def test_it_counts_the_connections_that_clients_keep_open(remote: Counter) -> None:
+    assert remote.connections == 0
+    async with httpx.AsyncClient(base_url=remote.url, trust_env=False) as client:
+        await client.get("/count")
+        assert remote.connections == 1
+    assert await asyncio.to_thread(remote.wait_until, lambda: remote.connections == 0)
+
+
 async def test_an_answer_may_have_no_end(remote: Counter, client: httpx.AsyncClient) -> None:
     remote.next.append(Reply(200, iter(lambda: b"more ", b"")))
     async with client.stream("GET", "/count") as answer:

@@ -9,9 +9,10 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 import pytest
+from prometheus_client import REGISTRY, Counter
 
 from madang.plugins import conformance
-from madang.plugins.conformance.leaks import parts_of, texts_of_error, texts_of_object, texts_of_record
+from madang.plugins.conformance.leaks import parts_of, texts_of_error, texts_of_metrics, texts_of_object, texts_of_record
 from madang.plugins.conformance.remote import Arrived
 from madang.plugins.conformance.repairs import deviation, repair_of, suite_tests, unexplained
 from madang.plugins.conformance.sms import SmsConformance
@@ -149,6 +150,33 @@ def test_a_key_in_a_record_is_found_also_in_what_only_a_handler_writes() -> None
         logging.makeLogRecord({"msg": "sent", "headers": {"authorization": KEY}}),
     ]
     assert all(leaks(texts_of_record(each)) for each in records)
+
+
+@pytest.mark.parametrize("label", [KEY, f'say "{KEY}"\n'])
+def test_a_key_in_a_metric_is_found(label: str) -> None:
+    counted = Counter("calls_of_a_careless_plugin", "Calls.", ["account"])
+    try:
+        assert not leaks(texts_of_metrics())
+        counted.labels(label).inc()
+        assert leaks(texts_of_metrics())
+    finally:
+        REGISTRY.unregister(counted)
+
+
+@pytest.mark.parametrize(("help_text", "exemplar"), [(KEY, {}), ("no key", {"trace": KEY})])
+def test_a_key_in_the_help_or_an_exemplar_of_a_metric_is_found(help_text: str, exemplar: dict[str, str]) -> None:
+    counted = Counter("calls_of_a_careless_plugin", f"Calls with {help_text}.")
+    try:
+        counted.inc(exemplar=exemplar)
+        assert leaks(texts_of_metrics())
+    finally:
+        REGISTRY.unregister(counted)
+
+
+def test_without_a_library_of_metrics_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "prometheus_client")
+    assert not list(texts_of_metrics())
+    assert "prometheus_client" not in sys.modules
 
 
 def test_of_an_address_the_path_is_a_secret_too() -> None:

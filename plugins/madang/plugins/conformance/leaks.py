@@ -1,5 +1,6 @@
-"""Looks for a secret wherever a log, an error tracker or a debugger would show it."""
+"""Looks for a secret wherever a log, an error tracker, a debugger or a scrape of metrics would show it."""
 
+import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from logging import Formatter, LogRecord
@@ -35,6 +36,19 @@ def texts_of_record(record: LogRecord) -> Iterator[str]:
     """The line, and what it was made of: structured handlers store the parts."""
     yield _FORMAT.format(record)
     yield repr(vars(record))
+
+
+def texts_of_metrics() -> Iterator[str]:
+    """What a scrape of this process would tell: names, help texts and labels.
+
+    Whoever counts something has loaded the library. It is not loaded for this: the kit works without it.
+    """
+    library = sys.modules.get("prometheus_client")
+    for metric in library.REGISTRY.collect() if library is not None else ():
+        yield f"{metric.name} {metric.documentation}"
+        for sample in metric.samples:
+            labels = {**sample.labels, **(sample.exemplar.labels if sample.exemplar else {})}
+            yield " ".join([sample.name, *labels, *labels.values()])
 
 
 def texts_of_object(root: object, packages: tuple[str, ...]) -> Iterator[str]:

@@ -97,6 +97,8 @@ class RemoteService(ThreadingHTTPServer):
         self.ended = threading.Event()
         self.abandoned = 0
         """How many clients went away while they were kept waiting."""
+        self.connections = 0
+        """How many are open."""
         self._changed = threading.Condition()
         self._planned: list[_Planned] = []
         self._planning = threading.Lock()
@@ -162,6 +164,19 @@ class RemoteService(ThreadingHTTPServer):
                 self.abandoned += 1
             else:
                 self.arrived.append(request)
+            self._changed.notify_all()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connected(1)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        self._connected(-1)
+
+    def _connected(self, more: int) -> None:
+        with self._changed:
+            self.connections += more
             self._changed.notify_all()
 
     def handle_error(self, *_: Any) -> None:

@@ -25,7 +25,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 import pytest
 
-from madang.plugins.conformance.leaks import parts_of, texts_of_error, texts_of_object, texts_of_record
+from madang.plugins.conformance.leaks import parts_of, texts_of_error, texts_of_metrics, texts_of_object, texts_of_record
 from madang.plugins.conformance.remote import Arrived, Fault, RemoteService, Reply, closed_port, serving
 from madang.plugins.conformance.repairs import KIT, must, unexplained
 from madang.plugins.conformance.stage import (
@@ -38,6 +38,7 @@ from madang.plugins.conformance.stage import (
     outcome,
     raised,
 )
+from madang.plugins.settings import keys_of
 from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable
 from madang.ports.provider import ProviderKind
 
@@ -215,7 +216,7 @@ class ProviderConformance:
             await self.inject(stage, fault, name)
             self._has_the_providers_code(stage, fault, await raised(self.name, name, ask(), READ_ERRORS[fault]))
 
-    @must("Keep keys in Secret, reveal() them only in the call that sends them, and raise your errors `from None`.")
+    @must("Keep keys in Secret, reveal() them only where they are sent, raise errors `from None`, and put none in a metric.")
     async def test_the_key_shows_nowhere(self, stage: Stage, provider: Any, caplog: pytest.LogCaptureFixture) -> None:
         secrets = parts_of(stage.secrets().values())
         if not secrets:
@@ -228,6 +229,7 @@ class ProviderConformance:
         for read in (await self.reads(provider)).values():
             await read()
         seen += [text for record in caplog.records for text in texts_of_record(record)]
+        seen += texts_of_metrics()
         packages = ("madang", type(provider).__module__.partition(".")[0])
         for root in (provider, stage.declaration(), stage.configured()):
             seen += texts_of_object(root, packages)
@@ -267,6 +269,7 @@ class ProviderConformance:
             pytest.skip("its stand-in speaks another protocol")
         failed = {each for fault in (Fault.SERVER_ERROR, Fault.UNAVAILABLE, Fault.ANSWER_LOST) for each in self.errors[fault]}
         assert isinstance(result, self.bare.get(status, tuple(failed))), f"it was {result!r}"
+        assert str(status) in (result.code or ""), f"its code is {result.code!r}, and {status} is all that is known"
 
     @must("Catch RecursionError beside ValueError where an answer is read: it is one that cannot be read.")
     async def test_an_answer_nested_beyond_measure_cannot_be_read(self, stage: Stage, provider: Any) -> None:
@@ -287,6 +290,14 @@ class ProviderConformance:
             monkeypatch.delenv(name, raising=False)
         await self.act(stage.build(), "key-1")
 
+    @must("Send everything through the proxy that the settings name; it alone knows the way out.")
+    async def test_a_proxy_of_the_settings_is_used(self, stage: Stage, provider: Any) -> None:
+        if stage.service is None or "proxy" not in keys_of(type(stage.configured())):
+            pytest.skip("its settings name no proxy")
+        behind = stage.build({**stage.settings(), "proxy": f"http://127.0.0.1:{closed_port()}"})
+        await raised(self.name, self.operation, self.act(behind, "key-1"), (Unavailable,))
+        assert not stage.service.arrived, "it went past the proxy"
+
     @must("close() gives back connections, and may come before the first call, after the last, and twice.")
     async def test_it_closes_unused_used_and_twice(self, stage: Stage, provider: Any) -> None:
         used = stage.build()
@@ -294,6 +305,9 @@ class ProviderConformance:
         for each in (provider, used):
             await each.close()
             await each.close()
+        if stage.service is not None:
+            service = stage.service
+            assert await asyncio.to_thread(service.wait_until, lambda: not service.connections), "a connection is still open"
 
     @must("One instance serves many tasks: keep nothing of a request in the provider.")
     async def test_many_tasks_use_it_at_once(self, stage: Stage, provider: Any) -> None:
