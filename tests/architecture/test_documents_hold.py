@@ -187,6 +187,13 @@ def test_the_operators_guide_has_every_setting_with_its_default() -> None:
     assert plain == {name: f"`{as_written(value)}`" for name, value in real.items()}
 
 
+def test_the_operators_guide_has_every_setting_of_billing() -> None:
+    from madang.entrypoints.billing_settings import BillingSetting
+
+    said = re.findall(r"^\| `([a-z_]+)` \|", section(operators_guide(), "Billing"), re.MULTILINE)
+    assert said == list(BillingSetting.model_fields)
+
+
 def as_written(value: object) -> str:
     """As in `madang.toml`."""
     return json.dumps(value, default=lambda other: list(other) if isinstance(other, tuple | frozenset) else str(other))

@@ -126,7 +126,7 @@ async def test_a_paid_checkout_is_announced_by_a_signed_snapshot(
     gateway = sandbox(SandboxPaymentGateway)
     reference = await bought(gateway, browser, shop)
     [request] = await arrived(courier, shop, 1)
-    [notice] = gateway.read_webhook(request)
+    [notice] = await gateway.read_webhook(request)
     assert (notice.kind, notice.reference, notice.payment_id) == ("payment.paid", reference, "payment-1")
     assert notice.snapshot == await gateway.fetch(reference)
     assert notice.event_id == request.headers["webhook-id"]
@@ -138,7 +138,7 @@ async def test_a_refund_is_announced_too(sandbox: Build, browser: httpx.AsyncCli
     reference = await bought(gateway, browser, shop)
     await gateway.refund(RefundRequest(reference, Money(9900, "KRW"), "why", "r"))
     received = await arrived(courier, shop, 2)
-    notices = {notice.kind: notice for request in received for notice in gateway.read_webhook(request)}
+    notices = {notice.kind: notice for request in received for notice in await gateway.read_webhook(request)}
     assert set(notices) == {"payment.paid", "payment.refunded"}, "in any order: two couriers may be on their way at once"
     notice = notices["payment.refunded"]
     assert notice.snapshot is not None
@@ -152,7 +152,7 @@ async def test_a_shop_that_is_down_gets_it_later_under_the_same_event_id(
     gateway = sandbox(SandboxPaymentGateway)
     await bought(gateway, browser, shop)
     [request] = await arrived(courier, shop, 1)
-    assert gateway.read_webhook(request)[0].kind == "payment.paid"
+    assert (await gateway.read_webhook(request))[0].kind == "payment.paid"
     [delivery] = await settled(browser)
     assert (delivery["state"], delivery["attempts"], delivery["last_answer"]) == ("delivered", 2, "204")
 
@@ -162,7 +162,7 @@ async def test_duplicates_carry_one_event_id(sandbox: Build, browser: httpx.Asyn
     gateway = sandbox(SandboxPaymentGateway)
     await bought(gateway, browser, shop, webhook="twice")
     received = await arrived(courier, shop, 3)
-    assert len({gateway.read_webhook(request)[0].event_id for request in received}) == 1
+    assert len({(await gateway.read_webhook(request))[0].event_id for request in received}) == 1
     assert len(received) == 3
 
 
@@ -174,7 +174,7 @@ async def test_lost_webhooks_never_leave_and_are_seen_on_the_page(
     reference = await bought(gateway, browser, shop)
     await gateway.refund(RefundRequest(reference, Money(100, "KRW"), "why", "r"))
     [request] = await arrived(courier, shop, 1)
-    assert gateway.read_webhook(request)[0].kind == "payment.partly_refunded"
+    assert (await gateway.read_webhook(request))[0].kind == "payment.partly_refunded"
     states = [each["state"] for each in (await click(browser, "api/deliveries", "GET")).json()]
     assert states == ["delivered", "lost"]
 
@@ -186,7 +186,7 @@ async def test_a_late_webhook_waits_and_a_shuffled_one_may_be_overtaken(
     reference = await bought(gateway, browser, shop, webhook="later")
     await gateway.refund(RefundRequest(reference, Money(100, "KRW"), "why", "r"))
     [request] = await arrived(courier, shop, 1)
-    assert gateway.read_webhook(request)[0].kind == "payment.partly_refunded"
+    assert (await gateway.read_webhook(request))[0].kind == "payment.partly_refunded"
     states = [each["state"] for each in (await click(browser, "api/deliveries", "GET")).json()]
     assert states == ["delivered", "waiting"]
 
@@ -233,18 +233,20 @@ def genuine(context: ProviderContext, when: datetime, body: str | None = None, s
     return WebhookRequest(headers, text.encode(), datetime.now(UTC))
 
 
-def test_a_genuine_webhook_is_believed(context: ProviderContext) -> None:
-    [notice] = SandboxPaymentGateway(SandboxSettings(), context).read_webhook(genuine(context, datetime.now(UTC)))
+async def test_a_genuine_webhook_is_believed(context: ProviderContext) -> None:
+    [notice] = await SandboxPaymentGateway(SandboxSettings(), context).read_webhook(genuine(context, datetime.now(UTC)))
     assert notice.snapshot is not None
     assert notice.snapshot.amount == Money(9900, "KRW")
 
 
-def test_an_unknown_kind_gives_a_notice_without_reference_and_an_unknown_status_is_pending(context: ProviderContext) -> None:
+async def test_an_unknown_kind_gives_a_notice_without_reference_and_an_unknown_status_is_pending(
+    context: ProviderContext,
+) -> None:
     gateway = SandboxPaymentGateway(SandboxSettings(), context)
-    [other] = gateway.read_webhook(genuine(context, datetime.now(UTC), '{"type": "billing_key.issued", "data": {}}'))
+    [other] = await gateway.read_webhook(genuine(context, datetime.now(UTC), '{"type": "billing_key.issued", "data": {}}'))
     assert (other.kind, other.reference, other.snapshot) == ("billing_key.issued", None, None)
     odd = genuine(context, datetime.now(UTC)).body.decode().replace('"paid"', '"settled_in_a_new_way"')
-    [notice] = gateway.read_webhook(genuine(context, datetime.now(UTC), odd))
+    [notice] = await gateway.read_webhook(genuine(context, datetime.now(UTC), odd))
     assert notice.snapshot is not None
     assert notice.snapshot.status is RemotePaymentStatus.PENDING
 
@@ -272,9 +274,9 @@ def forgeries(context: ProviderContext) -> dict[str, WebhookRequest]:
 
 
 @pytest.mark.parametrize("name", forgeries(ProviderContext("", Path(), Secret("test-key-not-secret"), "test")))
-def test_a_forged_or_stale_webhook_is_refused(context: ProviderContext, name: str) -> None:
+async def test_a_forged_or_stale_webhook_is_refused(context: ProviderContext, name: str) -> None:
     with pytest.raises(SignatureInvalid):
-        SandboxPaymentGateway(SandboxSettings(), context).read_webhook(forgeries(context)[name])
+        await SandboxPaymentGateway(SandboxSettings(), context).read_webhook(forgeries(context)[name])
 
 
 async def test_a_finished_prediction_is_announced_and_a_cancelled_one_is_not(

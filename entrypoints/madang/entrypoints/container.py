@@ -22,7 +22,6 @@ from madang.adapters.postgres.revocations import Revocations
 from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork
 from madang.adapters.redis.connection import Client, connect
 from madang.core.billing.events import PAYMENT_CHANGED
-from madang.core.billing.service import BillingService
 from madang.core.files.invariant import NoFilePastItsTime
 from madang.core.files.service import FileService
 from madang.core.generation.picture_notices import PictureNotices
@@ -46,6 +45,7 @@ from madang.core.portraits.topics import PAYMENT_CHANGED as PORTRAITS_PAYMENT_CH
 from madang.core.privacy.erasing import Erasing
 from madang.core.privacy.service import PrivacyService
 from madang.core.webhooks.service import WebhookService
+from madang.entrypoints.billing_wiring import BillingServices
 from madang.entrypoints.call_ledger import CallLedger
 from madang.entrypoints.file_wiring import FileWiring
 from madang.entrypoints.identity_wiring import IdentityServices
@@ -70,10 +70,11 @@ if TYPE_CHECKING:
 log = structlog.stdlib.get_logger("madang.container")
 
 
-class Container(IdentityServices, NotificationServices, OperationServices, PortraitServices):
+class Container(BillingServices, IdentityServices, NotificationServices, OperationServices, PortraitServices):
     """The parts of a process, as plain objects; each is made when it is first asked for."""
 
     def __init__(self, wiring: Wiring) -> None:
+        BillingServices.__init__(self, wiring.selling)
         IdentityServices.__init__(self, wiring.identity)
         NotificationServices.__init__(self, wiring.writing)
         OperationServices.__init__(self, wiring.operating)
@@ -212,10 +213,6 @@ class Container(IdentityServices, NotificationServices, OperationServices, Portr
     @property
     def files(self) -> FileService:
         return cast(FileWiring, self._wiring.filing).service()
-
-    @property
-    def billing(self) -> BillingService:
-        return self._wiring.billing()
 
     @property
     def picture_notices(self) -> PictureNotices:

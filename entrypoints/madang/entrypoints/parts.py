@@ -70,6 +70,26 @@ class _Recurs(Protocol):
     def recurring(self) -> Sequence[Recurring]: ...
 
 
+class Working:
+    """Several that work, as one."""
+
+    def __init__(self, *parts: _Worked) -> None:
+        self._parts = parts
+
+    def handlers(self) -> Sequence[Handler[Any]]:
+        return [handler for part in self._parts for handler in part.handlers()]
+
+
+class Scheduled:
+    """Several whose work comes back, as one."""
+
+    def __init__(self, *parts: _Recurs) -> None:
+        self._parts = parts
+
+    def recurring(self) -> Sequence[Recurring]:
+        return recurring(*self._parts)
+
+
 def price_table(settings: Settings) -> PriceTable:
     """The deployment's own prices before those of the release."""
     return PriceTable([Price(**setting.model_dump()) for setting in settings.prices], released_prices())

@@ -30,7 +30,8 @@ _QUIET_OPERATIONS: Final = frozenset({"fetch", "check"})
 """What is called many times for one thing is told on the level `debug`, unless something goes wrong."""
 CANCELLED: Final = "cancelled"
 """The outcome of a call whose caller went away: what came of it nobody heard."""
-_UNGUARDED: Final = frozenset({"close"})
+_UNGUARDED: Final = frozenset({"close", "read_webhook"})
+"""A webhook is a stranger's word until it is read: a forged one says nothing about the provider."""
 
 
 class Ledger(Protocol):

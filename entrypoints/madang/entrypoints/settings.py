@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from madang.entrypoints.billing_settings import BillingSetting
 from madang.ports.errors import Misconfigured
 from madang.ports.provider import ProviderKind
 
@@ -172,6 +173,7 @@ class Settings(BaseSettings):
     limits: dict[str, str] = Field(default_factory=dict)
     sentry_dsn: SecretStr | None = None
     otel_endpoint: Annotated[str, AfterValidator(_without_slash)] | None = None
+    billing: BillingSetting = BillingSetting()
     alerts: dict[str, float | AlertSetting] = Field(default_factory=dict)
     plugins: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
 

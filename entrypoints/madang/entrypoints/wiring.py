@@ -21,8 +21,6 @@ from madang.adapters.postgres.revocations import Revocations
 from madang.adapters.postgres.unit_of_work import unit_of_work_factory
 from madang.adapters.redis.connection import Client
 from madang.adapters.redis.live import RedisLiveEvents
-from madang.core.billing.handlers import BillingHandlers
-from madang.core.billing.service import BillingService
 from madang.core.generation.picture_notices import PictureNotices
 from madang.core.identity.api_key_check import ApiKeyCheck
 from madang.core.kernel.clock import SystemClock
@@ -34,6 +32,7 @@ from madang.core.operations.audit import AuditTrail
 from madang.core.operations.live import TellingOwners
 from madang.core.operations.measurements import Meter
 from madang.entrypoints import parts
+from madang.entrypoints.billing_wiring import BillingWiring
 from madang.entrypoints.call_ledger import CallLedger
 from madang.entrypoints.file_wiring import FileWiring
 from madang.entrypoints.identity_wiring import IdentityWiring
@@ -114,7 +113,6 @@ class Wiring(containers.DeclarativeContainer):
         audit_trail,
         clock,
     )
-    billing = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
     picture_notices = providers.Singleton(PictureNotices, units, routed, cipher, clock, base_url=base_url)
     writing = providers.Container(
         NotificationWiring,
@@ -127,6 +125,17 @@ class Wiring(containers.DeclarativeContainer):
         clock=clock,
     )
     notifications = writing.service
+    selling = providers.Container(
+        BillingWiring,
+        settings=settings,
+        units=units,
+        routed=routed,
+        cipher=cipher,
+        notifier=notifications,
+        audit_trail=audit_trail,
+        clock=clock,
+    )
+    billing = selling.service
     operating = providers.Container(
         OperationWiring,
         settings=settings,
@@ -176,7 +185,6 @@ class Wiring(containers.DeclarativeContainer):
         audit_trail=audit_trail,
         clock=clock,
     )
-    billing_handlers = providers.Singleton(BillingHandlers, billing, routed, clock)
     calling_back = providers.Container(
         WebhookWiring,
         settings=settings,
@@ -195,6 +203,7 @@ class Wiring(containers.DeclarativeContainer):
             filing.personal_data,
             writing.personal_data,
             operating.user_limits,
+            selling.personal_data,
             calling_back.personal_data,
         ),
         lockout=identity.lockout,
@@ -216,6 +225,7 @@ class Wiring(containers.DeclarativeContainer):
         operating.metering_retention,
         privacy.erasing,
         calling_back.delivering,
+        selling.schedules,
     )
     recurring_work = providers.Singleton(parts.RecurringWork, recurring, clock)
     handlers = providers.Singleton(
@@ -223,7 +233,7 @@ class Wiring(containers.DeclarativeContainer):
         tracer,
         products,
         settings.provided.products,
-        billing_handlers,
+        selling.work,
         picture_notices,
         notifications,
         writing.delivery_reports,

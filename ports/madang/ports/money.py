@@ -49,6 +49,15 @@ class Money:
     def zero(cls, currency: str) -> Self:
         return cls(0, currency)
 
+    @classmethod
+    def of(cls, amount: Decimal, currency: str) -> Self:
+        """From the major unit: `Money.of(Decimal("9.90"), "USD")` is 990 cents. Raises `ValueError` for more decimal places
+        than the currency has."""
+        minor = amount.scaleb(cls(0, currency).exponent)
+        if minor != minor.to_integral_value():
+            raise ValueError(f"{amount} has more decimal places than {currency}")
+        return cls(int(minor), currency)
+
     @property
     def exponent(self) -> int:
         """Decimal places of the currency."""

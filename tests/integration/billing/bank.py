@@ -11,10 +11,13 @@ from madang.ports.errors import Rejected, SignatureInvalid, Unsupported
 from madang.ports.money import Money
 from madang.ports.payment import (
     CancelSubscriptionRequest,
+    CaptureRequest,
     ChangeSubscriptionRequest,
+    ChargeRequest,
     Checkout,
     CheckoutRequest,
     ConfirmRequest,
+    KeepMethodRequest,
     PaymentCapabilities,
     PaymentNotice,
     PaymentPage,
@@ -23,6 +26,9 @@ from madang.ports.payment import (
     RefundSnapshot,
     RemotePaymentStatus,
     RemoteRefundStatus,
+    ResumeSubscriptionRequest,
+    StoredMethod,
+    StoreMethodRequest,
     SubscribeRequest,
     SubscriptionSnapshot,
     SubscriptionStart,
@@ -122,7 +128,7 @@ class Bank:
             raise self.ask
         return self.refunds.get(idempotency_key)
 
-    def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
+    async def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
         if request.headers.get("signature") != SIGNATURE:
             raise SignatureInvalid("forged", provider=self.name)
         told: dict[str, Any] = json.loads(request.body)
@@ -139,6 +145,9 @@ class Bank:
     async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:
         raise Unsupported("confirm")
 
+    async def capture(self, request: CaptureRequest) -> PaymentSnapshot:
+        raise Unsupported("capture")
+
     async def subscribe(self, request: SubscribeRequest) -> SubscriptionStart:
         raise Unsupported("subscribe")
 
@@ -150,6 +159,21 @@ class Bank:
 
     async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
         raise Unsupported("cancel_subscription")
+
+    async def resume_subscription(self, request: ResumeSubscriptionRequest) -> SubscriptionSnapshot:
+        raise Unsupported("resume_subscription")
+
+    async def open_method_window(self, request: StoreMethodRequest) -> Checkout:
+        raise Unsupported("open_method_window")
+
+    async def keep_method(self, request: KeepMethodRequest) -> StoredMethod:
+        raise Unsupported("keep_method")
+
+    async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
+        raise Unsupported("charge")
+
+    async def forget_method(self, customer_id: str, token: str) -> None:
+        raise Unsupported("forget_method")
 
     async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
         raise Unsupported("list_payments")

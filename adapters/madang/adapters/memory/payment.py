@@ -11,10 +11,13 @@ from madang.adapters.memory.signatures import believed_webhook, signed_webhook
 from madang.ports.money import Money
 from madang.ports.payment import (
     CancelSubscriptionRequest,
+    CaptureRequest,
     ChangeSubscriptionRequest,
+    ChargeRequest,
     Checkout,
     CheckoutRequest,
     ConfirmRequest,
+    KeepMethodRequest,
     PaymentCapabilities,
     PaymentNotice,
     PaymentPage,
@@ -23,6 +26,9 @@ from madang.ports.payment import (
     RefundSnapshot,
     RemotePaymentStatus,
     RemoteRefundStatus,
+    ResumeSubscriptionRequest,
+    StoredMethod,
+    StoreMethodRequest,
     SubscribeRequest,
     SubscriptionSnapshot,
     SubscriptionStart,
@@ -78,6 +84,9 @@ class MemoryPaymentGateway(MemoryProvider):
     async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:
         raise unsupported("confirm")
 
+    async def capture(self, request: CaptureRequest) -> PaymentSnapshot:
+        raise unsupported("capture")
+
     async def fetch(self, reference: str) -> PaymentSnapshot:
         return await self.world.look("payment.fetch", lambda: self._payment(reference, "fetch"))
 
@@ -104,7 +113,7 @@ class MemoryPaymentGateway(MemoryProvider):
 
         return await self.world.look("payment.find_refund", look)
 
-    def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
+    async def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
         event_id, event = believed_webhook(self._context.signing_key, request)
         reference = str(event.get("reference") or "")
         payment = self._payments.get(reference)
@@ -123,6 +132,21 @@ class MemoryPaymentGateway(MemoryProvider):
 
     async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
         raise unsupported("cancel_subscription")
+
+    async def resume_subscription(self, request: ResumeSubscriptionRequest) -> SubscriptionSnapshot:
+        raise unsupported("resume_subscription")
+
+    async def open_method_window(self, request: StoreMethodRequest) -> Checkout:
+        raise unsupported("open_method_window")
+
+    async def keep_method(self, request: KeepMethodRequest) -> StoredMethod:
+        raise unsupported("keep_method")
+
+    async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
+        raise unsupported("charge")
+
+    async def forget_method(self, customer_id: str, token: str) -> None:
+        raise unsupported("forget_method")
 
     async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
         def look() -> PaymentPage:

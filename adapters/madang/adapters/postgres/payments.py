@@ -1,6 +1,7 @@
 """Payments and refunds in PostgreSQL."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final
 from uuid import UUID
 
@@ -8,7 +9,7 @@ import asyncpg
 
 from madang.adapters.postgres.database import Connection
 from madang.adapters.postgres.statements import affected, insert, select, update
-from madang.core.billing.model import Payment, PaymentStatus, Refund, RefundStatus
+from madang.core.billing.model import Payment, PaymentLine, PaymentStatus, Refund, RefundStatus
 from madang.core.kernel.errors import NotFound
 from madang.ports.money import Money
 
@@ -30,6 +31,13 @@ _COLUMNS: Final = (
     "paid_at",
     "method",
     "failure",
+    "user_id",
+    "country",
+    "description",
+    "lines",
+    "client_reference",
+    "tax",
+    "locale",
 )
 _REFUND_COLUMNS: Final = (
     "id",
@@ -50,6 +58,8 @@ _BY_REFERENCE: Final = {
 }
 _ADD: Final = insert("payments", _COLUMNS)
 _UPDATE: Final = update("payments", _COLUMNS)
+_OF_USER: Final = select("payments", _COLUMNS, "user_id = $1 ORDER BY created_at, id")
+_FORGET_USER: Final = "UPDATE payments SET user_id = NULL, client_reference = NULL WHERE user_id = $1"
 _REFUNDS: Final = select("refunds", _REFUND_COLUMNS, "payment_id = $1 ORDER BY created_at, id")
 _REFUND_BY_KEY: Final = select("refunds", _REFUND_COLUMNS, "key = $1")
 _GET_REFUND: Final = {lock: select("refunds", _REFUND_COLUMNS, "id = $1", lock=lock) for lock in (False, True)}
@@ -77,6 +87,12 @@ class PostgresPayments:
     async def update(self, payment: Payment) -> None:
         if not affected(await self._connection.execute(_UPDATE, *_values(payment))):
             raise NotFound("no such payment")
+
+    async def of_user(self, user_id: UUID) -> Sequence[Payment]:
+        return [_payment(row) for row in await self._connection.fetch(_OF_USER, user_id)]
+
+    async def forget_user(self, user_id: UUID) -> int:
+        return affected(await self._connection.execute(_FORGET_USER, user_id))
 
     async def refunds(self, payment_id: UUID) -> Sequence[Refund]:
         return [_refund(row) for row in await self._connection.fetch(_REFUNDS, payment_id)]
@@ -115,6 +131,13 @@ def _payment(row: asyncpg.Record) -> Payment:
         paid_at=row["paid_at"],
         method=row["method"],
         failure=row["failure"],
+        user_id=row["user_id"],
+        country=row["country"],
+        description=row["description"],
+        lines=tuple(PaymentLine(**line) for line in row["lines"]),
+        client_reference=row["client_reference"],
+        tax=row["tax"],
+        locale=row["locale"],
     )
 
 
@@ -137,6 +160,13 @@ def _values(payment: Payment) -> tuple[Any, ...]:
         payment.paid_at,
         payment.method,
         payment.failure,
+        payment.user_id,
+        payment.country,
+        payment.description,
+        [asdict(line) for line in payment.lines],
+        payment.client_reference,
+        payment.tax,
+        payment.locale,
     )
 
 

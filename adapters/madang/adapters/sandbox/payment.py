@@ -10,16 +10,22 @@ from madang.adapters.sandbox.provider import SandboxProvider, unsupported
 from madang.ports.errors import Rejected, SignatureInvalid
 from madang.ports.payment import (
     CancelSubscriptionRequest,
+    CaptureRequest,
     ChangeSubscriptionRequest,
+    ChargeRequest,
     Checkout,
     CheckoutRequest,
     ConfirmRequest,
+    KeepMethodRequest,
     PaymentCapabilities,
     PaymentNotice,
     PaymentPage,
     PaymentSnapshot,
     RefundRequest,
     RefundSnapshot,
+    ResumeSubscriptionRequest,
+    StoredMethod,
+    StoreMethodRequest,
     SubscribeRequest,
     SubscriptionSnapshot,
     SubscriptionStart,
@@ -56,6 +62,9 @@ class SandboxPaymentGateway(SandboxProvider):
     async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:
         raise unsupported("payment.confirm")
 
+    async def capture(self, request: CaptureRequest) -> PaymentSnapshot:
+        raise unsupported("payment.capture")
+
     async def fetch(self, reference: str) -> PaymentSnapshot:
         return await self._gate.query("payment.fetch", reference, lambda c, knobs: payments.get(c, knobs, reference).snapshot())
 
@@ -73,7 +82,7 @@ class SandboxPaymentGateway(SandboxProvider):
             "payment.find_refund", idempotency_key, lambda c, _: payments.find_refund(c, reference, idempotency_key)
         )
 
-    def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
+    async def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
         event_id, body = webhooks.verified(webhooks.signing_secret(self._settings, self._context), request)
         kind, data = str(body.get("type", "")), body["data"]
         occurred_at = _when(body.get("timestamp"))
@@ -98,6 +107,21 @@ class SandboxPaymentGateway(SandboxProvider):
 
     async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
         raise unsupported("payment.cancel_subscription")
+
+    async def resume_subscription(self, request: ResumeSubscriptionRequest) -> SubscriptionSnapshot:
+        raise unsupported("payment.resume_subscription")
+
+    async def open_method_window(self, request: StoreMethodRequest) -> Checkout:
+        raise unsupported("payment.open_method_window")
+
+    async def keep_method(self, request: KeepMethodRequest) -> StoredMethod:
+        raise unsupported("payment.keep_method")
+
+    async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
+        raise unsupported("payment.charge")
+
+    async def forget_method(self, customer_id: str, token: str) -> None:
+        raise unsupported("payment.forget_method")
 
     async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
         found = await self._gate.query(

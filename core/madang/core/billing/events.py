@@ -2,11 +2,14 @@
 
 from typing import Final
 
-from madang.core.billing.model import Payment
+from madang.core.billing.model import Payment, Refund
 from madang.core.kernel.events import Event
 
 PAYMENT_CHANGED: Final = "billing.payment_changed"
 """A payment's status changed. Payload: `payment_id`, `purpose`, `subject`, `status`."""
+
+REFUND_CHANGED: Final = "billing.refund_changed"
+"""A refund's status changed. Payload: `refund_id`, `payment_id`, `purpose`, `subject`, `status`."""
 
 
 def payment_changed(payment: Payment) -> Event:
@@ -18,5 +21,19 @@ def payment_changed(payment: Payment) -> Event:
             "purpose": payment.purpose,
             "subject": payment.subject,
             "status": payment.status.value,
+        },
+    )
+
+
+def refund_changed(refund: Refund, payment: Payment) -> Event:
+    return Event(
+        REFUND_CHANGED,
+        payment.subject,
+        {
+            "refund_id": str(refund.id),
+            "payment_id": str(payment.id),
+            "purpose": payment.purpose,
+            "subject": payment.subject,
+            "status": refund.status.value,
         },
     )

@@ -1,6 +1,6 @@
 """Payments and refunds: their states and the one table of allowed transitions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -58,8 +58,26 @@ class AmountMismatch(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentLine:
+    """One line of what is bought, in the payment's currency; `unit_amount` includes the tax where prices do. `sku` names it in
+    the catalogue."""
+
+    description: str
+    quantity: int
+    unit_amount: int
+    sku: str | None = None
+
+    @property
+    def amount(self) -> int:
+        return self.quantity * self.unit_amount
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
-    """One purchase. `purpose` names the context that sells (`"portraits"`), `subject` what is bought (`portrait:<id>`)."""
+    """One purchase. `purpose` names the context that sells (`"portraits"`), `subject` what is bought (`portrait:<id>`).
+
+    `lines` say what an invoice says, and add up to `amount`. A buyer without an account has no `user_id`.
+    """
 
     id: UUID
     purpose: str
@@ -77,6 +95,13 @@ class Payment:
     paid_at: datetime | None = None
     method: str | None = None
     failure: str | None = None
+    user_id: UUID | None = None
+    country: str | None = None
+    description: str = ""
+    lines: Sequence[PaymentLine] = ()
+    client_reference: str | None = None
+    tax: int | None = None
+    locale: str = "ko"
 
     def settle(self, snapshot: PaymentSnapshot, now: datetime) -> "Payment":
         """The payment after the provider's word, which counts only when it says our amount and moves forward.
@@ -96,6 +121,7 @@ class Payment:
             paid_at=self.paid_at or snapshot.paid_at or (now if status in SETTLED else None),
             method=snapshot.method or self.method,
             failure=snapshot.failure if status is PaymentStatus.FAILED else None,
+            tax=self.tax if snapshot.tax is None else snapshot.tax.amount,
             updated_at=now,
         )
 

@@ -2,8 +2,8 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -15,6 +15,7 @@ from madang.core.billing.model import (
     UNDER_WAY,
     AmountMismatch,
     Payment,
+    PaymentLine,
     PaymentStatus,
     Refund,
     RefundStatus,
@@ -53,6 +54,12 @@ class NewPayment:
     cancel_url: str
     expires_at: datetime
     locale: str = "ko"
+    user_id: UUID | None = None
+    country: str | None = None
+    lines: Sequence[PaymentLine] = ()
+    client_reference: str | None = None
+    customer_email: str | None = field(default=None, repr=False)
+    customer_name: str | None = field(default=None, repr=False)
 
 
 def payment_subject(payment_id: UUID) -> str:
@@ -85,8 +92,11 @@ class BillingService:
                 cancel_url=new.cancel_url,
                 idempotency_key=f"checkout:{new.id}",
                 webhook_url=f"{self._base_url}/api/v1/webhooks/{gateway.name}",
+                customer_email=new.customer_email,
+                customer_name=new.customer_name,
                 locale=new.locale,
                 expires_at=new.expires_at,
+                country=new.country,
             )
         )
         return self._payment_of(new, gateway.name, checkout)
@@ -103,7 +113,7 @@ class BillingService:
         (nothing is stored).
         """
         gateway = self._known_gateway(provider)
-        notices = gateway.read_webhook(request)
+        notices = await gateway.read_webhook(request)
         stored = False
         async with self._units() as uow:
             for notice in notices:
@@ -206,6 +216,12 @@ class BillingService:
             reference=checkout.reference,
             checkout_url=checkout.url,
             client_params=dict(checkout.client_params) or None,
+            user_id=new.user_id,
+            country=new.country,
+            description=new.description,
+            lines=tuple(new.lines) or (PaymentLine(new.description, 1, new.amount.amount),),
+            client_reference=new.client_reference,
+            locale=new.locale,
         )
 
     def _gateway_for(self, amount: Money) -> PaymentGateway:

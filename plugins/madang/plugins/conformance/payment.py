@@ -12,7 +12,7 @@ from madang.plugins.conformance.remote import Fault
 from madang.plugins.conformance.repairs import must
 from madang.plugins.conformance.stage import EFFECT_ERRORS, ENDLESS, NOTHING_DONE, Stage, raised
 from madang.plugins.conformance.suite import PATIENCE, ProviderConformance, Read
-from madang.plugins.conformance.webhooks import believed, forgeries
+from madang.plugins.conformance.webhooks import believed_later, forgeries
 from madang.ports.errors import Rejected, Unsupported
 from madang.ports.money import Money
 from madang.ports.payment import (
@@ -271,16 +271,16 @@ class PaymentConformance(ProviderConformance):
     async def test_a_genuine_announcement_is_believed(self, stage: Stage, provider: PaymentGateway) -> None:
         paid = await self._paid(stage, provider, self._price(provider), "payment-1")
         request = self.announcement(stage, paid, datetime.now(UTC))
-        notices = provider.read_webhook(request)
+        notices = await provider.read_webhook(request)
         [notice] = [each for each in notices if each.reference == paid.reference]
         assert notice.event_id
         assert notice.kind
-        assert provider.read_webhook(request) == notices
+        assert await provider.read_webhook(request) == notices
         if not provider.capabilities.signed_webhooks:
             assert notice.snapshot is None
         elif notice.snapshot is not None:
             assert notice.snapshot == paid
-        [other] = provider.read_webhook(self.other_event(stage))
+        [other] = await provider.read_webhook(self.other_event(stage))
         assert (other.reference, other.snapshot) == (None, None)
         assert other.event_id != notice.event_id
 
@@ -290,7 +290,7 @@ class PaymentConformance(ProviderConformance):
             pytest.skip("it does not claim to sign webhooks")
         paid = await self._paid(stage, provider, self._price(provider), "payment-1")
         sign = partial(self.announcement, stage, paid)
-        assert not believed(provider.read_webhook, self.name, forgeries(sign, self.signature_headers))
+        assert not await believed_later(provider.read_webhook, self.name, forgeries(sign, self.signature_headers))
 
     @must("List every payment of the time span, page by page; else declare lists_payments=False and raise Unsupported.")
     async def test_the_list_goes_through_all_payments(self, stage: Stage, provider: PaymentGateway) -> None:
@@ -318,7 +318,7 @@ class PaymentConformance(ProviderConformance):
         if provider.capabilities.subscriptions:
             pytest.skip("it claims to have subscriptions")
         start = SubscribeRequest(
-            "s-1", "price", self._price(provider), 1, "https://shop.example/ok", "https://shop.example/no", "k"
+            "s-1", "price", self._price(provider), 1, "a plan", "https://shop.example/ok", "https://shop.example/no", "k"
         )
         calls = {
             "subscribe": provider.subscribe(start),

@@ -1,6 +1,6 @@
 """What somebody else could send in the place of a genuine webhook."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
@@ -50,6 +50,21 @@ def believed(read: Callable[[WebhookRequest], Any], name: str, forged: Mapping[s
     for what, request in forged.items():
         try:
             read(request)
+        except SignatureInvalid as error:
+            if error.provider == name:
+                continue
+        found.append(what)
+    return found
+
+
+async def believed_later(
+    read: Callable[[WebhookRequest], Awaitable[Any]], name: str, forged: Mapping[str, WebhookRequest]
+) -> list[str]:
+    """The same of a reader that has to ask somebody."""
+    found = []
+    for what, request in forged.items():
+        try:
+            await read(request)
         except SignatureInvalid as error:
             if error.provider == name:
                 continue

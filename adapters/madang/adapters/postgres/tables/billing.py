@@ -1,8 +1,21 @@
 """Payments and refunds."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKeyConstraint, Index, Table, UniqueConstraint, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
-from madang.adapters.postgres.tables.schema import document, instant, key_column, metadata, money, one_of, words
+from madang.adapters.postgres.tables.schema import document, instant, key_column, metadata, money, one_of, person, words
 from madang.core.billing.model import PaymentStatus, RefundStatus
 
 payments = Table(
@@ -21,6 +34,13 @@ payments = Table(
     instant("paid_at", null=True),
     words("method", null=True),
     words("failure", null=True),
+    person(comment="the buyer, where it has an account", null=True),
+    words("country", "ISO 3166-1 alpha-2", null=True),
+    Column("description", Text, nullable=False, server_default=text("''")),
+    Column("lines", JSONB, nullable=False, server_default=text("'[]'::jsonb"), comment="what an invoice says"),
+    words("client_reference", "the caller's own, unique for each account", null=True),
+    Column("tax", BigInteger, nullable=True, comment="what a merchant of record put on top"),
+    Column("locale", Text, nullable=False, server_default=text("'ko'")),
     instant("created_at"),
     instant("updated_at"),
     instant("expires_at"),
@@ -28,8 +48,37 @@ payments = Table(
     CheckConstraint("amount >= 0 AND refunded BETWEEN 0 AND amount", name="amount"),
     Index("uq_payments_reference", "provider", "reference", unique=True, postgresql_where=text("reference IS NOT NULL")),
     Index("ix_payments_subject", "subject"),
+    Index("ix_payments_user_id", "user_id", "created_at", postgresql_where=text("user_id IS NOT NULL")),
+    Index(
+        "uq_payments_client_reference",
+        "user_id",
+        "client_reference",
+        unique=True,
+        postgresql_where=text("client_reference IS NOT NULL"),
+    ),
     Index("ix_payments_open", "expires_at", postgresql_where=text("status IN ('created', 'pending', 'authorised', 'failed')")),
     comment="Purchases; kept after the purge, without the person",
+)
+
+
+payment_attempts = Table(
+    "payment_attempts",
+    metadata,
+    key_column(),
+    Column("payment_id", Uuid, nullable=False),
+    Column("number", Integer, nullable=False, comment="counted within the payment, from 1"),
+    words("provider"),
+    words("operation", "checkout, confirm, capture or charge"),
+    words("status", "pending, or what became of it"),
+    words("reference", "the provider's own id of this try", null=True),
+    words("code", "the provider's own word for a failure", null=True),
+    words("failure", null=True),
+    instant("created_at"),
+    instant("updated_at"),
+    UniqueConstraint("payment_id", "number"),
+    CheckConstraint("operation IN ('checkout', 'confirm', 'capture', 'charge')", name="operation"),
+    ForeignKeyConstraint(["payment_id"], ["payments.id"], deferrable=True, initially="DEFERRED"),
+    comment="Every try to be paid",
 )
 
 

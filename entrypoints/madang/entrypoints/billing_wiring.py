@@ -1,0 +1,57 @@
+"""The composition root's part for money: payments and what is sold by them."""
+
+from typing import Any, cast
+
+from dependency_injector import containers, providers
+
+from madang.core.billing.catalogue import Catalogue
+from madang.core.billing.handlers import BillingHandlers
+from madang.core.billing.personal_data import BillingPersonalData
+from madang.core.billing.service import BillingService
+from madang.core.kernel.clock import Clock
+from madang.core.kernel.protection import PersonalDataCipher
+from madang.core.kernel.providers import Providers
+from madang.core.notifications.notifier import Notifier
+from madang.core.operations.audit import AuditTrail
+from madang.entrypoints import parts
+from madang.entrypoints.billing_settings import catalogue
+from madang.entrypoints.settings import Settings
+
+
+class BillingWiring(containers.DeclarativeContainer):
+    """What is made of what; the dependencies are the whole container's. `work` is what the worker does, `schedules` what comes
+    back by itself."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    units: "providers.Dependency[Any]" = providers.Dependency()
+    routed: "providers.Dependency[Providers]" = providers.Dependency()
+    cipher: "providers.Dependency[PersonalDataCipher]" = providers.Dependency()
+    notifier: "providers.Dependency[Notifier]" = providers.Dependency()
+    audit_trail = providers.Dependency(instance_of=AuditTrail)
+    clock: "providers.Dependency[Clock]" = providers.Dependency()
+    base_url = settings.provided.base_url
+
+    catalogue = providers.Singleton(catalogue, settings)
+    service = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
+
+    work = providers.Singleton(
+        parts.Working,
+        providers.Singleton(BillingHandlers, service, routed, clock),
+    )
+    schedules = providers.Singleton(parts.Scheduled)
+    personal_data = providers.Singleton(BillingPersonalData)
+
+
+class BillingServices:
+    """The parts of billing, as plain objects; each is made when it is first asked for."""
+
+    def __init__(self, billing: "providers.Container[Any]") -> None:
+        self._billing = cast(BillingWiring, billing)
+
+    @property
+    def billing(self) -> BillingService:
+        return self._billing.service()
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self._billing.catalogue()
