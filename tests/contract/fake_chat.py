@@ -52,7 +52,8 @@ def _is_block(block: dict[str, Any]) -> bool:
     fields = block.get("fields", [])
     texts = [each["text"] for each in fields]
     fits = len(fields) <= 10 and all(0 < len(each) <= 2000 for each in texts)
-    return block["type"] == "section" and fits and (not block.get("text") or 0 < len(block["text"]["text"]) <= 3000)
+    says = bool(fields) if block.get("text") is None else 0 < len(block["text"]["text"]) <= 3000
+    return block["type"] == "section" and fits and says
 
 
 class FakeDiscord(RemoteService):

@@ -205,6 +205,7 @@ DISCORD_ROWS = [
     (Reply(429, "error code: 1015", {"retry-after": "7"}), RateLimited, 7.0),
     (Reply(429, {"message": "m", "retry_after": -1}), RateLimited, None),
     (Reply(500, {"message": "m", "code": 0}), OutcomeUnknown, None),
+    (Reply(500, {"message": "m", "code": 50006}), OutcomeUnknown, None),
     (Reply(502, "<html>"), OutcomeUnknown, None),
     (Reply(200, "not json"), OutcomeUnknown, None),
     (Reply(200, []), OutcomeUnknown, None),

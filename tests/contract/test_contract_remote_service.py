@@ -53,7 +53,7 @@ async def test_a_fault_meets_the_requests_that_it_was_planned_for(
     assert (await client.get("/count")).status_code == 200
     assert (await client.post("/count")).status_code == status
     assert remote.counted == counted + 1
-    assert len(remote.acting) == 1
+    assert (len(remote.acting), remote.refused) == (1, 1)
 
 
 async def test_it_notices_a_client_that_gave_up(remote: Counter, client: httpx.AsyncClient) -> None:

@@ -35,13 +35,16 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
 FOLDERS: Final[dict[str, tuple[str, ...]]] = {"s3": ("tests/contract/s3",)}
 
 
+CONNECTIONS: Final = f"{CONTRACT}unanswered_connections.py::test_a_connection_that_is_not_made_in_time_leaves_nothing_done"
+REACHED: Final = frozenset({"clerk", "discord", "openai", "replicate", "resend", "s3", "sendgrid", "slack", "solapi", "twilio"})
 TABLES: Final = f"{CONTRACT}tables.py::test_an_adapters_tables_say_what_its_provider_documents"
 
 
 def trials_of(adapter: str) -> list[str]:
     told = (ROOT / "tests" / "contract" / "tables" / f"{adapter}.toml").exists()
     tables = [f"{TABLES}[{adapter}]"] if told else []
-    return [*tables, *(CONTRACT + each for each in SUITES[adapter]), *FOLDERS.get(adapter, ())]
+    connections = [f"{CONNECTIONS}[{adapter}]"] if adapter in REACHED else []
+    return [*tables, *connections, *(CONTRACT + each for each in SUITES[adapter]), *FOLDERS.get(adapter, ())]
 
 
 def modules_of(adapter: str) -> list[Path]:

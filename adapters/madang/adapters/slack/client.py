@@ -31,9 +31,7 @@ class HiddenAddress(httpx.AsyncBaseTransport):
         self._address = address
         # No connection is kept: one that the other side closed meanwhile would leave open what became of a message.
         limits = httpx.Limits(max_keepalive_connections=0)
-        self._inner = httpx.AsyncHTTPTransport(
-            verify=_trust(), trust_env=False, limits=limits, proxy=httpx.Proxy(proxy) if proxy else None
-        )
+        self._inner = httpx.AsyncHTTPTransport(verify=_trust(), limits=limits, proxy=httpx.Proxy(proxy) if proxy else None)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         addressed = httpx.Request(

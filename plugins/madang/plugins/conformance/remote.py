@@ -99,6 +99,8 @@ class RemoteService(ThreadingHTTPServer):
         """How many clients went away while they were kept waiting."""
         self.connections = 0
         """How many are open."""
+        self.refused = 0
+        """How many requests were answered with a status of 400 or above."""
         self._changed = threading.Condition()
         self._planned: list[_Planned] = []
         self._planning = threading.Lock()
@@ -165,6 +167,10 @@ class RemoteService(ThreadingHTTPServer):
             else:
                 self.arrived.append(request)
             self._changed.notify_all()
+
+    def note_refusal(self) -> None:
+        with self._changed:
+            self.refused += 1
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._connected(1)
@@ -261,6 +267,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b" ")
 
     def _send(self, reply: Reply) -> None:
+        if reply.status >= 400:
+            self.server.note_refusal()
         if isinstance(reply.body, Iterator):
             self._pour(reply, reply.body)
             return

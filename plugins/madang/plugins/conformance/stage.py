@@ -13,7 +13,7 @@ from madang.plugins.conformance.remote import Fault, RemoteService
 from madang.plugins.declarations import ProviderDeclaration
 from madang.plugins.registry import Deployment, PluginRegistry
 from madang.plugins.settings import keys_of, resolve
-from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Unavailable
+from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable
 from madang.ports.provider import ProviderKind
 from madang.ports.secret import Secret
 
@@ -152,6 +152,15 @@ async def raised(name: str, operation: str, call: Awaitable[object], expected: E
     told = result.operation.rpartition(".")[2]
     assert told == operation, f"the error's operation is {told!r}, and must be {operation!r}"
     return result
+
+
+async def not_found(stage: Stage, operation: str, call: Awaitable[object]) -> None:
+    """Fails unless the call is refused as `not_found`, with the provider's code where it was the provider that refused."""
+    refused = stage.service.refused if stage.service is not None else 0
+    error = await raised(stage.name, operation, call, (Rejected,))
+    assert getattr(error, "reason", "") == "not_found"
+    told = stage.service is None or stage.service.refused == refused or error.code
+    assert told, "give the error the provider's own code, or the status: an operator asks the provider by it"
 
 
 @functools.cache

@@ -1,0 +1,52 @@
+"""A provider whose host takes no connection within half of the time: nothing was sent, so nothing was done.
+
+The kit does not ask this of everybody: an outcome that is unknown costs a look-up, and Google's SDK has one limit for all.
+"""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from contract import test_contract_chat_kit as chat
+from contract import test_contract_clerk_identity as clerk
+from contract import test_contract_email_kit as email
+from contract import test_contract_email_sendgrid as sendgrid
+from contract import test_contract_openai_text_model as openai
+from contract import test_contract_replicate_image_model as replicate
+from contract import test_contract_s3_storage as s3
+from contract import test_contract_solapi_sms as solapi
+from contract import test_contract_twilio_sms as twilio
+from madang.plugins.conformance.stage import Stage, raised
+from madang.plugins.conformance.suite import PATIENCE, ProviderConformance
+from madang.ports.errors import Unavailable
+
+SUITES: tuple[type[ProviderConformance], ...] = (
+    clerk.TestClerk, chat.TestDiscord, chat.TestSlack, email.TestResend, sendgrid.TestSendgrid, openai.TestResponses,
+    replicate.TestReplicate, s3.TestS3, solapi.TestSolapi, twilio.TestTwilio,
+)  # fmt: skip
+
+
+@pytest.fixture
+def deaf() -> Iterator[str]:
+    """An address whose queue is full: the system answers no attempt to connect, neither with yes nor with no."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+async def test_a_connection_that_is_not_made_in_time_leaves_nothing_done(
+    deaf: str, suite: type[ProviderConformance], tmp_path: Path
+) -> None:
+    shown = suite()
+    stage = Stage(shown.kind, shown.plugin, shown.name, shown.settings, None, tmp_path)
+    provider = stage.build(shown.settings(deaf))
+    await raised(shown.name, shown.operation, shown.act(provider, "key-1", 3 * PATIENCE), (Unavailable,))
+    await stage.close()
