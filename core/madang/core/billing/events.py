@@ -11,6 +11,10 @@ PAYMENT_CHANGED: Final = "billing.payment_changed"
 REFUND_CHANGED: Final = "billing.refund_changed"
 """A refund's status changed. Payload: `refund_id`, `payment_id`, `purpose`, `subject`, `status`."""
 
+SUBSCRIPTION_PERIOD_STARTED: Final = "billing.subscription_period_started"
+"""A period of a subscription that is paid for, or tried, began. Payload: `subscription_id`, `user_id`, `plan_id`, `period` (its
+number within the subscription), `period_start`, `period_end` (ISO 8601 with offset), `credits` (those of one month)."""
+
 
 def payment_changed(payment: Payment) -> Event:
     return Event(
