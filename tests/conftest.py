@@ -7,6 +7,10 @@ import sys
 
 from hypothesis import HealthCheck, settings
 
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+"""Three runners and hundreds of processes import the same sources: one of them compiles a module, and the others read it."""
+
 pytest_plugins = ("embedded_stack",)
 
 settings.register_profile(

@@ -28,6 +28,7 @@ LEAST_SECONDS = 20.0
 PLUGINS = ("pytest_asyncio.plugin", "pytest_timeout", "madang.plugins.conformance.plugin")
 """Those that the tests of adapters need: the others take longer to load than most tests to run."""
 ARGUMENTS = (
+    "-o", "addopts=--import-mode=importlib",
     "-x", "-q", "--no-header", "-p", "no:cacheprovider", *(word for plugin in PLUGINS for word in ("-p", plugin)),
     "-W", "ignore::pytest.PytestAssertRewriteWarning",
 )  # fmt: skip
