@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import jsonschema_rs
 import pytest
@@ -28,7 +29,7 @@ from madang.plugins.conformance.text_model import REQUEST, SCHEMA, TextModelConf
 from madang.ports.context import ProviderContext
 from madang.ports.errors import Rejected
 from madang.ports.identity import ForeignPerson, PersonChange, VerifyToken
-from madang.ports.payment import Checkout, PaymentSnapshot, RemotePaymentStatus
+from madang.ports.payment import Checkout, PaymentSnapshot, RemotePaymentStatus, StoredMethod
 from madang.ports.secret import Secret
 from madang.ports.text_model import FinishReason
 from madang.ports.webhook import WebhookRequest
@@ -54,6 +55,12 @@ class TestPayment(MemoryFaults, PaymentConformance):
         assert checkout.reference is not None
         stage.build().pay(checkout.reference)
         return checkout.reference
+
+    async def leave_method(self, stage: Stage, window: Checkout) -> str:
+        return parse_qs(urlsplit(stage.build().leave(window.url)).query)["clientKey"][0]
+
+    async def exhaust(self, stage: Stage, method: StoredMethod) -> None:
+        stage.build().decline(method.token)
 
     def announcement(self, stage: Stage, snapshot: PaymentSnapshot, signed_at: datetime) -> WebhookRequest:
         request: WebhookRequest = stage.build().announce(snapshot.reference, signed_at)

@@ -4,12 +4,13 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from contract.sandbox_faults import SandboxFaults
 from madang.adapters.sandbox.webhooks import signed_headers
 from madang.plugins.conformance.payment import PaymentConformance
 from madang.plugins.conformance.stage import Stage
-from madang.ports.payment import Checkout, PaymentSnapshot
+from madang.ports.payment import Checkout, PaymentSnapshot, StoredMethod
 from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
@@ -28,6 +29,15 @@ class TestSandbox(SandboxFaults, PaymentConformance):
             answer = await browser.post(f"{checkout.url}/pay", json={})
             assert answer.json()["status"] == "paid"
         return checkout.reference or ""
+
+    async def leave_method(self, stage: Stage, window: Checkout) -> str:
+        async with stage.browser() as browser:
+            answer = await browser.post(f"{window.url}/agree", json={})
+        return parse_qs(urlsplit(answer.json()["redirectTo"]).query)["clientKey"][0]
+
+    async def exhaust(self, stage: Stage, method: StoredMethod) -> None:
+        async with stage.browser() as browser:
+            await browser.put("/sandbox/knobs", json={"decline": True})
 
     def announcement(self, stage: Stage, snapshot: PaymentSnapshot, signed_at: datetime) -> WebhookRequest:
         data = {

@@ -6,18 +6,17 @@ from datetime import UTC, datetime
 from typing import Final
 
 from madang.adapters.memory import capabilities
-from madang.adapters.memory.provider import MemoryProvider, rejected, unsupported
+from madang.adapters.memory.provider import rejected, unsupported
 from madang.adapters.memory.signatures import believed_webhook, signed_webhook
+from madang.adapters.memory.stored_methods import MemoryStoredMethods
 from madang.ports.money import Money
 from madang.ports.payment import (
     CancelSubscriptionRequest,
     CaptureRequest,
     ChangeSubscriptionRequest,
-    ChargeRequest,
     Checkout,
     CheckoutRequest,
     ConfirmRequest,
-    KeepMethodRequest,
     PaymentCapabilities,
     PaymentNotice,
     PaymentPage,
@@ -27,8 +26,6 @@ from madang.ports.payment import (
     RemotePaymentStatus,
     RemoteRefundStatus,
     ResumeSubscriptionRequest,
-    StoredMethod,
-    StoreMethodRequest,
     SubscribeRequest,
     SubscriptionSnapshot,
     SubscriptionStart,
@@ -39,7 +36,7 @@ PAGE: Final = 100
 PAID: Final = (RemotePaymentStatus.PAID, RemotePaymentStatus.PARTLY_REFUNDED)
 
 
-class MemoryPaymentGateway(MemoryProvider):
+class MemoryPaymentGateway(MemoryStoredMethods):
     """Fulfils `PaymentGateway`. `pay` and `fail` are what the person does at the checkout, `announce` the webhook about it."""
 
     @property
@@ -135,18 +132,6 @@ class MemoryPaymentGateway(MemoryProvider):
 
     async def resume_subscription(self, request: ResumeSubscriptionRequest) -> SubscriptionSnapshot:
         raise unsupported("resume_subscription")
-
-    async def open_method_window(self, request: StoreMethodRequest) -> Checkout:
-        raise unsupported("open_method_window")
-
-    async def keep_method(self, request: KeepMethodRequest) -> StoredMethod:
-        raise unsupported("keep_method")
-
-    async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
-        raise unsupported("charge")
-
-    async def forget_method(self, customer_id: str, token: str) -> None:
-        raise unsupported("forget_method")
 
     async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
         def look() -> PaymentPage:

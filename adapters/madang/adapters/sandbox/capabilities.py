@@ -26,6 +26,7 @@ PAYMENT: Final = PaymentCapabilities(
     finds_refunds=True,
     signed_webhooks=True,
     subscriptions=False,
+    stored_methods=True,
     lists_payments=True,
 )
 

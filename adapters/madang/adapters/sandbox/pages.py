@@ -17,11 +17,12 @@ from litestar import Litestar, MediaType, Request, Response, get, post, put
 from litestar.datastructures import State
 from litestar.enums import RequestEncodingType
 
-from madang.adapters.sandbox import feed, knobs, messages, payments, predictions
+from madang.adapters.sandbox import feed, knobs, messages, payments, predictions, stored
 from madang.adapters.sandbox.darkroom import MEDIA_TYPE, develop
 from madang.adapters.sandbox.gate import Gate
 from madang.adapters.sandbox.payments import RemotePayment
 from madang.adapters.sandbox.settings import SandboxSettings
+from madang.adapters.sandbox.stored import Window
 from madang.adapters.sandbox.views import HERE, amount_text, message_view, render
 from madang.adapters.sandbox.webhooks import Courier, recent_deliveries
 from madang.adapters.sandbox.wording import language_of, say
@@ -61,7 +62,7 @@ class SandboxPages:
         self._courier = courier
         self._gate = gate
         handlers = [
-            *(index, checkout, pay, authorize, agree, room, file, asset),
+            *(index, checkout, pay, authorize, agree, room, file, asset, method_window, leave_method),
             *(room_list, payment_list, delivery_list, call_list, read_knobs, change_knobs),
         ]
         self._app = Litestar(
@@ -131,6 +132,31 @@ async def pay(request: Visit) -> Response[bytes]:
     if _is_json(request):
         return _json({"reference": reference, "paymentId": payment.payment_id, "status": payment.status, "redirectTo": target})
     return Response(b"", status_code=303, headers={"location": target})
+
+
+@get("/methods/{reference:str}")
+async def method_window(request: Visit) -> Response[bytes]:
+    """Where a person leaves a card for later charges."""
+    reference = _place(request, "reference")
+    window = await _acting(request, lambda c, _: stored.get(c, reference))
+    return _page("method.html", _locale(window.locale), window=window)
+
+
+@post("/methods/{reference:str}/agree", status_code=200)
+async def leave_method(request: Visit) -> Response[bytes]:
+    """The person's click, or as JSON: `action` agree or cancel."""
+    reference = _place(request, "reference")
+    wishes = await _wishes(request)
+
+    def act(connection: sqlite3.Connection, now: SandboxSettings) -> Window:
+        if wishes.get("action", "agree") == "cancel":
+            return stored.cancel(connection, reference)
+        return stored.agree(connection, now, reference)
+
+    window = await _acting(request, act)
+    if _is_json(request):
+        return _json({"reference": reference, "status": window.status, "redirectTo": window.way_on})
+    return Response(b"", status_code=303, headers={"location": window.way_on})
 
 
 @get("/authorize")
@@ -260,16 +286,20 @@ def _way_on(payment: RemotePayment, stay: bool) -> str:
 
 
 def _checkout_page(payment: RemotePayment) -> Response[bytes]:
-    language = "en" if payment.locale.startswith("en") else "ko"
+    language = _locale(payment.locale)
     return _page(
         "checkout.html",
         language,
         payment=payment,
         amount=amount_text(payment.amount, language),
-        payable=payment.status in payments.PAYABLE,
+        payable=payment.payable,
         methods=METHODS,
-        back=payment.success_url if payment.status in payments.PAID else payment.cancel_url,
+        back=(payment.success_url if payment.status in payments.PAID else payment.cancel_url) or MOUNT,
     )
+
+
+def _locale(locale: str) -> str:
+    return "en" if locale.startswith("en") else "ko"
 
 
 async def _acting(request: Visit, act: Callable[[sqlite3.Connection, SandboxSettings], Any]) -> Any:

@@ -6,17 +6,16 @@ from typing import Any, Final
 
 from madang.adapters.sandbox import capabilities, payments, webhooks
 from madang.adapters.sandbox.gate import NAME
-from madang.adapters.sandbox.provider import SandboxProvider, unsupported
+from madang.adapters.sandbox.provider import unsupported
+from madang.adapters.sandbox.stored_methods import SandboxStoredMethods
 from madang.ports.errors import Rejected, SignatureInvalid
 from madang.ports.payment import (
     CancelSubscriptionRequest,
     CaptureRequest,
     ChangeSubscriptionRequest,
-    ChargeRequest,
     Checkout,
     CheckoutRequest,
     ConfirmRequest,
-    KeepMethodRequest,
     PaymentCapabilities,
     PaymentNotice,
     PaymentPage,
@@ -24,8 +23,6 @@ from madang.ports.payment import (
     RefundRequest,
     RefundSnapshot,
     ResumeSubscriptionRequest,
-    StoredMethod,
-    StoreMethodRequest,
     SubscribeRequest,
     SubscriptionSnapshot,
     SubscriptionStart,
@@ -35,7 +32,7 @@ from madang.ports.webhook import WebhookRequest
 PAGE: Final = 100
 
 
-class SandboxPaymentGateway(SandboxProvider):
+class SandboxPaymentGateway(SandboxStoredMethods):
     """Fulfils `PaymentGateway`; money is numbers in the sandbox's world."""
 
     @property
@@ -110,18 +107,6 @@ class SandboxPaymentGateway(SandboxProvider):
 
     async def resume_subscription(self, request: ResumeSubscriptionRequest) -> SubscriptionSnapshot:
         raise unsupported("payment.resume_subscription")
-
-    async def open_method_window(self, request: StoreMethodRequest) -> Checkout:
-        raise unsupported("payment.open_method_window")
-
-    async def keep_method(self, request: KeepMethodRequest) -> StoredMethod:
-        raise unsupported("payment.keep_method")
-
-    async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
-        raise unsupported("payment.charge")
-
-    async def forget_method(self, customer_id: str, token: str) -> None:
-        raise unsupported("payment.forget_method")
 
     async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
         found = await self._gate.query(

@@ -48,6 +48,11 @@ class RemotePayment:
     expires_at: float | None
     paid_at: float | None
 
+    @property
+    def payable(self) -> bool:
+        """Whether somebody may pay it at its page; a charge of a stored means of payment has none."""
+        return self.status in PAYABLE and bool(self.success_url)
+
     def snapshot(self) -> PaymentSnapshot:
         return PaymentSnapshot(
             reference=self.reference,
@@ -139,7 +144,7 @@ def pay(connection: sqlite3.Connection, knobs: SandboxSettings, reference: str, 
     payment = get(connection, knobs, reference)
     if payment.status in PAID:
         return payment
-    if payment.status not in PAYABLE:
+    if not payment.payable:
         raise _rejected(f"the checkout is {payment.status}", "not_payable", "pay")
     if knobs.decline:
         return decline(connection, knobs, reference)
@@ -147,7 +152,7 @@ def pay(connection: sqlite3.Connection, knobs: SandboxSettings, reference: str, 
         "UPDATE payments SET status = 'paid', method = ?, failure = NULL, paid_at = ? WHERE reference = ?",
         (method, time.time(), reference),
     )
-    return _announce(connection, knobs, reference)
+    return announce(connection, knobs, reference)
 
 
 def decline(connection: sqlite3.Connection, knobs: SandboxSettings, reference: str) -> RemotePayment:
@@ -186,7 +191,7 @@ def refund(connection: sqlite3.Connection, knobs: SandboxSettings, request: Refu
     connection.execute(
         "UPDATE payments SET refunded = ?, status = ? WHERE reference = ?", (refunded, status, request.reference)
     )
-    _announce(connection, knobs, request.reference)
+    announce(connection, knobs, request.reference)
     return RefundSnapshot(identity, RemoteRefundStatus.SUCCEEDED, request.amount)
 
 
@@ -215,20 +220,21 @@ def _end(
     connection: sqlite3.Connection, knobs: SandboxSettings, reference: str, status: str, failure: str | None
 ) -> RemotePayment:
     payment = get(connection, knobs, reference)
-    if payment.status not in PAYABLE or payment.status == status:
+    if not payment.payable or payment.status == status:
         return payment
     connection.execute("UPDATE payments SET status = ?, failure = ? WHERE reference = ?", (status, failure, reference))
-    return _announce(connection, knobs, reference)
+    return announce(connection, knobs, reference)
 
 
 def _expired_if_due(connection: sqlite3.Connection, knobs: SandboxSettings, payment: RemotePayment) -> RemotePayment:
     if payment.status not in PAYABLE or payment.expires_at is None or time.time() < payment.expires_at:
         return payment
     connection.execute("UPDATE payments SET status = 'expired' WHERE reference = ?", (payment.reference,))
-    return _announce(connection, knobs, payment.reference)
+    return announce(connection, knobs, payment.reference)
 
 
-def _announce(connection: sqlite3.Connection, knobs: SandboxSettings, reference: str) -> RemotePayment:
+def announce(connection: sqlite3.Connection, knobs: SandboxSettings, reference: str) -> RemotePayment:
+    """Put the event of what the payment has become on its way."""
     connection.execute("UPDATE payments SET events = events + 1 WHERE reference = ?", (reference,))
     payment = _read(connection.execute("SELECT * FROM payments WHERE reference = ?", (reference,)).fetchone())
     webhooks.schedule(

@@ -51,6 +51,13 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "authorize_note": ("아무 이름이나 적으면 그 계정으로 연결됩니다.", "Any name connects the account of that name."),
     "handle": ("계정 이름", "Account name"),
     "agree": ("연결에 동의", "Agree and connect"),
+    "store_method": ("카드 등록", "Leave a card"),
+    "store_method_note": (
+        "이 카드로 다음 결제부터 자동으로 결제됩니다. 지금은 결제되지 않습니다.",
+        "Later payments will be charged to this card. Nothing is charged now.",
+    ),
+    "store": ("카드 등록에 동의", "Agree and leave the card"),
+    "store_ended": ("이 창에서는 더 할 일이 없습니다.", "There is nothing more to do in this window."),
     "payments": ("결제", "Payments"),
     "deliveries": ("결제 알림 발송", "Webhook deliveries"),
     "event": ("사건", "Event"),

@@ -34,6 +34,11 @@ CREATE TABLE IF NOT EXISTS refunds (
     id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, reference TEXT NOT NULL, amount INTEGER NOT NULL, reason TEXT NOT NULL,
     created_at REAL NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS stored_methods (
+    reference TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, customer TEXT NOT NULL, success_url TEXT NOT NULL,
+    cancel_url TEXT NOT NULL, locale TEXT NOT NULL, status TEXT NOT NULL, client_key TEXT UNIQUE, keep_key TEXT,
+    token TEXT UNIQUE
+) STRICT;
 CREATE TABLE IF NOT EXISTS deliveries (
     id TEXT PRIMARY KEY, event_id TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, url TEXT NOT NULL,
     body TEXT NOT NULL, state TEXT NOT NULL, due_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, lease_until

@@ -11,7 +11,8 @@ import pytest
 from madang.plugins.conformance.remote import Fault
 from madang.plugins.conformance.repairs import must
 from madang.plugins.conformance.stage import EFFECT_ERRORS, ENDLESS, NOTHING_DONE, Stage, not_found, raised
-from madang.plugins.conformance.suite import PATIENCE, ProviderConformance, Read
+from madang.plugins.conformance.stored_methods import EMAIL, PRICES, StoredMethodConformance
+from madang.plugins.conformance.suite import PATIENCE, Read
 from madang.plugins.conformance.webhooks import believed_later, forgeries
 from madang.ports.errors import Rejected, Unsupported
 from madang.ports.money import Money
@@ -28,29 +29,23 @@ from madang.ports.payment import (
     RemoteRefundStatus,
     SubscribeRequest,
 )
-from madang.ports.provider import ProviderKind
 from madang.ports.webhook import WebhookRequest
 
-PRICES: Final = (Money(9900, "KRW"), Money(990, "USD"), Money(990, "JPY"))
-"""Currencies with and without a decimal place: 9,900 won, 9.90 dollars, 990 yen."""
-EMAIL: Final = "buyer@example.com"
 CHECKOUT: Final = CheckoutRequest(
     "payment-1", PRICES[0], "나의 리즈 사진 3장", "https://shop.example/ok?id=1", "https://shop.example/no", "checkout-1",
     customer_email=EMAIL, customer_name="김마당",
 )  # fmt: skip
 
 
-class PaymentConformance(ProviderConformance):
+class PaymentConformance(StoredMethodConformance):
     """`states` are the provider's words for a payment; the remote's `becomes(reference, word)` makes it so.
 
-    Give `pay`, and `announcement` and `other_event` for the webhooks.
+    Give `pay`, and `announcement` and `other_event` for the webhooks. Where opening a checkout asks nothing of the provider
+    (its browser SDK opens the window), name another `operation`, and override `act` with it.
     """
 
-    kind = ProviderKind.PAYMENT
     operation = "open_checkout"
     states: ClassVar[Mapping[str, RemotePaymentStatus]] = {}
-    unknown_reference: ClassVar[str] = "payment0unknown0to0anybody"
-    """A reference in the provider's form that belongs to no payment."""
     signature_headers: ClassVar[Sequence[str]] = ("webhook-id", "webhook-timestamp", "webhook-signature")
     """What a webhook's signature needs."""
 
@@ -67,14 +62,18 @@ class PaymentConformance(ProviderConformance):
         """A genuine webhook of a kind that is about no payment, signed now."""
         raise NotImplementedError(f"{type(self).__name__} has no other_event(stage)")
 
-    async def act(self, provider: PaymentGateway, key: str, timeout: float = 20.0) -> Checkout:
+    async def act(self, provider: PaymentGateway, key: str, timeout: float = 20.0) -> object:
+        return await self.open(provider, key, timeout)
+
+    async def open(self, provider: PaymentGateway, key: str, timeout: float = 20.0) -> Checkout:
+        """A checkout for the payment whose id is `key`."""
         return await provider.open_checkout(
             replace(CHECKOUT, amount=self._price(provider), payment_id=key, idempotency_key=key, timeout=timeout)
         )
 
     async def reads(self, provider: PaymentGateway) -> Mapping[str, Read]:
         questions: dict[str, Read] = dict(await super().reads(provider))
-        able, opened = provider.capabilities, await self.act(provider, "key-asked")
+        able, opened = provider.capabilities, await self.open(provider, "key-asked")
         if opened.reference is not None:
             reference = opened.reference
             questions["fetch"] = lambda: provider.fetch(reference)
@@ -121,8 +120,8 @@ class PaymentConformance(ProviderConformance):
     ) -> None:
         if not provider.capabilities.idempotent:
             pytest.skip("it does not claim to be idempotent")
-        first, again = await self.act(provider, "key-1"), await self.act(stage.build(), "key-1")
-        other = await self.act(provider, "key-2")
+        first, again = await self.open(provider, "key-1"), await self.open(stage.build(), "key-1")
+        other = await self.open(provider, "key-2")
         assert (first.url, first.reference) == (again.url, again.reference)
         assert (first.url, first.client_params) != (other.url, other.client_params)
 
@@ -144,7 +143,7 @@ class PaymentConformance(ProviderConformance):
             await raised(self.name, "confirm", provider.confirm(ConfirmRequest("p", "k", PRICES[0], "c")), (Unsupported,))
             return
         price = self._price(provider)
-        key = await self.pay(stage, await self.act(provider, "payment-1"))
+        key = await self.pay(stage, await self.open(provider, "payment-1"))
         request = ConfirmRequest("payment-1", key, price, "confirm-1")
         less = replace(request, amount=replace(price, amount=price.amount - 1), idempotency_key="confirm-0")
         await raised(self.name, "confirm", provider.confirm(less), (Rejected,))
@@ -167,8 +166,8 @@ class PaymentConformance(ProviderConformance):
         if not provider.capabilities.idempotent or Fault.ANSWER_LOST in self.unmet:
             pytest.skip("it does not claim to be idempotent, or loses no answer")
         await self.inject(stage, Fault.ANSWER_LOST, "open_checkout")
-        await raised(self.name, "open_checkout", self.act(provider, "payment-1"), self.errors[Fault.ANSWER_LOST])
-        opened = [await self.act(provider, "payment-1") for _ in range(2)]
+        await raised(self.name, "open_checkout", self.open(provider, "payment-1"), self.errors[Fault.ANSWER_LOST])
+        opened = [await self.open(provider, "payment-1") for _ in range(2)]
         assert opened[0] == opened[1]
         if provider.capabilities.finds_by_payment_id and opened[0].reference:
             found = await provider.find("payment-1")
@@ -214,7 +213,7 @@ class PaymentConformance(ProviderConformance):
         for amount in (Money(0, price.currency), Money(-1, price.currency), other):
             refund = provider.refund(RefundRequest(paid.reference, amount, "why", "refund-1"))
             await raised(self.name, "refund", refund, (Rejected,))
-        opened = await self.act(provider, "payment-2")
+        opened = await self.open(provider, "payment-2")
         if opened.reference is not None:
             early = RefundRequest(opened.reference, price, "why", "refund-2")
             await raised(self.name, "refund", provider.refund(early), (Rejected,))
@@ -333,10 +332,3 @@ class PaymentConformance(ProviderConformance):
         if provider.capabilities.confirms:
             return await provider.confirm(ConfirmRequest(payment_id, key, price, f"confirm-{payment_id}"))
         return await provider.fetch(key)
-
-    def _prices(self, provider: PaymentGateway) -> Sequence[Money]:
-        taken = provider.capabilities.currencies
-        return [each for each in PRICES if not taken or each.currency in taken]
-
-    def _price(self, provider: PaymentGateway) -> Money:
-        return self._prices(provider)[0]
