@@ -5,7 +5,7 @@ Nothing happens by itself: the test calls, lets the worker work, and lets time p
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from madang.core.identity.roles import Role, permissions_of
 from madang.core.kernel.ids import new_id
 from madang.entrypoints.container import Container, open_container
 from madang.entrypoints.http.app import create_app
+from plugins_once import load_plugins_once
 
 API = "/api/v1"
 ADDRESS = "198.51.100.7"
@@ -47,7 +48,7 @@ class Member:
 
 
 class Deployment:
-    def __init__(self, container: Container, app: Litestar, client: httpx.AsyncClient) -> None:
+    def __init__(self, container: Container, app: "LazyApi", client: httpx.AsyncClient) -> None:
         self.container = container
         self.app = app
         self.client = client
@@ -144,18 +145,35 @@ class Deployment:
 @asynccontextmanager
 async def deployed(settings: Any) -> AsyncIterator[Deployment]:
     """A deployment on these settings; calls come from `ADDRESS`."""
-    async with open_container(settings) as container:
-        app = create_app(container)
-        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(ADDRESS, 4321))  # type: ignore[arg-type]
-        async with (
-            _begun(app),
-            httpx.AsyncClient(transport=transport, base_url=container.settings.base_url + API) as client,
-        ):
+    load_plugins_once()
+    async with open_container(settings) as container, AsyncExitStack() as ending:
+        app = LazyApi(container, ending)
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(ADDRESS, 4321))
+        async with httpx.AsyncClient(transport=transport, base_url=container.settings.base_url + API) as client:
             deployment = Deployment(container, app, client)
             try:
                 yield deployment
             finally:
                 await deployment.world.close()
+
+
+class LazyApi:
+    """The deployment's application, composed and begun at the first call: most tests of use cases make none, and composing it
+    costs more than everything else of a deployment."""
+
+    def __init__(self, container: Container, ending: AsyncExitStack) -> None:
+        self._container = container
+        self._ending = ending
+        self._first = asyncio.Lock()
+        self._app: Litestar | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async with self._first:
+            if self._app is None:
+                app = create_app(self._container)
+                await self._ending.enter_async_context(_begun(app))
+                self._app = app
+        await self._app(scope, receive, send)
 
 
 @asynccontextmanager
