@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import jsonschema_rs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contract.memory_faults import MemoryFaults
 from madang.adapters.memory.capabilities import ISSUER
@@ -17,11 +19,13 @@ from madang.adapters.memory.payment import MemoryPaymentGateway
 from madang.adapters.memory.settings import MemorySettings
 from madang.adapters.memory.signatures import signed_token
 from madang.adapters.memory.storage import MemoryStorage
+from madang.adapters.memory.subscriptions import months_after
 from madang.adapters.memory.text_model import MemoryTextModel, least
 from madang.plugins.conformance.identity import IdentityConformance
 from madang.plugins.conformance.image_model import REQUEST as PICTURE
 from madang.plugins.conformance.image_model import ImageModelConformance
 from madang.plugins.conformance.payment import CHECKOUT, PaymentConformance
+from madang.plugins.conformance.payment_subscriptions import PLAN
 from madang.plugins.conformance.social import SocialConformance
 from madang.plugins.conformance.stage import Stage
 from madang.plugins.conformance.storage import OBJECT, StorageConformance
@@ -29,7 +33,16 @@ from madang.plugins.conformance.text_model import REQUEST, SCHEMA, TextModelConf
 from madang.ports.context import ProviderContext
 from madang.ports.errors import Rejected
 from madang.ports.identity import ForeignPerson, PersonChange, VerifyToken
-from madang.ports.payment import Checkout, PaymentSnapshot, RemotePaymentStatus, StoredMethod
+from madang.ports.money import Money
+from madang.ports.payment import (
+    ChangeSubscriptionRequest,
+    Checkout,
+    PaymentSnapshot,
+    RemotePaymentStatus,
+    RemoteSubscriptionStatus,
+    StoredMethod,
+    SubscriptionStart,
+)
 from madang.ports.secret import Secret
 from madang.ports.text_model import FinishReason
 from madang.ports.webhook import WebhookRequest
@@ -68,6 +81,21 @@ class TestPayment(MemoryFaults, PaymentConformance):
 
     def other_event(self, stage: Stage) -> WebhookRequest:
         request: WebhookRequest = stage.build().announce("of something else")
+        return request
+
+    async def agree(self, stage: Stage, start: SubscriptionStart) -> str:
+        assert start.checkout is not None
+        reference: str = stage.build().agree(start.checkout.reference)
+        return reference
+
+    async def period_ends(self, stage: Stage, reference: str, *, declined: bool = False) -> str | None:
+        gateway: MemoryPaymentGateway = stage.build()
+        return gateway.fail_renewal(reference) if declined else gateway.renew(reference)
+
+    def subscription_announcement(
+        self, stage: Stage, reference: str, payment: str | None, signed_at: datetime
+    ) -> WebhookRequest:
+        request: WebhookRequest = stage.build().announce_subscription(reference, payment, signed_at)
         return request
 
 
@@ -149,6 +177,52 @@ async def test_a_declined_card_pays_nothing(context: ProviderContext) -> None:
     gateway.pay(reference)
     snapshot = await gateway.fetch(reference)
     assert (snapshot.status, snapshot.failure) == (RemotePaymentStatus.FAILED, "declined")
+
+
+async def subscribed(gateway: MemoryPaymentGateway, key: str, **changes: Any) -> str:
+    start = await gateway.subscribe(replace(PLAN, idempotency_key=key, **changes))
+    assert start.checkout is not None
+    return gateway.agree(start.checkout.reference or "")
+
+
+async def test_a_trial_is_charged_when_it_is_over(context: ProviderContext) -> None:
+    gateway = MemoryPaymentGateway(MemorySettings(), context)
+    reference = await subscribed(gateway, "s-1", trial_days=14)
+    trial = await gateway.fetch_subscription(reference)
+    charge = gateway.renew(reference) or ""
+    renewed = await gateway.fetch_subscription(reference)
+    assert (renewed.status, renewed.current_period_start) == (RemoteSubscriptionStatus.ACTIVE, trial.trial_ends_at)
+    assert (await gateway.fetch(charge)).subscription == reference
+    gateway.give_up(reference)
+    assert (await gateway.fetch_subscription(reference)).status is RemoteSubscriptionStatus.CANCELLED
+    assert gateway.renew(reference) is None
+
+
+async def test_a_dearer_price_charges_the_rest_of_the_period(context: ProviderContext) -> None:
+    gateway = MemoryPaymentGateway(MemorySettings(), context)
+    reference = await subscribed(gateway, "s-1")
+    change = ChangeSubscriptionRequest(reference, "team", True, "change-1", Money(29_900, "KRW"), interval_months=12)
+    for _ in range(2):
+        await gateway.change_subscription(change)
+    now = datetime.now(UTC)
+    first, more = (await gateway.list_payments(now - timedelta(minutes=1), now + timedelta(minutes=1))).payments
+    assert (first.amount, more.amount.currency) == (PLAN.amount, "KRW")
+    assert 19_990 <= more.amount.amount <= 20_000
+    before = await gateway.fetch_subscription(reference)
+    assert gateway.renew(reference)
+    after = await gateway.fetch_subscription(reference)
+    assert before.current_period_end is not None
+    assert (after.current_period_start, after.amount) == (before.current_period_end, Money(29_900, "KRW"))
+    assert after.current_period_end == months_after(before.current_period_end, 12)
+
+
+@given(st.integers(1_577_836_800, 2_208_988_800), st.integers(1, 36))
+def test_a_month_later_is_the_same_day_or_the_last_of_a_shorter_month(seconds: int, months: int) -> None:
+    moment = datetime.fromtimestamp(seconds, UTC)
+    later = months_after(moment, months)
+    assert (later.year * 12 + later.month) - (moment.year * 12 + moment.month) == months
+    assert later.day == moment.day or (later.day < moment.day and (later + timedelta(days=1)).day == 1)
+    assert later.time() == moment.time()
 
 
 async def test_a_token_is_issued_for_a_while_and_for_a_sign_in(context: ProviderContext) -> None:

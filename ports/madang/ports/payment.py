@@ -205,7 +205,9 @@ class SubscriptionSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionStart:
-    """A new subscription: at once (`snapshot`), or after the person went through `checkout`."""
+    """A new subscription: at once (`snapshot`), or after the person went through `checkout`. Where `checkout.reference` is
+    given, `fetch_subscription` takes that too: PENDING until the person agreed, then the subscription, whose own reference
+    may be another."""
 
     checkout: Checkout | None = None
     snapshot: SubscriptionSnapshot | None = None

@@ -36,7 +36,15 @@ IMAGE_MODEL: Final = ImageModelCapabilities(idempotent=True, finds_by_key=True, 
 STORAGE: Final = StorageCapabilities(presigned_get=False, presigned_put=False, max_object_bytes=256 * 1024**2)
 
 PAYMENT: Final = PaymentCapabilities(
-    idempotent=True, finds_by_payment_id=True, finds_refunds=True, stored_methods=True, lists_payments=True
+    idempotent=True,
+    finds_by_payment_id=True,
+    finds_refunds=True,
+    subscriptions=True,
+    changes_subscriptions=True,
+    cancels_at_period_end=True,
+    resumes_subscriptions=True,
+    stored_methods=True,
+    lists_payments=True,
 )
 
 ISSUER: Final = "https://memory.invalid"

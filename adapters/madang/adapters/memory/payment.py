@@ -9,11 +9,10 @@ from madang.adapters.memory import capabilities
 from madang.adapters.memory.provider import rejected, unsupported
 from madang.adapters.memory.signatures import believed_webhook, signed_webhook
 from madang.adapters.memory.stored_methods import MemoryStoredMethods
+from madang.adapters.memory.subscriptions import MemorySubscriptions
 from madang.ports.money import Money
 from madang.ports.payment import (
-    CancelSubscriptionRequest,
     CaptureRequest,
-    ChangeSubscriptionRequest,
     Checkout,
     CheckoutRequest,
     ConfirmRequest,
@@ -25,10 +24,6 @@ from madang.ports.payment import (
     RefundSnapshot,
     RemotePaymentStatus,
     RemoteRefundStatus,
-    ResumeSubscriptionRequest,
-    SubscribeRequest,
-    SubscriptionSnapshot,
-    SubscriptionStart,
 )
 from madang.ports.webhook import WebhookRequest
 
@@ -36,7 +31,7 @@ PAGE: Final = 100
 PAID: Final = (RemotePaymentStatus.PAID, RemotePaymentStatus.PARTLY_REFUNDED)
 
 
-class MemoryPaymentGateway(MemoryStoredMethods):
+class MemoryPaymentGateway(MemorySubscriptions, MemoryStoredMethods):
     """Fulfils `PaymentGateway`. `pay` and `fail` are what the person does at the checkout, `announce` the webhook about it."""
 
     @property
@@ -112,26 +107,11 @@ class MemoryPaymentGateway(MemoryStoredMethods):
 
     async def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
         event_id, event = believed_webhook(self._context.signing_key, request)
-        reference = str(event.get("reference") or "")
-        payment = self._payments.get(reference)
+        kind, subscription = str(event.get("kind")), event.get("subscription")
+        payment = self._payments.get(str(event.get("reference") or ""))
         if payment is None:
-            return [PaymentNotice(event_id, str(event.get("kind")))]
-        return [PaymentNotice(event_id, str(event.get("kind")), None, reference, payment.payment_id, snapshot=payment)]
-
-    async def subscribe(self, request: SubscribeRequest) -> SubscriptionStart:
-        raise unsupported("subscribe")
-
-    async def fetch_subscription(self, reference: str) -> SubscriptionSnapshot:
-        raise unsupported("fetch_subscription")
-
-    async def change_subscription(self, request: ChangeSubscriptionRequest) -> SubscriptionSnapshot:
-        raise unsupported("change_subscription")
-
-    async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
-        raise unsupported("cancel_subscription")
-
-    async def resume_subscription(self, request: ResumeSubscriptionRequest) -> SubscriptionSnapshot:
-        raise unsupported("resume_subscription")
+            return [PaymentNotice(event_id, kind, subscription=subscription)]
+        return [PaymentNotice(event_id, kind, None, payment.reference, payment.payment_id, subscription, payment)]
 
     async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
         def look() -> PaymentPage:

@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 import pytest
 
+from madang.plugins.conformance.payment_subscriptions import HostedSubscriptionTests
 from madang.plugins.conformance.remote import Fault
 from madang.plugins.conformance.repairs import must
 from madang.plugins.conformance.stage import EFFECT_ERRORS, ENDLESS, NOTHING_DONE, Stage, not_found, raised
@@ -17,8 +18,6 @@ from madang.plugins.conformance.webhooks import believed_later, forgeries
 from madang.ports.errors import Rejected, Unsupported
 from madang.ports.money import Money
 from madang.ports.payment import (
-    CancelSubscriptionRequest,
-    ChangeSubscriptionRequest,
     Checkout,
     CheckoutRequest,
     ConfirmRequest,
@@ -27,7 +26,6 @@ from madang.ports.payment import (
     RefundRequest,
     RemotePaymentStatus,
     RemoteRefundStatus,
-    SubscribeRequest,
 )
 from madang.ports.webhook import WebhookRequest
 
@@ -37,11 +35,12 @@ CHECKOUT: Final = CheckoutRequest(
 )  # fmt: skip
 
 
-class PaymentConformance(StoredMethodConformance):
+class PaymentConformance(HostedSubscriptionTests, StoredMethodConformance):
     """`states` are the provider's words for a payment; the remote's `becomes(reference, word)` makes it so.
 
     Give `pay`, and `announcement` and `other_event` for the webhooks. Where opening a checkout asks nothing of the provider
-    (its browser SDK opens the window), name another `operation`, and override `act` with it.
+    (its browser SDK opens the window), name another `operation`, and override `act` with it. Where the provider renews
+    subscriptions by itself, give what `HostedSubscriptionTests` asks for.
     """
 
     operation = "open_checkout"
@@ -278,7 +277,7 @@ class PaymentConformance(StoredMethodConformance):
         elif notice.snapshot is not None:
             assert notice.snapshot == paid
         [other] = await provider.read_webhook(self.other_event(stage))
-        assert (other.reference, other.snapshot) == (None, None)
+        assert (other.reference, other.subscription, other.snapshot) == (None, None, None)
         assert other.event_id != notice.event_id
 
     @must("Verify signature, time and shape before believing a word: SignatureInvalid for anything else.")
@@ -309,22 +308,6 @@ class PaymentConformance(StoredMethodConformance):
         assert sorted(each.reference for each in found) == sorted(paid)
         assert {each.status for each in found} == {RemotePaymentStatus.PAID}
         assert not (await provider.list_payments(until, until + timedelta(minutes=5))).payments
-
-    @must("Raise Unsupported for subscriptions unless capabilities.subscriptions.")
-    async def test_without_subscriptions_there_are_none(self, provider: PaymentGateway) -> None:
-        if provider.capabilities.subscriptions:
-            pytest.skip("it claims to have subscriptions")
-        start = SubscribeRequest(
-            "s-1", "price", self._price(provider), 1, "a plan", "https://shop.example/ok", "https://shop.example/no", "k"
-        )
-        calls = {
-            "subscribe": provider.subscribe(start),
-            "fetch_subscription": provider.fetch_subscription("s"),
-            "change_subscription": provider.change_subscription(ChangeSubscriptionRequest("s", "price", False, "k")),
-            "cancel_subscription": provider.cancel_subscription(CancelSubscriptionRequest("s", True, "k")),
-        }
-        for operation, call in calls.items():
-            await raised(self.name, operation, call, (Unsupported,))
 
     async def _paid(self, stage: Stage, provider: PaymentGateway, price: Money, payment_id: str) -> PaymentSnapshot:
         request = replace(CHECKOUT, payment_id=payment_id, idempotency_key=f"open-{payment_id}", amount=price)
