@@ -5,7 +5,9 @@ from typing import Any, cast
 from dependency_injector import containers, providers
 
 from madang.core.billing.catalogue import Catalogue
+from madang.core.billing.charges import Charges, NoStoredMethods
 from madang.core.billing.handlers import BillingHandlers
+from madang.core.billing.notices import NoSubscriptions
 from madang.core.billing.personal_data import BillingPersonalData
 from madang.core.billing.service import BillingService
 from madang.core.kernel.clock import Clock
@@ -34,9 +36,13 @@ class BillingWiring(containers.DeclarativeContainer):
     catalogue = providers.Singleton(catalogue, settings)
     service = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
 
+    charges = providers.Singleton(Charges, clock)
+    method_tokens = providers.Singleton(NoStoredMethods)
+    subscription_notices = providers.Singleton(NoSubscriptions)
+
     work = providers.Singleton(
         parts.Working,
-        providers.Singleton(BillingHandlers, service, routed, clock),
+        providers.Singleton(BillingHandlers, service, routed, clock, method_tokens, subscription_notices),
     )
     schedules = providers.Singleton(parts.Scheduled)
     personal_data = providers.Singleton(BillingPersonalData)
@@ -51,6 +57,10 @@ class BillingServices:
     @property
     def billing(self) -> BillingService:
         return self._billing.service()
+
+    @property
+    def charges(self) -> Charges:
+        return self._billing.charges()
 
     @property
     def catalogue(self) -> Catalogue:

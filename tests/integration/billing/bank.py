@@ -43,14 +43,19 @@ SIGNATURE = "signed-by-the-test-bank"
 @dataclass
 class Bank:
     """Fulfils `PaymentGateway`. What is set to an exception is raised: by `ask` for every question, by `before_refund` instead
-    of refunding, by `after_refund` once the money is back. `thinks` is how often a question lets others go first; `held` holds
-    the answers back, with what was true when the question came; `meanwhile` happens before the answer to a refund."""
+    of refunding, by `after_refund` once the money is back, and so for a charge. `thinks` is how often a question lets others go
+    first; `held` holds the answers back, with what was true when the question came; `meanwhile` happens before the answer to a
+    refund."""
 
     name: str = "bank"
     capabilities: PaymentCapabilities = ABLE
     books: dict[str, PaymentSnapshot] = field(default_factory=dict)
     refunds: dict[str, RefundSnapshot] = field(default_factory=dict)
     refund_calls: list[RefundRequest] = field(default_factory=list)
+    charges: list[ChargeRequest] = field(default_factory=list)
+    charge_status: RemotePaymentStatus = RemotePaymentStatus.PAID
+    before_charge: Exception | None = None
+    after_charge: BaseException | None = None
     refund_status: RemoteRefundStatus = RemoteRefundStatus.SUCCEEDED
     ask: Exception | None = None
     before_refund: Exception | None = None
@@ -135,7 +140,10 @@ class Bank:
         status = told.get("status")
         payment_id = told["payment_id"]
         snapshot = replace(self.books[payment_id], status=RemotePaymentStatus(status)) if status else None
-        return [PaymentNotice(told["event"], "payment.changed", payment_id=payment_id, snapshot=snapshot)]
+        subscription = told.get("subscription")
+        return [
+            PaymentNotice(told["event"], "payment.changed", payment_id=payment_id, subscription=subscription, snapshot=snapshot)
+        ]
 
     async def check(self) -> ProviderHealth:
         return ProviderHealth(True)
@@ -170,7 +178,14 @@ class Bank:
         raise Unsupported("keep_method")
 
     async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
-        raise Unsupported("charge")
+        self.charges.append(request)
+        if self.before_charge is not None:
+            raise self.before_charge
+        if request.payment_id not in self.books:
+            self.tell(request.payment_id, self.charge_status, amount=request.amount)
+        if self.after_charge is not None:
+            raise self.after_charge
+        return self.books[request.payment_id]
 
     async def forget_method(self, customer_id: str, token: str) -> None:
         raise Unsupported("forget_method")

@@ -16,9 +16,11 @@ from madang.adapters.arq.tries import Tries
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.outbox import PostgresOutbox
 from madang.adapters.postgres.unit_of_work import unit_of_work_factory
-from madang.core.billing.events import PAYMENT_CHANGED
+from madang.core.billing.charges import Charges, MethodToken
+from madang.core.billing.events import PAYMENT_CHANGED, REFUND_CHANGED
 from madang.core.billing.handlers import BillingHandlers
 from madang.core.billing.model import Payment, Refund
+from madang.core.billing.notices import SubscriptionNotice
 from madang.core.billing.service import BillingService, NewPayment
 from madang.core.kernel.clock import SystemClock
 from madang.core.kernel.events import Subscriptions
@@ -33,6 +35,7 @@ from madang.ports.webhook import WebhookRequest
 
 PRICE = Money(9900, "KRW")
 CHANGED = Topic("test.payment_changed", Lane.LONG)
+REFUNDS_CHANGED = Topic("test.refund_changed", Lane.LONG)
 """Nobody works on the long lane: what was announced stays to be counted."""
 
 
@@ -51,6 +54,32 @@ class Route:
         return self.bank
 
 
+class Wallet:
+    """Stored means of payment by their ids. Fulfils `MethodTokens`."""
+
+    def __init__(self) -> None:
+        self.tokens: dict[UUID, MethodToken] = {}
+
+    def keep(self, provider: str = "bank") -> UUID:
+        method_id = new_id()
+        self.tokens[method_id] = MethodToken(provider, "customer-1", "test-token-not-secret")
+        return method_id
+
+    async def token_of(self, uow: Any, method_id: UUID) -> MethodToken | None:
+        return self.tokens.get(method_id)
+
+
+class Subscribed:
+    """Keeps the notices of subscriptions. Fulfils `SubscriptionNotices`."""
+
+    def __init__(self) -> None:
+        self.heard: list[SubscriptionNotice] = []
+
+    async def handle(self, delivery: Any, notice: SubscriptionNotice) -> str:
+        self.heard.append(notice)
+        return "applied"
+
+
 class Office:
     """Sells, takes in webhooks, and works off the outbox as a worker does, as often and as late as a test wants."""
 
@@ -61,13 +90,16 @@ class Office:
     def open_with(self, bank: Bank) -> Bank:
         """Begin anew with this bank; rows stay."""
         self.bank = bank
-        topics: dict[str, Topic] = {CHANGED.name: CHANGED}
+        self.wallet, self.subscribed = Wallet(), Subscribed()
+        self.charges = Charges(SystemClock())
+        topics: dict[str, Topic] = {CHANGED.name: CHANGED, REFUNDS_CHANGED.name: REFUNDS_CHANGED}
         subscriptions = Subscriptions()
         subscriptions.subscribe(PAYMENT_CHANGED, CHANGED.name)
+        subscriptions.subscribe(REFUND_CHANGED, REFUNDS_CHANGED.name)
         self.units = unit_of_work_factory(self.database, subscriptions, lambda: "req-test", topics)
         route: Any = Route(bank)
         self.billing = BillingService(self.units, route, SystemClock(), base_url="http://test.invalid")
-        handlers = BillingHandlers(self.billing, route, SystemClock()).handlers()
+        handlers = BillingHandlers(self.billing, route, SystemClock(), self.wallet, self.subscribed).handlers()
         topics.update({handler.topic.name: handler.topic for handler in handlers})
         self.outbox = PostgresOutbox(self.database, topics=topics, subscriptions=subscriptions)
         self._tries: Tries[Any] = Tries(self.outbox, handlers, patience=5, transactions=asyncio.Semaphore(5))
@@ -88,8 +120,17 @@ class Office:
         async with self.units() as uow:
             await self.billing.add(uow, payment)
 
-    async def deliver(self, event: str, payment_id: UUID, *, signature: str = SIGNATURE, status: str | None = None) -> bool:
-        body = json.dumps({"event": f"{payment_id}:{event}", "payment_id": str(payment_id), "status": status}).encode()
+    async def deliver(
+        self,
+        event: str,
+        payment_id: UUID,
+        *,
+        signature: str = SIGNATURE,
+        status: str | None = None,
+        subscription: str | None = None,
+    ) -> bool:
+        told = {"payment_id": str(payment_id), "status": status, "subscription": subscription}
+        body = json.dumps({"event": f"{payment_id}:{event}", **told}).encode()
         request = WebhookRequest({"signature": signature}, body, datetime.now(UTC))
         return await self.billing.receive_webhook(self.bank.name, request)
 
@@ -135,10 +176,10 @@ class Office:
         async with self.units() as uow:
             return await uow.payments.refunds(payment.id)
 
-    async def announced(self, payment: Payment) -> list[str]:
+    async def announced(self, payment: Payment, topic: Topic = CHANGED) -> list[str]:
         """The states that were announced, in the order in which they were written under the payment's lock."""
         rows = await self.database.fetch(
-            "SELECT payload FROM messages WHERE topic = $1 AND subject = $2 ORDER BY written", CHANGED.name, payment.subject
+            "SELECT payload FROM messages WHERE topic = $1 AND subject = $2 ORDER BY written", topic.name, payment.subject
         )
         return [row["payload"]["status"] for row in rows]
 

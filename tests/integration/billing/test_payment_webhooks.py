@@ -257,3 +257,14 @@ async def test_a_notice_about_a_payment_that_is_not_ours_is_handled_once_and_cha
     await office.work()
     assert [entry.outcome for entry in await office.inbox()] == ["unknown_payment"]
     assert await office.payment(payment) == payment
+
+
+async def test_a_notice_about_a_subscription_is_handed_over_and_its_payment_settled_as_any_other(office: Office) -> None:
+    payment = await office.order()
+    office.bank.tell(str(payment.id), RemotePaymentStatus.PAID)
+    await office.deliver("renewed", payment.id, subscription="sub_1")
+    await office.deliver("ended", new_id(), subscription="sub_2")
+    await office.work()
+    assert [(notice.provider, notice.reference) for notice in office.subscribed.heard] == [("bank", "sub_1"), ("bank", "sub_2")]
+    assert [entry.outcome for entry in await office.inbox()] == ["applied", "applied"]
+    assert (await office.payment(payment)).status is PaymentStatus.PAID

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integration.billing.bank import ABLE, Bank
-from integration.billing.conftest import PRICE, Office
+from integration.billing.conftest import PRICE, REFUNDS_CHANGED, Office
 from madang.core.billing.model import Payment, PaymentStatus, Refund, RefundStatus
 from madang.core.kernel.actions import ActionState
 from madang.core.kernel.messages import MessageState
@@ -42,6 +42,7 @@ async def test_a_refund_goes_back_in_full_and_is_announced_once(office: Office) 
     after = await office.payment(payment)
     assert (after.status, after.refunded) == (PaymentStatus.REFUNDED, PRICE.amount)
     assert await office.announced(payment) == ["paid", "refunded"]
+    assert await office.announced(payment, REFUNDS_CHANGED) == ["queued", "succeeded"]
 
 
 async def test_what_never_arrived_is_not_refunded(office: Office) -> None:
@@ -214,6 +215,7 @@ async def test_a_revived_refund_goes_back_when_nobody_else_has_given_it_back(off
     refund = await the_refund(office, payment)
     assert (refund.status, refund.failure) == (RefundStatus.SUCCEEDED, None)
     assert (await office.payment(payment)).status is PaymentStatus.REFUNDED
+    assert await office.announced(payment, REFUNDS_CHANGED) == ["queued", "failed", "queued", "succeeded"]
 
 
 @pytest.mark.parametrize("waits", [0, 2])

@@ -35,6 +35,7 @@ from madang.adapters.postgres.notification_preferences import PostgresPreference
 from madang.adapters.postgres.notifications import PostgresNotifications
 from madang.adapters.postgres.one_time_tokens import PostgresOneTimeTokens
 from madang.adapters.postgres.outgoing import Outgoing, write_messages
+from madang.adapters.postgres.payment_attempts import PostgresPaymentAttempts
 from madang.adapters.postgres.payments import PostgresPayments
 from madang.adapters.postgres.portraits import PostgresPortraits
 from madang.adapters.postgres.receipts import PostgresReceipts
@@ -179,6 +180,10 @@ class PostgresUnitOfWork:
     @cached_property
     def identity_records(self) -> PostgresIdentityRecords:
         return PostgresIdentityRecords(self.connection, self._revocations.append)
+
+    @cached_property
+    def payment_attempts(self) -> PostgresPaymentAttempts:
+        return PostgresPaymentAttempts(self.connection)
 
     @cached_property
     def payments(self) -> PostgresPayments:

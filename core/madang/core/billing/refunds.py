@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from madang.core.billing.model import Payment, Refund, RefundStatus, left_to_refund
+from madang.core.billing.refund_changes import change_refund
 from madang.core.billing.repository import BillingUnitOfWork
 from madang.core.billing.service import LOOK_UP, BillingService, payment_subject, single_look_up
 from madang.core.kernel.actions import ActionState, Effect, patience, perform
@@ -52,8 +53,8 @@ class RefundWork:
     async def give_up(self, uow: BillingUnitOfWork, message: Message, failure: Failure) -> None:
         """The refund stays visible: as failed only when it was surely not done, else as unknown. The truth is asked after."""
         refund_id = UUID(message.payload["refund_id"])
-        refund, _ = await _locked(uow, refund_id)
-        if refund is None or refund.status is RefundStatus.SUCCEEDED:
+        refund, payment = await _locked(uow, refund_id)
+        if refund is None or payment is None or refund.status is RefundStatus.SUCCEEDED:
             return
         action = await uow.actions.get(_key(refund))
         if action is not None and action.state is ActionState.SUCCEEDED:
@@ -61,9 +62,8 @@ class RefundWork:
         else:
             doubtful = action is not None and action.state in (ActionState.RUNNING, ActionState.UNKNOWN)
             status = RefundStatus.UNKNOWN if doubtful else RefundStatus.FAILED
-            await uow.payments.update_refund(
-                dataclasses.replace(refund, status=status, failure=failure.message, updated_at=self._clock.now())
-            )
+            given_up = dataclasses.replace(refund, status=status, failure=failure.message, updated_at=self._clock.now())
+            await change_refund(uow, refund, given_up, payment)
             uow.send(single_look_up(refund.payment_id, f"given-up:{message.id}:{message.attempt}"))
         await self.watch(uow, refund_id, 0)
 
@@ -91,9 +91,8 @@ class RefundWork:
         was_back = refund.status is RefundStatus.SUCCEEDED
         status = refund.status if was_back else _STATUS[RemoteRefundStatus(result["status"])]
         failure = None if was_back else result.get("failure")
-        await uow.payments.update_refund(
-            dataclasses.replace(refund, status=status, remote_id=result["id"], failure=failure, updated_at=now)
-        )
+        told = dataclasses.replace(refund, status=status, remote_id=result["id"], failure=failure, updated_at=now)
+        await change_refund(uow, refund, told, payment)
         await self._settle_action(uow, refund, result)
         if status is RefundStatus.SUCCEEDED and not was_back:
             await self._count(uow, payment, refund)
@@ -113,7 +112,7 @@ class RefundWork:
         if refund.amount.amount > left_to_refund(payment, await uow.payments.refunds(payment.id)):
             raise Rejected("the money has been given back otherwise", reason="amount_exceeded", operation="refund")
         queued = dataclasses.replace(refund, status=RefundStatus.QUEUED, failure=None, updated_at=self._clock.now())
-        await uow.payments.update_refund(queued)
+        await change_refund(uow, refund, queued, payment)
         return queued, payment
 
     async def _count(self, uow: BillingUnitOfWork, payment: Payment, refund: Refund) -> None:

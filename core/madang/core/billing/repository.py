@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
+from madang.core.billing.attempts import AttemptRepository
 from madang.core.billing.model import Payment, Refund
 from madang.core.kernel.inbox import InboxRepository
 from madang.core.kernel.unit_of_work import UnitOfWork
@@ -44,6 +45,9 @@ class PaymentRepository(Protocol):
 class BillingUnitOfWork(UnitOfWork, Protocol):
     @property
     def payments(self) -> PaymentRepository: ...
+
+    @property
+    def payment_attempts(self) -> AttemptRepository: ...
 
     @property
     def inbox(self) -> InboxRepository: ...

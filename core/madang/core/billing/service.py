@@ -2,12 +2,13 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
+from madang.core.billing.attempts import AttemptOperation, begin_attempt, follow_payment
 from madang.core.billing.events import payment_changed
 from madang.core.billing.model import (
     OPEN,
@@ -21,7 +22,9 @@ from madang.core.billing.model import (
     RefundStatus,
     left_to_refund,
 )
+from madang.core.billing.refund_changes import add_refund, change_refund
 from madang.core.billing.repository import BillingUnitOfWork
+from madang.core.billing.snapshots import notice_as_json
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import NotFound
 from madang.core.kernel.ids import new_id
@@ -91,7 +94,7 @@ class BillingService:
                 success_url=new.success_url,
                 cancel_url=new.cancel_url,
                 idempotency_key=f"checkout:{new.id}",
-                webhook_url=f"{self._base_url}/api/v1/webhooks/{gateway.name}",
+                webhook_url=self.webhook_url(gateway.name),
                 customer_email=new.customer_email,
                 customer_name=new.customer_name,
                 locale=new.locale,
@@ -101,10 +104,15 @@ class BillingService:
         )
         return self._payment_of(new, gateway.name, checkout)
 
+    def webhook_url(self, provider: str) -> str:
+        return f"{self._base_url}/api/v1/webhooks/{provider}"
+
     async def add(self, uow: BillingUnitOfWork, payment: Payment) -> None:
         """Store an opened payment, and with it the first of the look-ups that settle it if no webhook ever comes."""
+        now = self._clock.now()
         await uow.payments.add(payment)
-        uow.send(look_up_message(payment.id, 0, self._clock.now()))
+        await begin_attempt(uow, payment, AttemptOperation.CHECKOUT, now, reference=payment.reference)
+        uow.send(look_up_message(payment.id, 0, now))
 
     async def receive_webhook(self, provider: str, request: WebhookRequest) -> bool:
         """Verify a delivery and store each of its notices once; True when at least one was new.
@@ -137,7 +145,7 @@ class BillingService:
             return None
         now = self._clock.now()
         refund = Refund(new_id(), payment_id, key, Money(left, payment.amount.currency), reason, RefundStatus.QUEUED, now, now)
-        if not await uow.payments.add_refund(refund):
+        if not await add_refund(uow, refund, payment):
             return await uow.payments.refund_by_key(key)
         uow.send(
             NewMessage(REFUND, {"refund_id": str(refund.id)}, key=f"refund:{refund.id}", subject=payment_subject(payment_id))
@@ -179,6 +187,7 @@ class BillingService:
             await self._settle_refunds(uow, settled)
         if settled.status is not payment.status:
             uow.announce(payment_changed(settled))
+            await follow_payment(uow, settled, self._clock.now())
             if PaymentStatus.DISPUTED in (settled.status, payment.status):
                 uow.send(single_look_up(payment_id))
         return settled
@@ -190,9 +199,8 @@ class BillingService:
             return
         for refund in await uow.payments.refunds(payment.id):
             if refund.status in UNDER_WAY:
-                await uow.payments.update_refund(
-                    dataclasses.replace(refund, status=RefundStatus.SUCCEEDED, updated_at=self._clock.now())
-                )
+                done = dataclasses.replace(refund, status=RefundStatus.SUCCEEDED, updated_at=self._clock.now())
+                await change_refund(uow, refund, done, payment)
 
     async def _store(self, uow: BillingUnitOfWork, provider: str, notice: PaymentNotice, at: datetime) -> bool:
         entry = InboxEntry(new_id(), provider, notice.event_id, notice.kind, notice_as_json(notice), at)
@@ -264,24 +272,3 @@ def single_look_up(payment_id: UUID, why: str | None = None) -> NewMessage:
 
 def is_open(payment: Payment) -> bool:
     return payment.status in OPEN
-
-
-def notice_as_json(notice: PaymentNotice) -> Mapping[str, Any]:
-    """What is kept of a notice: identifiers and the reported state, no body."""
-    snapshot = notice.snapshot
-    return {
-        "kind": notice.kind,
-        "reference": notice.reference,
-        "payment_id": notice.payment_id,
-        "snapshot": None
-        if snapshot is None
-        else {
-            "reference": snapshot.reference,
-            "status": snapshot.status.value,
-            "amount": snapshot.amount.amount,
-            "refunded": snapshot.refunded.amount,
-            "currency": snapshot.amount.currency,
-            "paid_at": snapshot.paid_at.isoformat() if snapshot.paid_at else None,
-            "method": snapshot.method,
-        },
-    }
