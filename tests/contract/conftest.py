@@ -13,6 +13,9 @@ from madang.adapters.sandbox.pages import create_app
 from madang.adapters.sandbox.settings import SandboxSettings
 from madang.ports.context import ProviderContext
 from madang.ports.secret import Secret
+from signatures_once import parse_signatures_once
+
+parse_signatures_once()
 
 BASE_URL = "http://127.0.0.1:8000"
 
