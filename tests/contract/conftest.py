@@ -1,8 +1,9 @@
 """What the contract tests share: a deployment of our own, and a small portrait to work on."""
 
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from traceback import walk_stack
 from typing import Any
 
 import httpx
@@ -12,12 +13,31 @@ from PIL import Image, ImageDraw, ImageFilter
 from madang.adapters.sandbox.pages import create_app
 from madang.adapters.sandbox.settings import SandboxSettings
 from madang.ports.context import ProviderContext
+from madang.ports.errors import PortError
 from madang.ports.secret import Secret
 from signatures_once import parse_signatures_once
 
 parse_signatures_once()
 
 BASE_URL = "http://127.0.0.1:8000"
+
+
+@pytest.fixture(autouse=True)
+def every_error_of_an_adapter_says_whose_it_is() -> Iterator[None]:
+    """Watches whatever a test provokes: by the provider and the call an operator finds what went wrong."""
+    nameless: list[str] = []
+    make = PortError.__init__
+
+    def watched(self: PortError, *given: Any, **named: Any) -> None:
+        make(self, *given, **named)
+        maker = next(each for each in walk_stack(None) if each[0].f_code.co_name not in ("watched", "__init__"))[0]
+        if maker.f_globals.get("__name__", "").startswith("madang.adapters.") and not (self.provider and self.operation):
+            nameless.append(f"{maker.f_code.co_qualname}: {self!r}")
+
+    PortError.__init__ = watched  # type: ignore[method-assign]
+    yield
+    PortError.__init__ = make  # type: ignore[method-assign]
+    assert not nameless
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from madang.plugins.conformance.chat import ChatConformance
 class TestSlack(ChatConformance):
     plugin = "madang.plugins.builtin.slack"
     name = "slack"
+    request_id = "x-slack-req-id"
     extra: ClassVar[Mapping[str, Any]] = {"username": "Madang"}
 
     def remote(self) -> FakeSlack:

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -272,6 +273,28 @@ async def test_what_is_kept_is_for_this_user_alone(model: GeminiImageModel, cont
     listing = next(path for path in kept if path.suffix == ".json")
     assert ASKED.prompt not in listing.read_text()
     assert json.loads(listing.read_text())["model"] == IMAGE_MODEL
+
+
+class DiskThatFails(FakeGemini):
+    """While it draws, the folder goes away."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def answer(self, request: Arrived) -> Reply:
+        reply = super().answer(request)
+        shutil.rmtree(self._folder)
+        self._folder.write_text("in the way")
+        return reply
+
+
+async def test_what_was_bought_and_could_not_be_kept_is_for_a_person_to_judge(context: ProviderContext) -> None:
+    with serving(DiskThatFails(context.data_dir / "gemini")) as service:
+        model = GeminiImageModel(GeminiSettings(Secret(API_KEY), base_url=service.url), context)
+        with pytest.raises(OutcomeUnknown, match="could not be kept"):
+            await model.start(ASKED)
+        await model.close()
 
 
 async def test_nothing_is_bought_that_could_not_be_kept(gemini: FakeGemini, settings: GeminiSettings, tmp_path: Path) -> None:

@@ -171,14 +171,14 @@ def in_object(inner: Any) -> dict[str, Any]:
             {"type": "NUMBER", "format": "double"},
         ),
         (
-            {"type": "string", "pattern": "^[a-z]+$", "examples": ["ab"], "default": "x", "x-mine": 1},
+            {"type": "string", "pattern": "^[a-z]+$", "examples": ["아름"], "default": "x", "x-mine": 1},
             {
                 "type": "string",
-                "description": 'Matches the regular expression ^[a-z]+$ For example: "ab". By default "x".',
+                "description": 'Matches the regular expression ^[a-z]+$ For example: "아름". By default "x".',
             },
             {
                 "type": "STRING",
-                "description": 'Matches the regular expression ^[a-z]+$ For example: "ab". By default "x".',
+                "description": 'Matches the regular expression ^[a-z]+$ For example: "아름". By default "x".',
             },
         ),
         (
@@ -209,6 +209,7 @@ def test_keywords_become_fields_or_sentences(inner: Any, json_schema: Any, opena
         {"$ref": "https://elsewhere.example/schema"},
         {"$ref": "#/$defs/nowhere"},
         {"$ref": "#"},
+        {"$ref": "#/properties/a"},
         {"allOf": [{"$ref": "#"}]},
         {"allOf": [{"type": "string"}, {"type": "integer"}]},
         {"a_typo": 1},

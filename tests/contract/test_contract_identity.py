@@ -207,7 +207,7 @@ async def test_headers_that_point_at_keys_are_read_by_nobody(issuer: FakeIssuer,
         {"alg": ["ES256"]},
         {"kid": 7},
         {"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I"},
-        {"d": "AAAA"},
+        *({name: "AAAA"} for name in ("d", "p", "q", "dp", "dq", "qi", "oth", "k")),
         {"x": "not a point"},
         {"crv": "P-384"},
     ],
@@ -389,6 +389,8 @@ async def test_an_address_that_the_token_does_not_name_is_asked_for(issuer: Fake
     person = await provider.verify(request_for(issuer.token(name="From the token")))
     assert (person.email, person.email_verified, person.name) == ("primary@example.com", True, "From the token")
     assert (person.session_id, person.locale) == ("sess_1", "ko-KR")
+    issuer.users["user_1"] |= {"has_image": True, "image_url": "https://img.example/clerk.jpg"}
+    assert (await provider.verify(request_for(issuer.token()))).picture_url == "https://img.example/clerk.jpg"
     assert not provider.capabilities.offline
 
 
@@ -444,6 +446,7 @@ ROWS = [
     (Reply(502, "<html>"), Unavailable, OutcomeUnknown),
     (Reply(404, "<html>not Clerk"), Misconfigured, Misconfigured),
     (Reply(302, "", {"location": "https://evil.example"}), Misconfigured, Misconfigured),
+    (Reply(399, refusal(400, "moved").body), Misconfigured, Misconfigured),
     (Fault.ANSWER_LOST, Unavailable, OutcomeUnknown),
 ]
 

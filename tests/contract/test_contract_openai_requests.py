@@ -195,6 +195,46 @@ def test_a_schema_with_an_open_place_or_a_structure_of_its_own_is_not_strict(sch
     assert strict(schema) is None
 
 
+def nested(depth: int) -> dict[str, Any]:
+    inner: dict[str, Any] = {"type": "string"}
+    for _ in range(depth):
+        inner = {"type": "object", "properties": {"a": inner}, "required": ["a"]}
+    return inner
+
+
+def of_many(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": [*properties]}
+
+
+LETTERS = "x" * 59_990
+"""Twice this and twenty more is as many letters as strict mode takes."""
+
+
+@pytest.mark.parametrize(
+    ("most", "more"),
+    [
+        (nested(10), nested(11)),
+        (of_many(**{f"p{each}": {"type": "string"} for each in range(5000)}),
+         of_many(**{f"p{each}": {"type": "string"} for each in range(5001)})),
+        (of_many(a={"enum": [*range(999)]}, b={"const": 1}), of_many(a={"enum": [*range(1000)]}, b={"const": 1})),
+        (of_many(a={"enum": [LETTERS, LETTERS, "x" * 19]}), of_many(a={"enum": [LETTERS, LETTERS, "x" * 20]})),
+        (of_many(a={"enum": [LETTERS, "x" * 19]}, **{LETTERS[1:]: {"type": "string"}}),
+         of_many(a={"enum": [LETTERS, "x" * 20]}, **{LETTERS[1:]: {"const": "x"}})),
+        ({**of_many(a={"enum": [LETTERS, LETTERS, "x" * 9]}), "$defs": {"x" * 10: {"type": "string"}}},
+         {**of_many(a={"enum": [LETTERS, LETTERS, "x" * 9]}), "$defs": {"x" * 11: {"type": "string"}}}),
+    ],
+    ids=["depth", "properties", "options", "letters of options", "letters of names", "letters of definitions"],
+)  # fmt: skip
+def test_a_schema_is_strict_up_to_what_strict_mode_takes(most: dict[str, Any], more: dict[str, Any]) -> None:
+    assert strict(most) is not None
+    assert strict(more) is None
+
+
+async def test_a_schemas_name_is_as_long_as_openai_takes_it(openai: FakeOpenAI, model_with: Models) -> None:
+    await model_with().generate(replace(REQUEST, schema=OPTIONAL, schema_name="n" * 65))
+    assert openai.arrived[-1].json["text"]["format"]["name"] == "n" * 64
+
+
 async def test_a_schema_that_cannot_be_strict_goes_out_as_it_is(openai: FakeOpenAI, model_with: Models) -> None:
     for api in APIS:
         answer = await model_with(api=api).generate(replace(REQUEST, schema=OPTIONAL))

@@ -28,6 +28,7 @@ SID = f"SM{'a' * 32}"
 class TestTwilio(SmsConformance):
     plugin = "madang.plugins.builtin.twilio"
     name = "twilio"
+    request_id = "twilio-request-id"
     states: ClassVar = mapping.STATUSES
 
     def remote(self) -> FakeTwilio:
@@ -40,6 +41,7 @@ class TestTwilio(SmsConformance):
 class TestTwilioByApiKeyAndService(SmsConformance):
     plugin = "madang.plugins.builtin.twilio"
     name = "twilio"
+    request_id = "twilio-request-id"
     states: ClassVar = mapping.STATUSES
 
     def remote(self) -> FakeTwilio:
@@ -87,6 +89,7 @@ def test_the_form_names_the_sender_the_service_or_both() -> None:
         ({"sender": "+1 202"}, "invalid_sender"),
         ({"text": "가" * 801}, "too_long"),
         ({"text": "🙂" * 401}, "too_long"),
+        ({"text": "🙂" * 400 + "가"}, "too_long"),
         ({"text": ""}, "invalid_request"),
         ({"text": "half a character: \ud83d"}, "invalid_request"),
     ],
@@ -146,6 +149,7 @@ ROWS = [
     (refusal(404, 20404), Misconfigured, None),
     (refusal(400, 21606), Misconfigured, None),
     (Reply(401, "<html>"), Misconfigured, None),
+    (Reply(402, "<html>"), Misconfigured, None),
     (Reply(403, "<html>"), Misconfigured, None),
     (Reply(404, "<html>"), Misconfigured, None),
     (Reply(302, "", {"location": "https://evil.example"}), Misconfigured, None),

@@ -58,12 +58,17 @@ def _tried(adapter: str, options: argparse.Namespace) -> Tally:
     tally = Tally(adapter)
     for mutant, code in _chosen(adapter, paths, options):
         tally.tried += 1
-        tests = rehearsed.tests_for(mutant)
-        if not tests or trial_of(mutant.path, code, tests, rehearsed.limit).verdict is Verdict.SURVIVED:
+        if _survives(mutant, code, rehearsed):
             tally.survived.append(mutant)
             print(f"survived: {mutant}", *([mutant.diff()] if options.diffs else []), sep="\n", flush=True)
     print(tally, flush=True)
     return tally
+
+
+def _survives(mutant: Mutant, code: str, rehearsed: "Rehearsal") -> bool:
+    """Whether neither the tests that come by notice it, nor all of them: a fixture of many tests is run by the first alone."""
+    attempts = (rehearsed.tests_for(mutant), rehearsed.tests)
+    return all(trial_of(mutant.path, code, tests, rehearsed.limit).verdict is Verdict.SURVIVED for tests in attempts if tests)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,10 @@ class Replacing(Operator):
         return (Example(*cls.shown),)
 
 
+SAID_ANYHOW: Final = frozenset({"follow_redirects=False"})
+"""Arguments that only say the library's own default to the reader: forgotten, the program is the same one."""
+
+
 class ForgetItem(Replacing):
     """An item of a table, a set, a list or a tuple, or an argument with a name is forgotten."""
 
@@ -48,7 +52,7 @@ class ForgetItem(Replacing):
     def others(self, node: Any) -> Iterator[str]:
         items = _items(node)
         for place, item in enumerate(items):
-            if node.type in ("arglist", "trailer") and not _has_name(item):
+            if node.type in ("arglist", "trailer") and (not _has_name(item) or _text(item) in SAID_ANYHOW):
                 continue
             rest = [_text(each) for each in items[:place] + items[place + 1 :]]
             comma = "," if node.type == "testlist_comp" and len(rest) == 1 else ""

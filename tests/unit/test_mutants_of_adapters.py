@@ -1,17 +1,19 @@
 """The mutants of adapters: what counts as a mistake, and that tests which notice it are told from tests which do not."""
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from cosmic_ray.mutating import mutate_code
 
 from mutants.mutant_sites import mutants_of
 from mutants.mutated_adapters import CONTRACT, SUITES, modules_of, trials_of
-from mutants.provider_mistakes import OPERATORS
+from mutants.provider_mistakes import OPERATORS, SAID_ANYHOW
 from source_tree import ROOT
 
 ADAPTER = '''
@@ -54,6 +56,11 @@ def test_mistakes_are_made_where_somebody_could_notice(tmp_path: Path) -> None:
         ("ForgetItem", lines["raise"]),
         ("AnswerNothing", lines["return"]),
     }
+
+
+def test_what_is_said_anyhow_is_the_librarys_default() -> None:
+    said = {f"{name}={each.default}" for name, each in inspect.signature(httpx.AsyncClient).parameters.items()}
+    assert said >= SAID_ANYHOW
 
 
 def test_every_adapter_of_a_provider_is_mutated_and_has_its_tests() -> None:

@@ -28,6 +28,10 @@ class Answer:
     headers: Mapping[str, str]
     document: Mapping[str, Any]
 
+    @property
+    def is_success(self) -> bool:
+        return httpx.codes.is_success(self.status)
+
 
 class ClerkClient:
     """One connection pool for both. Environment and `.netrc` add nothing: what is sent where is said by the settings alone."""
@@ -63,7 +67,7 @@ class ClerkClient:
         headers = {"authorization": f"Bearer {key.reveal()}", "clerk-api-version": API_VERSION}
         url = self._settings.api_url.rstrip("/") + path
         answer = await self._exchange(operation, method, url, timeout, MAX_ANSWER_BYTES, headers)
-        if not 200 <= answer.status < 300:
+        if not answer.is_success:
             raise error_of(answer.status, answer.headers, answer.document, operation, changes=method != "GET")
         return answer.document
 

@@ -11,7 +11,7 @@ import httpx
 
 from madang.adapters.discord.mapping import NAME
 from madang.adapters.discord.settings import DiscordSettings
-from madang.ports.errors import Misconfigured, OutcomeUnknown, Rejected, Unavailable
+from madang.ports.errors import OutcomeUnknown, Rejected, Unavailable
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
 
@@ -77,8 +77,6 @@ class DiscordClient:
                 return await self._receive(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             raise Unavailable(f"no connection: {type(error).__name__}", provider=NAME, operation=operation) from None
-        except (httpx.UnsupportedProtocol, httpx.InvalidURL):
-            raise Misconfigured("webhook_url cannot be used", provider=NAME, operation=operation) from None
         except (httpx.HTTPError, TimeoutError) as error:
             message = f"the answer was lost: {type(error).__name__}"
             raise OutcomeUnknown(message, provider=NAME, operation=operation) from None

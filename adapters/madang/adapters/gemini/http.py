@@ -48,7 +48,7 @@ def open_client(settings: GeminiSettings, *, pictures: bool = False) -> httpx.As
     most_bytes = MAX_PICTURE_BYTES if pictures else MAX_TEXT_BYTES
     proxy = httpx.Proxy(settings.proxy.reveal()) if settings.proxy else None
     return httpx.AsyncClient(
-        transport=_Bounded(most_bytes, verify=trust(), trust_env=False, proxy=proxy, limits=limits),
+        transport=_Bounded(most_bytes, verify=trust(), proxy=proxy, limits=limits),
         trust_env=False,
         follow_redirects=False,
         headers={"accept-encoding": "identity"},

@@ -76,10 +76,6 @@ class _Translation:
         self._nodes += 1
         if depth > MAX_DEPTH or self._nodes > MAX_NODES:
             raise unsupported("a schema that is too deep, too large or contains itself")
-        if schema is True:
-            schema = {}
-        if not isinstance(schema, Mapping):
-            raise unsupported("a schema that nothing fits")
         plain = self._simplified(resolved(schema, self._root))
         longest = max((plain[each] for each in LENGTHS if each in plain), default=1)
         spoken = LENGTHS if any(each in plain for each in LENGTHS) and not self._can_hold(times * longest) else ()

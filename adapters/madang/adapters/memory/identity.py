@@ -83,6 +83,8 @@ def _person_of(claims: Mapping[str, Any], request: VerifyToken) -> ForeignPerson
         email,
         email is not None and claims.get("email_verified") is True,
         claims.get("name"),
+        claims.get("picture"),
+        claims.get("locale"),
         session_id=claims.get("sid"),
         expires_at=datetime.fromtimestamp(ends, UTC),
         claims=claims,

@@ -53,7 +53,7 @@ class OpenAIClient:
         try:
             async with asyncio.timeout(timeout):
                 response = await self._sdk.get(path, cast_to=httpx2.Response, options=_options(timeout))
-        except (APIError, httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError) as error:
+        except (APIError, httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise _failure(error, operation) from None
         return Answer(response.content, request_id_in(response.headers))
 
@@ -67,7 +67,7 @@ class OpenAIClient:
         try:
             async with asyncio.timeout(timeout):
                 response = await self._sdk.post(path, cast_to=httpx2.Response, body=dict(payload), files=files, options=options)
-        except (APIError, httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError) as error:
+        except (APIError, httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise _failure(error, operation) from None
         return Answer(response.content, request_id_in(response.headers))
 
@@ -84,7 +84,7 @@ class OpenAIClient:
                     stream=True,
                     stream_cls=AsyncStream[object],
                 )
-        except (APIError, httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError) as error:
+        except (APIError, httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise _failure(error, operation) from None
         return EventStream(events, operation, ends_at)
 
@@ -108,7 +108,7 @@ class EventStream:
                 return mapping_in(await anext(self._events))
         except StopAsyncIteration:
             return None
-        except (APIError, httpx2.HTTPError, OSError, TimeoutError, ValueError, RecursionError) as error:
+        except (APIError, httpx2.HTTPError, OSError, ValueError, RecursionError) as error:
             raise _failure(error, self._operation, self.request_id) from None
 
     async def aclose(self) -> None:
@@ -121,7 +121,7 @@ class _OnOurTerms(httpx2.AsyncHTTPTransport):
     def __init__(self, settings: OpenAISettings, max_bytes: int, fresh: bool) -> None:
         limits = httpx2.Limits(max_connections=100, max_keepalive_connections=0 if fresh else 20, keepalive_expiry=5.0)
         proxy = settings.proxy.reveal() if settings.proxy else None
-        super().__init__(verify=_trust(), trust_env=False, limits=limits, proxy=proxy)
+        super().__init__(verify=_trust(), limits=limits, proxy=proxy)
         self._settings = settings
         self._max_bytes = max_bytes
 

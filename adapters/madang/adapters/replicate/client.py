@@ -37,7 +37,7 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
-        return 200 <= self.status < 300
+        return httpx.codes.is_success(self.status)
 
 
 class ReplicateClient:
@@ -88,9 +88,9 @@ class _Transport(httpx.AsyncBaseTransport):
         self._base_path = base_path
         self._cancel_after = str(settings.cancel_after)
         proxy = settings.proxy.reveal() if settings.proxy else None
-        self._http = httpx.AsyncHTTPTransport(verify=trust(), trust_env=False, proxy=proxy)
+        self._http = httpx.AsyncHTTPTransport(verify=trust(), proxy=proxy)
         none_kept = httpx.Limits(max_keepalive_connections=0)
-        self._buying = httpx.AsyncHTTPTransport(verify=trust(), trust_env=False, proxy=proxy, limits=none_kept)
+        self._buying = httpx.AsyncHTTPTransport(verify=trust(), proxy=proxy, limits=none_kept)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         seconds = _SECONDS.get()

@@ -12,7 +12,7 @@ import httpx
 from madang.adapters.resend.mapping import object_in
 from madang.adapters.resend.payload import NAME
 from madang.adapters.resend.settings import ResendSettings
-from madang.ports.errors import Misconfigured, OutcomeUnknown, Rejected, Unavailable
+from madang.ports.errors import OutcomeUnknown, Rejected, Unavailable
 
 MAX_ANSWER_BYTES: Final = 8 * 1024**2
 """An e-mail that is looked up comes with its whole content."""
@@ -25,6 +25,10 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     document: Mapping[str, Any]
+
+    @property
+    def is_success(self) -> bool:
+        return httpx.codes.is_success(self.status)
 
 
 class ResendClient:
@@ -68,8 +72,6 @@ class ResendClient:
                 return await self._receive(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             raise Unavailable(f"no connection: {type(error).__name__}", provider=NAME, operation=operation) from None
-        except (httpx.UnsupportedProtocol, httpx.InvalidURL):
-            raise Misconfigured("base_url cannot be used", provider=NAME, operation=operation) from None
         except (httpx.HTTPError, TimeoutError, _TooLong) as error:
             lost = Unavailable if method == "GET" else OutcomeUnknown
             raise lost(f"the answer was lost: {type(error).__name__}", provider=NAME, operation=operation) from None

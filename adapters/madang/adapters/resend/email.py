@@ -55,7 +55,7 @@ class ResendEmailSender:
         headers = {"idempotency-key": key_of(request.idempotency_key)}
         payload = payload_of(request, self._settings)
         answer = await self._client.call("send", "POST", "/emails", request.timeout, json=payload, headers=headers)
-        if not 200 <= answer.status < 300:
+        if not answer.is_success:
             raise error_of(answer.status, answer.headers, answer.document, "send")
         try:
             return receipt_of(answer.document)

@@ -54,7 +54,7 @@ class SendgridEmailSender:
     async def send(self, request: EmailRequest) -> EmailReceipt:
         payload = payload_of(request, self._settings)
         answer = await self._client.call("send", "POST", "/v3/mail/send", request.timeout, json=payload)
-        if not 200 <= answer.status < 300:
+        if not answer.is_success:
             raise error_of(answer.status, answer.headers, answer.document, "send")
         try:
             return receipt_of(answer.headers)

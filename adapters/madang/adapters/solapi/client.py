@@ -17,7 +17,7 @@ from solapi.lib.authenticator import Authenticator
 from madang.adapters.solapi.capabilities import NAME
 from madang.adapters.solapi.mapping import object_in
 from madang.adapters.solapi.settings import SolapiSettings
-from madang.ports.errors import Misconfigured, OutcomeUnknown, Unavailable
+from madang.ports.errors import OutcomeUnknown, Unavailable
 
 MAX_ANSWER_BYTES: Final = 1024**2
 
@@ -29,6 +29,10 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     document: Mapping[str, Any]
+
+    @property
+    def is_success(self) -> bool:
+        return httpx.codes.is_success(self.status)
 
 
 class SolapiClient:
@@ -66,8 +70,6 @@ class SolapiClient:
                 return await self._receive(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             raise Unavailable(f"no connection: {type(error).__name__}", provider=NAME, operation=operation) from None
-        except (httpx.UnsupportedProtocol, httpx.InvalidURL):
-            raise Misconfigured("base_url cannot be used", provider=NAME, operation=operation) from None
         except (httpx.HTTPError, TimeoutError, _TooLong) as error:
             lost = Unavailable if method == "GET" else OutcomeUnknown
             raise lost(f"the answer was lost: {type(error).__name__}", provider=NAME, operation=operation) from None

@@ -51,7 +51,7 @@ class SolapiSmsSender:
     async def send(self, request: SmsRequest) -> SmsReceipt:
         payload = payload_of(request, self._settings)
         answer = await self._client.call("send", "POST", "/messages/v4/send-many/detail", request.timeout, json=payload)
-        if not 200 <= answer.status < 300:
+        if not answer.is_success:
             raise error_of(answer.status, answer.headers, answer.document, "send")
         try:
             return sent(answer.document)

@@ -12,7 +12,7 @@ import httpx
 from madang.adapters.twilio.capabilities import NAME
 from madang.adapters.twilio.mapping import object_in
 from madang.adapters.twilio.settings import TwilioSettings
-from madang.ports.errors import Misconfigured, OutcomeUnknown, Unavailable
+from madang.ports.errors import OutcomeUnknown, Unavailable
 
 MAX_ANSWER_BYTES: Final = 1024**2
 
@@ -24,6 +24,10 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     document: Mapping[str, Any]
+
+    @property
+    def is_success(self) -> bool:
+        return httpx.codes.is_success(self.status)
 
 
 class TwilioClient:
@@ -60,8 +64,6 @@ class TwilioClient:
                 return await self._receive(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             raise Unavailable(f"no connection: {type(error).__name__}", provider=NAME, operation=operation) from None
-        except (httpx.UnsupportedProtocol, httpx.InvalidURL):
-            raise Misconfigured("base_url cannot be used", provider=NAME, operation=operation) from None
         except (httpx.HTTPError, TimeoutError, _TooLong) as error:
             lost = Unavailable if method == "GET" else OutcomeUnknown
             raise lost(f"the answer was lost: {type(error).__name__}", provider=NAME, operation=operation) from None

@@ -46,7 +46,7 @@ class TwilioSmsSender:
     async def send(self, request: SmsRequest) -> SmsReceipt:
         form = form_of(request, self._settings)
         answer = await self._client.call("send", "POST", f"{self._messages}.json", request.timeout, form=form)
-        if not 200 <= answer.status < 300:
+        if not answer.is_success:
             raise error_of(answer.status, answer.headers, answer.document, "send")
         try:
             return receipt_of(answer.document)

@@ -84,10 +84,12 @@ class IdentityConformance(ProviderConformance):
 
     @must("Answer issuer, subject and end of a token, and the claims as they came; show no address in repr().")
     async def test_a_token_of_the_issuer_says_who_it_is(self, provider: IdentityProvider) -> None:
-        request = self._request(provider, email=EMAIL, email_verified=True, name="김마당")
+        said = {"name": "김마당", "picture": "https://img.example/1.jpg", "locale": "ko-KR", "sid": "s_1"}
+        request = self._request(provider, email=EMAIL, email_verified=True, **said)
         person = await provider.verify(request)
         assert (person.issuer, person.subject) == (self._issuer(provider), self.subject)
         assert (person.email, person.email_verified, person.name) == (EMAIL, True, "김마당")
+        assert (person.picture_url, person.locale, person.session_id) == ("https://img.example/1.jpg", "ko-KR", "s_1")
         assert person.expires_at is not None
         assert abs(person.expires_at - request.now - HOUR) < timedelta(seconds=2)
         assert person.claims["sub"] == self.subject

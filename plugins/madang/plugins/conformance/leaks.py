@@ -1,5 +1,6 @@
 """Looks for a secret wherever a log, an error tracker, a debugger or a scrape of metrics would show it."""
 
+import logging
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,8 +8,18 @@ from logging import Formatter, LogRecord
 from typing import Final
 from urllib.parse import urlsplit
 
+import pytest
+
 _FORMAT: Final = Formatter("%(name)s %(message)s")
 _SHORTEST: Final = 8
+
+
+def listen_to_everything(caplog: pytest.LogCaptureFixture) -> None:
+    """Records of every level, also of the loggers that were given one of their own."""
+    caplog.set_level(logging.DEBUG)
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and logger.level > logging.DEBUG:
+            caplog.set_level(logging.DEBUG, name)
 
 
 def parts_of(secrets: Iterable[str]) -> set[str]:

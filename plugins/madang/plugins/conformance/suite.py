@@ -17,7 +17,6 @@ only with a reason: `@deviation(reason=…)` or `@pytest.mark.xfail(reason=…)`
 import asyncio
 import inspect
 import itertools
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,7 +24,14 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 import pytest
 
-from madang.plugins.conformance.leaks import parts_of, texts_of_error, texts_of_metrics, texts_of_object, texts_of_record
+from madang.plugins.conformance.leaks import (
+    listen_to_everything,
+    parts_of,
+    texts_of_error,
+    texts_of_metrics,
+    texts_of_object,
+    texts_of_record,
+)
 from madang.plugins.conformance.remote import Arrived, Fault, RemoteService, Reply, closed_port, serving
 from madang.plugins.conformance.repairs import KIT, must, unexplained
 from madang.plugins.conformance.stage import (
@@ -83,6 +89,8 @@ class ProviderConformance:
     """What the requests of `act` hold of a person: no error may repeat it."""
     retry_after: ClassVar[float | None] = 7.0
     """What `RateLimited.retry_after` must be when the remote side answers `RATE_LIMITED`."""
+    request_id: ClassVar[str] = ""
+    """The header in which the provider gives its own id of a call."""
 
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
@@ -249,7 +257,7 @@ class ProviderConformance:
             assert isinstance(result, PortError), f"it must fail, and was {result!r}"
             assert not elsewhere.arrived, "a redirect was followed"
 
-    @must("Bound what you read of an answer: an endless one must not fill the memory.")
+    @must("Bound what you read of an answer, and leave its connection: an endless one must not fill the memory.")
     async def test_an_endless_answer_is_given_up(self, stage: Stage, provider: Any) -> None:
         service = self._http(stage)
         service.next.append(Reply(200, itertools.repeat(b" " * 65_536), {"content-type": "application/json"}))
@@ -258,18 +266,21 @@ class ProviderConformance:
         if service.next:
             pytest.skip("its stand-in speaks another protocol")
         assert isinstance(result, self.errors[Fault.GARBAGE]), f"it was {result!r}"
+        await self._gave_back(service)
 
     @must("Judge an answer without the provider's words by its status: a gateway or a wrong base_url gives it.")
     @pytest.mark.parametrize("status", [*BARE, 500, 502, 503, 504])
     async def test_a_bare_status_has_its_error(self, stage: Stage, provider: Any, status: int) -> None:
         service = self._http(stage)
-        service.next.append(Reply(status, "<html>", {"content-type": "text/html"}))
+        known = {self.request_id: "req1"} if self.request_id else {}
+        service.next.append(Reply(status, "<html>", {"content-type": "text/html", **known}))
         result = await outcome(self.act(provider, "key-1"))
         if service.next:
             pytest.skip("its stand-in speaks another protocol")
         failed = {each for fault in (Fault.SERVER_ERROR, Fault.UNAVAILABLE, Fault.ANSWER_LOST) for each in self.errors[fault]}
         assert isinstance(result, self.bare.get(status, tuple(failed))), f"it was {result!r}"
         assert str(status) in (result.code or ""), f"its code is {result.code!r}, and {status} is all that is known"
+        assert result.request_id == known.get(self.request_id), "give the error the provider's own id of the call"
 
     @must("Catch RecursionError beside ValueError where an answer is read: it is one that cannot be read.")
     async def test_an_answer_nested_beyond_measure_cannot_be_read(self, stage: Stage, provider: Any) -> None:
@@ -306,8 +317,7 @@ class ProviderConformance:
             await each.close()
             await each.close()
         if stage.service is not None:
-            service = stage.service
-            assert await asyncio.to_thread(service.wait_until, lambda: not service.connections), "a connection is still open"
+            await self._gave_back(stage.service)
 
     @must("One instance serves many tasks: keep nothing of a request in the provider.")
     async def test_many_tasks_use_it_at_once(self, stage: Stage, provider: Any) -> None:
@@ -332,6 +342,9 @@ class ProviderConformance:
     async def _reached(self, service: RemoteService) -> bool:
         arrived = service.has_acted if self.effects else lambda: bool(service.arrived)
         return await asyncio.to_thread(service.wait_until, arrived)
+
+    async def _gave_back(self, service: RemoteService) -> None:
+        assert await asyncio.to_thread(service.wait_until, lambda: not service.connections), "a connection is still open"
 
     def _http(self, stage: Stage) -> RemoteService:
         if stage.service is None:
@@ -362,14 +375,6 @@ def _mark_coroutines(suite: type) -> None:
 
 
 _mark_coroutines(ProviderConformance)
-
-
-def listen_to_everything(caplog: pytest.LogCaptureFixture) -> None:
-    """Records of every level, also of the loggers that were given one of their own."""
-    caplog.set_level(logging.DEBUG)
-    for name, logger in list(logging.root.manager.loggerDict.items()):
-        if isinstance(logger, logging.Logger) and logger.level > logging.DEBUG:
-            caplog.set_level(logging.DEBUG, name)
 
 
 def words_of(request: Arrived) -> str:
