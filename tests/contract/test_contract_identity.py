@@ -292,7 +292,7 @@ BadDay = Reply | Fault
 BAD_DAYS = [
     Reply(500, "no"),
     Reply(503, "no"),
-    Reply(429, "no"),
+    *(Reply(status, "no") for status in (408, 425, 429)),
     Reply(200, "not json"),
     Reply(200, []),
     Reply(200, {"keys": []}),
@@ -390,7 +390,8 @@ async def test_an_address_that_the_token_does_not_name_is_asked_for(issuer: Fake
     assert (person.email, person.email_verified, person.name) == ("primary@example.com", True, "From the token")
     assert (person.session_id, person.locale) == ("sess_1", "ko-KR")
     issuer.users["user_1"] |= {"has_image": True, "image_url": "https://img.example/clerk.jpg"}
-    assert (await provider.verify(request_for(issuer.token()))).picture_url == "https://img.example/clerk.jpg"
+    nameless = await provider.verify(request_for(issuer.token()))
+    assert (nameless.name, nameless.picture_url) == ("지우 Kim", "https://img.example/clerk.jpg")
     assert not provider.capabilities.offline
 
 

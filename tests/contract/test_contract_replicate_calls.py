@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from contract.fake_replicate import API_KEY, OFFICIAL, SECRET, VERSIONED, FakeReplicate, problem
+from madang.adapters.replicate.client import ReplicateClient
 from madang.adapters.replicate.image_model import ReplicateImageModel
 from madang.adapters.replicate.settings import ReplicateSettings
 from madang.plugins.conformance.remote import Fault, Reply, serving
@@ -27,6 +29,7 @@ from madang.ports.errors import (
 from madang.ports.image_model import PictureRequest, Prediction, PredictionStatus
 from madang.ports.secret import Secret
 from madang.ports.text_model import Picture
+from madang.ports.webhook import WebhookRequest
 
 WISH = PictureRequest("a natural portrait", "picture-1", 40)
 REPAINTER = {
@@ -258,6 +261,23 @@ async def test_every_refusal_of_a_look_is_one_of_the_taxonomy_and_is_not_tried_a
     assert type(raised.value) is error
     assert getattr(raised.value, "reason", "not_found") == "not_found"
     assert len(replicate.arrived) == 1
+
+
+def test_without_a_secret_nothing_announced_is_read(context: ProviderContext) -> None:
+    model = ReplicateImageModel(ReplicateSettings(Secret(API_KEY)), context)
+    with pytest.raises(Unsupported, match="webhook_secret"):
+        model.read_webhook(WebhookRequest({}, b"{}", datetime.now(UTC)))
+
+
+async def test_an_sdk_that_sends_nothing_is_unavailable(replicate: FakeReplicate) -> None:
+    client = ReplicateClient(ReplicateSettings(Secret(API_KEY), base_url=replicate.base_url))
+
+    async def ask(sdk: object) -> None:
+        """Nothing."""
+
+    with pytest.raises(Unavailable, match="sent nothing"):
+        await client.call("check", 1.0, ask)
+    await client.close()
 
 
 async def test_a_check_needs_the_account_to_be_there(replicate: FakeReplicate, build: Build) -> None:

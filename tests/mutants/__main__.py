@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mutants.mutant_sites import Mutant, mutants_of
-from mutants.mutant_trials import LEAST_SECONDS, Verdict, load_what_was_loaded, rehearsal_of, report_file, trial_of
+from mutants.mutant_trials import LEAST_SECONDS, OF_MANY, Verdict, load_what_was_loaded, rehearsal_of, report_file, trial_of
 from mutants.mutated_adapters import SUITES, modules_of, trials_of
 
 GOAL = 0.9
@@ -58,17 +58,12 @@ def _tried(adapter: str, options: argparse.Namespace) -> Tally:
     tally = Tally(adapter)
     for mutant, code in _chosen(adapter, paths, options):
         tally.tried += 1
-        if _survives(mutant, code, rehearsed):
+        tests = rehearsed.tests_for(mutant)
+        if not tests or trial_of(mutant.path, code, tests, rehearsed.limit).verdict is Verdict.SURVIVED:
             tally.survived.append(mutant)
             print(f"survived: {mutant}", *([mutant.diff()] if options.diffs else []), sep="\n", flush=True)
     print(tally, flush=True)
     return tally
-
-
-def _survives(mutant: Mutant, code: str, rehearsed: "Rehearsal") -> bool:
-    """Whether neither the tests that come by notice it, nor all of them: a fixture of many tests is run by the first alone."""
-    attempts = (rehearsed.tests_for(mutant), rehearsed.tests)
-    return all(trial_of(mutant.path, code, tests, rehearsed.limit).verdict is Verdict.SURVIVED for tests in attempts if tests)
 
 
 @dataclass(frozen=True)
@@ -80,11 +75,12 @@ class Rehearsal:
     lines: dict[str, dict[str, list[str]]]
 
     def tests_for(self, mutant: Mutant) -> Sequence[str]:
-        """Those that come by. None come by a line that nobody tests."""
+        """Those that come by; all, where a fixture that many share does. None come by a line that nobody tests."""
         if mutant.lines is None:
             return self.tests
         by_line = self.lines[str(mutant.path)]
-        return list(dict.fromkeys(test for line in mutant.lines for test in by_line.get(str(line), []) if test))
+        found = list(dict.fromkeys(test for line in mutant.lines for test in by_line.get(str(line), []) if test))
+        return self.tests if OF_MANY in found else found
 
 
 def _rehearsed(paths: Sequence[Path], tests: Sequence[str]) -> Rehearsal:

@@ -25,6 +25,7 @@ from coverage import Coverage
 from source_tree import ROOT
 
 LEAST_SECONDS = 20.0
+OF_MANY = "a fixture of many tests"
 PLUGINS = ("pytest_asyncio.plugin", "pytest_timeout", "madang.plugins.conformance.plugin")
 """Those that the tests of adapters need: the others take longer to load than most tests to run."""
 ARGUMENTS = (
@@ -126,19 +127,29 @@ def _be_the_child(prepare: Callable[[], None], tests: Sequence[str], plugins: Se
 
 
 class _Watching:
-    """Writes down which test runs which line."""
+    """Writes down which test runs which line, and which lines the fixtures run that many tests share."""
 
     def __init__(self, paths: Sequence[str], report: Path) -> None:
         self._coverage = Coverage(data_file=None, include=list(paths), config_file=False)
-        self._paths, self._report = paths, report
+        self._paths, self._report, self._item = paths, report, ""
 
     def start(self) -> None:
         self._coverage.start()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        self._item = item.nodeid
         self._coverage.switch_context(item.nodeid)
         return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+        if fixturedef.scope != "function":
+            self._coverage.switch_context(OF_MANY)
+        try:
+            return (yield)
+        finally:
+            self._coverage.switch_context(self._item)
 
     def pytest_sessionfinish(self) -> None:
         self._coverage.stop()

@@ -40,8 +40,13 @@ class Replacing(Operator):
         return (Example(*cls.shown),)
 
 
-SAID_ANYHOW: Final = frozenset({"follow_redirects=False"})
-"""Arguments that only say the library's own default to the reader: forgotten, the program is the same one."""
+SAID_ANYHOW: Final[Mapping[str, str]] = {
+    "follow_redirects=False": "",
+    "verify=trust()": "trust_env=False",
+    "verify=_trust()": "trust_env=False",
+}
+"""Arguments of httpx's client that are its own default, where another stands beside them: forgotten, the program does the same.
+The certificates are those that it would read by itself, for each client anew."""
 
 
 class ForgetItem(Replacing):
@@ -52,9 +57,9 @@ class ForgetItem(Replacing):
     def others(self, node: Any) -> Iterator[str]:
         items = _items(node)
         for place, item in enumerate(items):
-            if node.type in ("arglist", "trailer") and (not _has_name(item) or _text(item) in SAID_ANYHOW):
-                continue
             rest = [_text(each) for each in items[:place] + items[place + 1 :]]
+            if node.type in ("arglist", "trailer") and (not _has_name(item) or _is_said_anyhow(_text(item), rest)):
+                continue
             comma = "," if node.type == "testlist_comp" and len(rest) == 1 else ""
             yield f"({', '.join(rest)})" if node.type == "trailer" else ", ".join(rest) + comma
 
@@ -154,6 +159,10 @@ def _items(node: Any) -> list[Any]:
         else:
             found[-1].append(child)
     return [each for each in found if each]
+
+
+def _is_said_anyhow(item: str, rest: list[str]) -> bool:
+    return item in SAID_ANYHOW and SAID_ANYHOW[item] in ("", *rest)
 
 
 def _has_name(item: list[Any]) -> bool:

@@ -13,7 +13,7 @@ from cosmic_ray.mutating import mutate_code
 
 from mutants.mutant_sites import mutants_of
 from mutants.mutated_adapters import CONTRACT, SUITES, modules_of, trials_of
-from mutants.provider_mistakes import OPERATORS, SAID_ANYHOW
+from mutants.provider_mistakes import OPERATORS, SAID_ANYHOW, ForgetItem
 from source_tree import ROOT
 
 ADAPTER = '''
@@ -59,8 +59,14 @@ def test_mistakes_are_made_where_somebody_could_notice(tmp_path: Path) -> None:
 
 
 def test_what_is_said_anyhow_is_the_librarys_default() -> None:
-    said = {f"{name}={each.default}" for name, each in inspect.signature(httpx.AsyncClient).parameters.items()}
-    assert said >= SAID_ANYHOW
+    defaults = {name: each.default for name, each in inspect.signature(httpx.AsyncClient).parameters.items()}
+    assert {word.partition("=")[0] for word in SAID_ANYHOW} == {"follow_redirects", "verify"}
+    assert (defaults["follow_redirects"], defaults["verify"]) == (False, True)
+    mutant = ForgetItem()
+    code = "C(verify=trust(), trust_env=False)\nC(verify=trust(), x=1)"
+    kept = {mutate_code(code, mutant, place) for place in range(3)}
+    assert "C(trust_env=False)" not in "\n".join(map(str, kept))
+    assert any("C(x=1)" in str(each) for each in kept)
 
 
 def test_every_adapter_of_a_provider_is_mutated_and_has_its_tests() -> None:

@@ -84,7 +84,7 @@ class IdentityConformance(ProviderConformance):
 
     @must("Answer issuer, subject and end of a token, and the claims as they came; show no address in repr().")
     async def test_a_token_of_the_issuer_says_who_it_is(self, provider: IdentityProvider) -> None:
-        said = {"name": "김마당", "picture": "https://img.example/1.jpg", "locale": "ko-KR", "sid": "s_1"}
+        said: dict[str, Any] = {"name": "김마당", "picture": "https://img.example/1.jpg", "locale": "ko-KR", "sid": "s_1"}
         request = self._request(provider, email=EMAIL, email_verified=True, **said)
         person = await provider.verify(request)
         assert (person.issuer, person.subject) == (self._issuer(provider), self.subject)

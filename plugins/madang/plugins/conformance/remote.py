@@ -306,6 +306,13 @@ def _encoded(body: Any) -> tuple[bytes, str]:
     return (body, "text/plain") if isinstance(body, bytes) else (json.dumps(body).encode(), "application/json")
 
 
+class Elsewhere(RemoteService):
+    """A place that is not the provider's."""
+
+    def answer(self, request: Arrived) -> Reply:
+        return Reply(200, {})
+
+
 S = TypeVar("S", bound=RemoteService)
 
 

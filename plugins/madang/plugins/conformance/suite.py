@@ -32,7 +32,7 @@ from madang.plugins.conformance.leaks import (
     texts_of_object,
     texts_of_record,
 )
-from madang.plugins.conformance.remote import Arrived, Fault, RemoteService, Reply, closed_port, serving
+from madang.plugins.conformance.remote import Arrived, Elsewhere, Fault, RemoteService, Reply, closed_port, serving
 from madang.plugins.conformance.repairs import KIT, must, unexplained
 from madang.plugins.conformance.stage import (
     ANSWERED,
@@ -307,6 +307,11 @@ class ProviderConformance:
             pytest.skip("its settings name no proxy")
         behind = stage.build({**stage.settings(), "proxy": f"http://127.0.0.1:{closed_port()}"})
         await raised(self.name, self.operation, self.act(behind, "key-1"), (Unavailable,))
+        with serving(Elsewhere()) as proxy:
+            proxy.next.append(Reply(502))
+            refused = stage.build({**stage.settings("https://127.0.0.1:1"), "proxy": proxy.url})
+            await raised(self.name, self.operation, self.act(refused, "key-1"), (Unavailable,))
+            assert [each.method for each in proxy.arrived] == ["CONNECT"]
         assert not stage.service.arrived, "it went past the proxy"
 
     @must("close() gives back connections, and may come before the first call, after the last, and twice.")
@@ -358,13 +363,6 @@ class ProviderConformance:
     def _needs(self, fault: Fault) -> None:
         if fault in self.unmet:
             pytest.skip(self.unmet[fault])
-
-
-class Elsewhere(RemoteService):
-    """A place that the provider should not be led to."""
-
-    def answer(self, request: Arrived) -> Reply:
-        return Reply(200, {})
 
 
 def _mark_coroutines(suite: type) -> None:
