@@ -13,6 +13,7 @@ from madang.adapters.postgres.actions import PostgresActions
 from madang.adapters.postgres.alerts import PostgresAlerts
 from madang.adapters.postgres.api_keys import PostgresApiKeys
 from madang.adapters.postgres.audit import PostgresAudit, PostgresPersonalKeys
+from madang.adapters.postgres.credits import PostgresCredits
 from madang.adapters.postgres.database import Connection, Database
 from madang.adapters.postgres.erasures import PostgresErasures, PostgresKeptAnswers
 from madang.adapters.postgres.external_identities import PostgresExternalIdentities
@@ -188,6 +189,10 @@ class PostgresUnitOfWork:
     @cached_property
     def payments(self) -> PostgresPayments:
         return PostgresPayments(self.connection)
+
+    @cached_property
+    def credits(self) -> PostgresCredits:
+        return PostgresCredits(self.connection)
 
     @cached_property
     def inbox(self) -> PostgresInbox:

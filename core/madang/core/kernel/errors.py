@@ -57,6 +57,12 @@ class Unauthenticated(DomainError):
     code = "UNAUTHORIZED"
 
 
+class PaymentRequired(DomainError):
+    """It costs more than there is to spend. HTTP 402."""
+
+    code = "PAYMENT_REQUIRED"
+
+
 class PermissionDenied(DomainError):
     """Valid credentials without the permission. HTTP 403."""
 

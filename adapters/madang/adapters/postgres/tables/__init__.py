@@ -8,6 +8,7 @@ the two together.
 from madang.adapters.postgres.tables import (
     audit,
     billing,
+    credit_ledger,
     files,
     identity,
     kernel,
@@ -23,6 +24,7 @@ from madang.adapters.postgres.tables.schema import metadata
 __all__ = [
     "audit",
     "billing",
+    "credit_ledger",
     "files",
     "identity",
     "kernel",

@@ -1,0 +1,7 @@
+"""The kinds of work of credits."""
+
+from typing import Final
+
+PAYMENT_CHANGED: Final = "credits.payment_changed"
+PERIOD_STARTED: Final = "credits.period_started"
+SETTLE_DUE: Final = "credits.settle_due"
