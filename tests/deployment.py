@@ -32,7 +32,7 @@ _PATIENCE = 60.0
 _CLOCKS = """
 SELECT table_name, array_agg(column_name::text) AS columns FROM information_schema.columns
 WHERE table_schema = current_schema() AND data_type = 'timestamp with time zone'
-  AND table_name NOT IN ('deletion_receipts', 'audit_events') AND column_name <> 'lease_until'
+  AND table_name NOT IN ('deletion_receipts', 'audit_events', 'credit_transactions') AND column_name <> 'lease_until'
 GROUP BY table_name
 """
 _BUSY = "SELECT count(*) FROM messages WHERE state = 'leased' OR (state = 'waiting' AND due_at <= clock_timestamp())"
@@ -108,7 +108,7 @@ class Deployment:
             await runner.stop()
 
     async def let_pass(self, **time: float) -> None:
-        """Everything that is written down, but the audit trail, happened that much earlier: `let_pass(hours=24)`."""
+        """Everything that is written down, but what is only added to, happened that much earlier: `let_pass(hours=24)`."""
         for row in await self.rows(_CLOCKS):
             changes = ", ".join(f"{column} = {column} - $1::interval" for column in row["columns"])
             await self.execute(f"UPDATE {row['table_name']} SET {changes}", timedelta(**time))

@@ -6,6 +6,9 @@ from dependency_injector import containers, providers
 
 from madang.core.billing.catalogue import Catalogue
 from madang.core.billing.charges import Charges, NoStoredMethods
+from madang.core.billing.credits.accounts import CreditAccounts
+from madang.core.billing.credits.service import CreditService
+from madang.core.billing.credits.settling import Settling
 from madang.core.billing.handlers import BillingHandlers
 from madang.core.billing.notices import NoSubscriptions
 from madang.core.billing.personal_data import BillingPersonalData
@@ -17,6 +20,7 @@ from madang.core.notifications.notifier import Notifier
 from madang.core.operations.audit import AuditTrail
 from madang.entrypoints import parts
 from madang.entrypoints.billing_settings import catalogue
+from madang.entrypoints.credit_wiring import CreditWiring
 from madang.entrypoints.settings import Settings
 
 
@@ -35,6 +39,9 @@ class BillingWiring(containers.DeclarativeContainer):
 
     catalogue = providers.Singleton(catalogue, settings)
     service = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
+    crediting = providers.Container(
+        CreditWiring, settings=settings, units=units, catalogue=catalogue, audit_trail=audit_trail, clock=clock
+    )
 
     charges = providers.Singleton(Charges, clock)
     method_tokens = providers.Singleton(NoStoredMethods)
@@ -42,10 +49,12 @@ class BillingWiring(containers.DeclarativeContainer):
 
     work = providers.Singleton(
         parts.Working,
+        crediting.work,
         providers.Singleton(BillingHandlers, service, routed, clock, method_tokens, subscription_notices),
     )
-    schedules = providers.Singleton(parts.Scheduled)
+    schedules = providers.Singleton(parts.Scheduled, crediting.settling)
     personal_data = providers.Singleton(BillingPersonalData)
+    credit_personal_data = crediting.personal_data
 
 
 class BillingServices:
@@ -65,3 +74,15 @@ class BillingServices:
     @property
     def catalogue(self) -> Catalogue:
         return self._billing.catalogue()
+
+    @property
+    def credits(self) -> CreditService:
+        return cast(CreditWiring, self._billing.crediting).service()
+
+    @property
+    def credit_accounts(self) -> CreditAccounts:
+        return cast(CreditWiring, self._billing.crediting).accounts()
+
+    @property
+    def credit_settling(self) -> Settling:
+        return cast(CreditWiring, self._billing.crediting).settling()

@@ -47,6 +47,8 @@ from madang.core.privacy.service import PrivacyService
 from madang.core.webhooks.service import WebhookService
 from madang.entrypoints.billing_wiring import BillingServices
 from madang.entrypoints.call_ledger import CallLedger
+from madang.entrypoints.credit_wiring import hear as credits_hear
+from madang.entrypoints.credit_wiring import invariants_of as credit_invariants
 from madang.entrypoints.file_wiring import FileWiring
 from madang.entrypoints.identity_wiring import IdentityServices
 from madang.entrypoints.master_key import key_ring, master_key
@@ -235,7 +237,8 @@ class Container(BillingServices, IdentityServices, NotificationServices, Operati
         refund_owed = partial(self._portraits.compensation().refund_owed, self.units)
         of_rows = invariants(self.database, units=self.units, refund_owed=refund_owed)
         of_portraits = NoFilePastItsPurge(self.units, self.providers.storage, self.clock)
-        return (*of_rows, of_portraits, NoFilePastItsTime(self.units, self.clock))
+        of_credits = credit_invariants(self.database, self.units, self.credit_settling)
+        return (*of_rows, *of_credits, of_portraits, NoFilePastItsTime(self.units, self.clock))
 
 
 @asynccontextmanager
@@ -280,6 +283,7 @@ def _connect_contexts(wiring: Wiring) -> None:
     subscriptions = wiring.subscriptions()
     if "portraits" in wiring.settings().products:
         subscriptions.subscribe(PAYMENT_CHANGED, PORTRAITS_PAYMENT_CHANGED)
+    credits_hear(subscriptions)
     wiring.plugin_work().subscribe(subscriptions)
     wiring.topics().update({handler.topic.name: handler.topic for handler in wiring.handlers()})
 

@@ -204,6 +204,7 @@ class Wiring(containers.DeclarativeContainer):
             writing.personal_data,
             operating.user_limits,
             selling.personal_data,
+            selling.credit_personal_data,
             calling_back.personal_data,
         ),
         lockout=identity.lockout,

@@ -18,6 +18,7 @@ from madang.ports import errors as ports
 STATUSES: Final[Sequence[tuple[type[domain.DomainError], int]]] = (
     (domain.ValidationFailed, 400),
     (domain.Unauthenticated, 401),
+    (domain.PaymentRequired, 402),
     (domain.PermissionDenied, 403),
     (domain.NotFound, 404),
     (domain.Conflict, 409),

@@ -39,7 +39,7 @@ credit_accounts = Table(
     CheckConstraint("(wallet_id IS NOT NULL) = (kind IN ('available', 'held'))", name="owner"),
     CheckConstraint("(balance IS NOT NULL) = (wallet_id IS NOT NULL) AND balance >= 0", name="balance"),
     Index("uq_credit_accounts_user_id", "user_id", "kind", unique=True, postgresql_where=text("user_id IS NOT NULL")),
-    comment="Where credits are: of each owner what is available and what is held, of the system where they come from and end",
+    comment="Of each owner what is available and what is held, of the system where credits come from and end",
 )
 
 credit_transactions = Table(

@@ -47,7 +47,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_credit_accounts"),
         sa.UniqueConstraint("wallet_id", "kind", name="uq_credit_accounts_wallet_id_kind"),
-        comment="Where credits are: of each owner what is available and what is held, of the system where they come from and end",
+        comment="Of each owner what is available and what is held, of the system where credits come from and end",
     )
     op.create_index(
         "uq_credit_accounts_user_id",
