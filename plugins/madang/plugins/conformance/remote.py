@@ -77,7 +77,7 @@ class Reply:
 @dataclass(slots=True)
 class _Planned:
     fault: Fault
-    only: Callable[[Arrived], bool]
+    only: Callable[[Arrived], bool] | None
 
 
 class RemoteService(ThreadingHTTPServer):
@@ -123,6 +123,10 @@ class RemoteService(ThreadingHTTPServer):
         """Whether this request asks for an effect: by its method, unless the provider does it otherwise."""
         return request.method not in ("GET", "HEAD", "OPTIONS")
 
+    def prepares(self, request: Arrived) -> bool:
+        """Whether this request only prepares others, such as one for an access token: what is lined up is not meant for it."""
+        return False
+
     def becomes(self, identity: str, state: str) -> None:
         """From now on, what has this id is in this state, in the provider's own word."""
         raise NotImplementedError(f"{type(self).__name__} has no becomes(identity, state)")
@@ -139,7 +143,7 @@ class RemoteService(ThreadingHTTPServer):
     def plan(self, fault: Fault, times: int = 1, only: Callable[[Arrived], bool] | None = None) -> None:
         """The next `times` requests (of those that fit `only`) meet this fault."""
         with self._planning:
-            self._planned += [_Planned(fault, only or (lambda _: True)) for _ in range(times)]
+            self._planned += [_Planned(fault, only) for _ in range(times)]
 
     def clear(self) -> None:
         """No more faults."""
@@ -149,7 +153,7 @@ class RemoteService(ThreadingHTTPServer):
     def fault_for(self, request: Arrived) -> Fault | None:
         with self._planning:
             for planned in self._planned:
-                if planned.only(request):
+                if planned.only(request) if planned.only else not self.prepares(request):
                     self._planned.remove(planned)
                     return planned.fault
         return None
@@ -197,7 +201,8 @@ class _Handler(BaseHTTPRequestHandler):
     def serve(self) -> None:
         request = self._read()
         self.server.note(request)
-        lined_up = self.server.next.popleft() if self.server.next else self.server.fault_for(request)
+        meant = self.server.next and not self.server.prepares(request)
+        lined_up = self.server.next.popleft() if meant else self.server.fault_for(request)
         if isinstance(lined_up, Fault):
             self._fail(request, lined_up)
         else:

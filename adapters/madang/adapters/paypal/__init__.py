@@ -1,0 +1,1 @@
+"""Payments and subscriptions through PayPal's REST API."""
