@@ -111,6 +111,20 @@ async def test_a_text_alone_that_grows_by_escaping_is_taken(discord: Place) -> N
     assert discord.server.posted[0]["embeds"][0]["description"] == "\\*" * 2000
 
 
+@pytest.mark.parametrize("tone", slack_mapping.COLOURS)
+async def test_slack_shows_the_tone_as_a_colour(slack: Place, tone: ChatTone) -> None:
+    await slack.provider.post(replace(CHAT, tone=tone))
+    assert [each["color"] for each in slack.server.posted[0]["attachments"]] == [slack_mapping.COLOURS[tone]]
+
+
+@pytest.mark.parametrize("toned", [{}, {"tone": next(iter(slack_mapping.COLOURS))}, {"link": "https://a.example/"}])
+async def test_slack_takes_no_title_that_its_marks_make_too_long(slack: Place, toned: dict[str, Any]) -> None:
+    with pytest.raises(Rejected) as refused:
+        await slack.provider.post(replace(CHAT, title="<" * 751, **toned))
+    assert refused.value.reason == "too_long"
+    assert not slack.server.arrived
+
+
 async def test_slack_gets_no_mention_and_no_link_out_of_a_text(slack: Place) -> None:
     await slack.provider.post(ChatRequest(MENTIONS, "k", title="<!here>", fields=[ChatField("<!here>", "<@U1>")]))
     [payload] = slack.server.posted

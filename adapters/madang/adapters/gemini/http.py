@@ -125,7 +125,17 @@ class _Bounded(httpx.AsyncHTTPTransport):
             raise httpx.DecodingError("the answer is packed, which it was asked not to be", request=request)
         if isinstance(response.stream, httpx.AsyncByteStream):
             response.stream = _Counted(response.stream, self._most_bytes)
-        return response
+        return await _legible(response) if response.is_error else response
+
+
+async def _legible(response: httpx.Response) -> httpx.Response:
+    """The SDK reads a refusal as text before it looks at the status, and stumbles over a byte that is none."""
+    try:
+        body = await response.aread()
+    finally:
+        await response.aclose()
+    headers = {name: value for name, value in response.headers.items() if name not in ("content-length", "transfer-encoding")}
+    return httpx.Response(response.status_code, headers=headers, content=body.decode(errors="replace").encode())
 
 
 class _Counted(httpx.AsyncByteStream):

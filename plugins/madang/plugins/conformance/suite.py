@@ -273,7 +273,7 @@ class ProviderConformance:
     async def test_a_bare_status_has_its_error(self, stage: Stage, provider: Any, status: int) -> None:
         service = self._http(stage)
         known = {self.request_id: "req1"} if self.request_id else {}
-        service.next.append(Reply(status, "<html>", {"content-type": "text/html", **known}))
+        service.next.append(Reply(status, b"<html>\xff", {"content-type": "text/html", **known}))
         result = await outcome(self.act(provider, "key-1"))
         if service.next:
             pytest.skip("its stand-in speaks another protocol")
