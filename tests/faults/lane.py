@@ -183,7 +183,9 @@ class Stack:
     @asynccontextmanager
     async def lanes(self, count: int) -> AsyncIterator[Sequence[Lane]]:
         async with AsyncExitStack() as opened:
-            yield [await opened.enter_async_context(self.lane(number)) for number in range(1, count + 1)]
+            async with asyncio.TaskGroup() as group:
+                lanes = [group.create_task(opened.enter_async_context(self.lane(number + 1))) for number in range(count)]
+            yield [lane.result() for lane in lanes]
 
     @asynccontextmanager
     async def lane(self, number: int = 1) -> AsyncIterator[Lane]:

@@ -4,7 +4,7 @@ import importlib
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
@@ -171,10 +171,16 @@ def _check_strangers(declaration: Declaration, other: Declaration, owner: str) -
         raise RegistrationError(f"the variable {shared} would set {section!r} and {others!r} of plugin {owner!r}")
 
 
-def _variables(declaration: Declaration) -> set[str]:
+def _variables(declaration: Declaration) -> frozenset[str]:
     if isinstance(declaration, CommandDeclaration) or declaration.name is None:
-        return set()
-    return {variable_of(declaration.name, key) for key in keys_of(declaration.settings)}
+        return frozenset()
+    return _variables_of(declaration.name, declaration.settings)
+
+
+@lru_cache(256)
+def _variables_of(name: str, settings: type | None) -> frozenset[str]:
+    """Each is compared with those of every other plugin."""
+    return frozenset(variable_of(name, key) for key in keys_of(settings))
 
 
 def _order(point: EntryPoint, owner: str) -> tuple[bool, str, str]:

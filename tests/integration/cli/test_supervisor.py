@@ -162,6 +162,7 @@ def test_it_starts_everything_and_stops_it_in_order_without_leaving_a_process(su
 def test_what_dies_comes_back(supervise: Callable[..., Supervised]) -> None:
     supervised = supervise()
     pids = supervised.until_ready()
+    supervised.until(lambda: {"serve", "relay", "worker"} <= set(supervised.noted(r"^(\w+) started")))
     for name in ("worker", "serve", "PostgreSQL", "Valkey"):
         os.kill(pids[name], signal.SIGKILL)
     supervised.until(lambda: len(supervised.noted(r"^worker started")) == 2 and len(supervised.noted(r"^serve started")) == 2)
