@@ -62,7 +62,7 @@ class PaymentConformance(HostedSubscriptionTests, StoredMethodConformance):
         raise NotImplementedError(f"{type(self).__name__} has no other_event(stage)")
 
     async def act(self, provider: PaymentGateway, key: str, timeout: float = 20.0) -> object:
-        return await self.open(provider, key, timeout)
+        return await self.open(provider, f"payment-{key}", timeout)
 
     async def open(self, provider: PaymentGateway, key: str, timeout: float = 20.0) -> Checkout:
         """A checkout for the payment whose id is `key`."""
@@ -87,7 +87,7 @@ class PaymentConformance(HostedSubscriptionTests, StoredMethodConformance):
     async def test_opening_a_checkout_charges_nothing(self, provider: PaymentGateway) -> None:
         for number, price in enumerate(self._prices(provider)):
             checkout = await provider.open_checkout(
-                replace(CHECKOUT, payment_id=f"p-{number}", idempotency_key=f"c-{number}", amount=price)
+                replace(CHECKOUT, payment_id=f"payment-{number}", idempotency_key=f"c-{number}", amount=price)
             )
             assert checkout.url or checkout.client_params
             if checkout.reference is not None:
@@ -119,8 +119,8 @@ class PaymentConformance(HostedSubscriptionTests, StoredMethodConformance):
     ) -> None:
         if not provider.capabilities.idempotent:
             pytest.skip("it does not claim to be idempotent")
-        first, again = await self.open(provider, "key-1"), await self.open(stage.build(), "key-1")
-        other = await self.open(provider, "key-2")
+        first, again = await self.open(provider, "payment-1"), await self.open(stage.build(), "payment-1")
+        other = await self.open(provider, "payment-2")
         assert (first.url, first.reference) == (again.url, again.reference)
         assert (first.url, first.client_params) != (other.url, other.client_params)
 
@@ -164,6 +164,8 @@ class PaymentConformance(HostedSubscriptionTests, StoredMethodConformance):
     async def test_after_a_lost_answer_there_is_one_checkout(self, stage: Stage, provider: PaymentGateway) -> None:
         if not provider.capabilities.idempotent or Fault.ANSWER_LOST in self.unmet:
             pytest.skip("it does not claim to be idempotent, or loses no answer")
+        if self.operation != "open_checkout":
+            pytest.skip("opening a checkout asks nothing that could be lost")
         await self.inject(stage, Fault.ANSWER_LOST, "open_checkout")
         await raised(self.name, "open_checkout", self.open(provider, "payment-1"), self.errors[Fault.ANSWER_LOST])
         opened = [await self.open(provider, "payment-1") for _ in range(2)]

@@ -1,0 +1,1 @@
+"""Payments through Toss Payments (core API, version 2022-11-16)."""
