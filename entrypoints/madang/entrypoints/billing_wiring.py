@@ -13,6 +13,7 @@ from madang.core.billing.handlers import BillingHandlers
 from madang.core.billing.notices import NoSubscriptions
 from madang.core.billing.personal_data import BillingPersonalData
 from madang.core.billing.service import BillingService
+from madang.core.billing.subscription_personal_data import SubscriptionsPersonalData
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.providers import Providers
@@ -55,6 +56,7 @@ class BillingWiring(containers.DeclarativeContainer):
     schedules = providers.Singleton(parts.Scheduled, crediting.settling)
     personal_data = providers.Singleton(BillingPersonalData)
     credit_personal_data = crediting.personal_data
+    subscription_personal_data = providers.Singleton(SubscriptionsPersonalData, units, routed, cipher)
 
 
 class BillingServices:

@@ -205,6 +205,7 @@ class Wiring(containers.DeclarativeContainer):
             operating.user_limits,
             selling.personal_data,
             selling.credit_personal_data,
+            selling.subscription_personal_data,
             calling_back.personal_data,
         ),
         lockout=identity.lockout,

@@ -37,12 +37,14 @@ from madang.adapters.postgres.notifications import PostgresNotifications
 from madang.adapters.postgres.one_time_tokens import PostgresOneTimeTokens
 from madang.adapters.postgres.outgoing import Outgoing, write_messages
 from madang.adapters.postgres.payment_attempts import PostgresPaymentAttempts
+from madang.adapters.postgres.payment_methods import PostgresPaymentMethods
 from madang.adapters.postgres.payments import PostgresPayments
 from madang.adapters.postgres.portraits import PostgresPortraits
 from madang.adapters.postgres.receipts import PostgresReceipts
 from madang.adapters.postgres.recovery_codes import PostgresRecoveryCodes
 from madang.adapters.postgres.sessions import PostgresSessions
 from madang.adapters.postgres.sign_in_attempts import PostgresSignInAttempts
+from madang.adapters.postgres.subscriptions import PostgresSubscriptions
 from madang.adapters.postgres.user_limits import PostgresUserLimits
 from madang.adapters.postgres.users import PostgresUsers
 from madang.adapters.postgres.webhooks import PostgresWebhookDeliveries, PostgresWebhookEndpoints
@@ -193,6 +195,14 @@ class PostgresUnitOfWork:
     @cached_property
     def credits(self) -> PostgresCredits:
         return PostgresCredits(self.connection)
+
+    @cached_property
+    def subscriptions(self) -> PostgresSubscriptions:
+        return PostgresSubscriptions(self.connection)
+
+    @cached_property
+    def payment_methods(self) -> PostgresPaymentMethods:
+        return PostgresPaymentMethods(self.connection)
 
     @cached_property
     def inbox(self) -> PostgresInbox:

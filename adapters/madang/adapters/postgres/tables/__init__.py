@@ -17,6 +17,7 @@ from madang.adapters.postgres.tables import (
     operations,
     portraits,
     privacy,
+    subscriptions,
     webhooks,
 )
 from madang.adapters.postgres.tables.schema import metadata
@@ -34,5 +35,6 @@ __all__ = [
     "operations",
     "portraits",
     "privacy",
+    "subscriptions",
     "webhooks",
 ]

@@ -1,0 +1,83 @@
+"""What subscriptions know about a person. Erasure cancels first, where it renews and where a means of payment is kept."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from madang.core.billing.subscription_model import METHOD_TOKEN, PaymentMethod, Subscription, SubscriptionKind
+from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
+from madang.core.kernel.protection import PersonalDataCipher
+from madang.core.kernel.providers import Providers
+from madang.core.kernel.unit_of_work import UnitOfWorkFactory
+from madang.ports.errors import Rejected
+from madang.ports.payment import CancelSubscriptionRequest
+
+
+class SubscriptionsPersonalData:
+    """Fulfils `PersonalData`."""
+
+    name: Final = "subscriptions"
+    tables: Final = frozenset({"subscriptions", "payment_methods"})
+
+    def __init__(
+        self, units: UnitOfWorkFactory[SubscriptionsUnitOfWork], providers: Providers, cipher: PersonalDataCipher
+    ) -> None:
+        self._units = units
+        self._providers = providers
+        self._cipher = cipher
+
+    async def export(self, uow: SubscriptionsUnitOfWork, user_id: UUID) -> Mapping[str, Any]:
+        return {
+            "subscriptions": [_subscription(found) for found in await uow.subscriptions.of_user(user_id)],
+            "paymentMethods": [_method(found) for found in await uow.payment_methods.of_user(user_id)],
+        }
+
+    async def forget_outside(self, user_id: UUID) -> None:
+        """Nobody charges this person any more: hosted subscriptions are cancelled, and means of payment deleted, at their
+        providers."""
+        async with self._units() as uow:
+            subscriptions = await uow.subscriptions.of_user(user_id)
+            methods = await uow.payment_methods.of_user(user_id)
+        for subscription in subscriptions:
+            if subscription.kind is SubscriptionKind.HOSTED and not subscription.is_over:
+                await self._cancel(subscription)
+        for method in methods:
+            token = self._cipher.decrypt(method.token, purpose=METHOD_TOKEN)
+            await self._providers.payment_gateway(method.provider).forget_method(method.customer_id, token)
+
+    async def erase(self, uow: SubscriptionsUnitOfWork, user_id: UUID, now: datetime) -> Mapping[str, int]:
+        """A charge under way finds no subscription any more, and is given back."""
+        return {
+            "subscriptions": await uow.subscriptions.forget_user(user_id),
+            "payment_methods": await uow.payment_methods.forget_user(user_id),
+        }
+
+    async def _cancel(self, subscription: Subscription) -> None:
+        """One that the provider does not know, because nobody agreed to it, is cancelled already."""
+        if subscription.reference is None:
+            return
+        request = CancelSubscriptionRequest(subscription.reference, False, f"{subscription.subject}:erase")
+        with suppress(Rejected):
+            await self._providers.payment_gateway(subscription.provider).cancel_subscription(request)
+
+
+def _subscription(subscription: Subscription) -> Mapping[str, Any]:
+    return {
+        "id": str(subscription.id),
+        "planId": subscription.terms.plan_id,
+        "amount": subscription.terms.price.amount,
+        "currency": subscription.terms.price.currency,
+        "intervalMonths": subscription.interval_months,
+        "provider": subscription.provider,
+        "reference": subscription.reference,
+        "status": subscription.status.value,
+        "country": subscription.country,
+        "createdAt": subscription.created_at,
+        "endedAt": subscription.ended_at,
+    }
+
+
+def _method(method: PaymentMethod) -> Mapping[str, Any]:
+    return {"id": str(method.id), "provider": method.provider, "label": method.label, "createdAt": method.created_at}

@@ -1,0 +1,87 @@
+"""What subscriptions ask of storage."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from madang.core.billing.repository import BillingUnitOfWork
+from madang.core.billing.subscription_course import Course
+from madang.core.billing.subscription_model import PaymentMethod, Period, Subscription
+from madang.core.notifications.repository import NotificationsUnitOfWork
+from madang.core.operations.audit import AuditedUnitOfWork
+
+
+class SubscriptionRepository(Protocol):
+    async def get(self, subscription_id: UUID, *, lock: bool = False) -> Subscription | None:
+        """With `lock`, the row is held until the unit of work ends."""
+        ...
+
+    async def by_reference(self, provider: str, reference: str) -> Subscription | None: ...
+
+    async def by_client_reference(self, user_id: UUID, client_reference: str) -> Subscription | None: ...
+
+    async def live(self, user_id: UUID, product: str) -> Subscription | None:
+        """The one that is not over, locked."""
+        ...
+
+    async def of_user(self, user_id: UUID) -> Sequence[Subscription]:
+        """All of one person, the oldest first."""
+        ...
+
+    async def claim_due(self, now: datetime, *, limit: int) -> Sequence[Subscription]:
+        """Locked; those that another worker has are left out."""
+        ...
+
+    async def add(self, subscription: Subscription) -> bool:
+        """False when the person has one of this product that is not over, or has used its client reference; then nothing was
+        written."""
+        ...
+
+    async def update(self, subscription: Subscription) -> None: ...
+
+    async def course(self, subscription: Subscription) -> Course:
+        """With the periods that matter now."""
+        ...
+
+    async def save_periods(self, periods: Sequence[Period]) -> None:
+        """Each added, or replaced by its id, in this order."""
+        ...
+
+    async def periods(self, subscription_id: UUID) -> Sequence[Period]:
+        """By number."""
+        ...
+
+    async def period_tried_by(self, subscription_id: UUID, payment_id: UUID) -> Period | None: ...
+
+    async def has_tried(self, user_id: UUID, product: str) -> bool:
+        """Whether the person has ever had a trial of this product."""
+        ...
+
+    async def forget_user(self, user_id: UUID) -> int:
+        """With their periods; how many there were."""
+        ...
+
+
+class PaymentMethodRepository(Protocol):
+    async def get(self, method_id: UUID) -> PaymentMethod | None: ...
+
+    async def of_user(self, user_id: UUID) -> Sequence[PaymentMethod]: ...
+
+    async def add(self, method: PaymentMethod) -> None: ...
+
+    async def delete(self, method_id: UUID) -> None: ...
+
+    async def is_used(self, method_id: UUID) -> bool:
+        """By a subscription that is not over."""
+        ...
+
+    async def forget_user(self, user_id: UUID) -> int: ...
+
+
+class SubscriptionsUnitOfWork(BillingUnitOfWork, NotificationsUnitOfWork, AuditedUnitOfWork, Protocol):
+    @property
+    def subscriptions(self) -> SubscriptionRepository: ...
+
+    @property
+    def payment_methods(self) -> PaymentMethodRepository: ...
