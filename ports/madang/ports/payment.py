@@ -139,7 +139,8 @@ class PaymentNotice:
     """One verified webhook. `event_id` is unique at the provider and dedupes deliveries; `snapshot` is there only when
     the notice itself proves the state (a signed body); without it the caller asks by `fetch`. `subscription` is the reference
     of the subscription that it is about; what became of that is asked by `fetch_subscription`, and what it charged by `fetch`
-    where `reference` names the charge. A notice about something else has neither."""
+    where `reference` names the charge. `subscription_id` is ours, where the notice carries it: some providers tell it nowhere
+    else. A notice about something else has neither."""
 
     event_id: str
     kind: str
@@ -148,6 +149,7 @@ class PaymentNotice:
     payment_id: str | None = None
     subscription: str | None = None
     snapshot: PaymentSnapshot | None = None
+    subscription_id: str | None = None
 
 
 class RemoteSubscriptionStatus(StrEnum):

@@ -21,7 +21,8 @@ class SubscriptionNotice:
     """A provider says that something became of a subscription which it renews by itself.
 
     `reference` is its name for the subscription, `charge` that for the money of one period, where the notice names it.
-    `snapshot` is there only where the signed body proves the state of the charge.
+    `snapshot` is there only where the signed body proves the state of the charge. `subscription_id` is ours, where the notice
+    carries it: a provider may tell it nowhere else.
     """
 
     provider: str
@@ -29,6 +30,7 @@ class SubscriptionNotice:
     kind: str
     charge: str | None = None
     snapshot: PaymentSnapshot | None = None
+    subscription_id: str | None = None
 
 
 class SubscriptionNotices(Protocol):
@@ -77,7 +79,9 @@ class NoticeWork:
         if reference is None:
             return None
         charge, snapshot = entry.notice.get("reference"), _snapshot_in(entry.notice)
-        notice = SubscriptionNotice(entry.provider, reference, entry.kind, charge, snapshot)
+        notice = SubscriptionNotice(
+            entry.provider, reference, entry.kind, charge, snapshot, entry.notice.get("subscription_id")
+        )
         return await self._subscriptions.handle(delivery, notice)
 
 

@@ -16,6 +16,7 @@ def notice_as_json(notice: PaymentNotice) -> Mapping[str, Any]:
         "reference": notice.reference,
         "payment_id": notice.payment_id,
         "subscription": notice.subscription,
+        "subscription_id": notice.subscription_id,
         "snapshot": None if notice.snapshot is None else snapshot_as_json(notice.snapshot),
     }
 
