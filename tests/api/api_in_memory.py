@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from api.files_in_memory import InMemoryFiles
+from api.payments_in_memory import InMemoryNotices, InMemoryPayments
 from madang.adapters.cryptography.cipher import AesGcmCipher
 from madang.adapters.cryptography.keys import KeyRing
 from madang.adapters.joserfc.tokens import JoseTokens
@@ -585,6 +586,8 @@ class InMemoryContainer:
         self.knowledge_base = InMemoryKnowledgeBase()
         self.files = InMemoryFiles(self.clock)
         self.billing = InMemoryBilling()
+        self.checkouts = self.payments = InMemoryPayments(self.clock)
+        self.inbox_keeping = InMemoryNotices(self.clock)
         self.delivery_reports = InMemoryBilling()
         self.picture_notices = InMemoryPictureNotices()
         accounts = InMemoryAccounts(self.clock)

@@ -6,14 +6,18 @@ The walk is over the document: an operation that is added without a recipe for w
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from deployment import Deployment, Member, OpenDeployment
+from madang.core.billing.model import Refund, RefundStatus
 from madang.core.kernel.ids import new_id
+from madang.core.kernel.inbox import InboxEntry
 from madang.entrypoints.http.authentication import Audience
 from madang.entrypoints.http.operation import PREFIX
 from madang.entrypoints.http.routes import openapi_document
+from madang.ports.money import Money
 
 DOCUMENT = openapi_document()
 NAMED = re.compile(r"\{(\w+)\}")
@@ -80,6 +84,25 @@ async def a_job(deployment: Deployment, owner: Member) -> Ids:
     return {"jobId": str(await deployment.value("SELECT id FROM messages LIMIT 1"))}
 
 
+async def a_payment(deployment: Deployment, owner: Member) -> Ids:
+    """With a refund that nobody sends."""
+    pages = {"successUrl": "https://shop.example.com/paid", "cancelUrl": "https://shop.example.com/cart"}
+    body = {"creditPackId": "credits-100", "currency": "KRW", **pages}
+    payment_id = (await asked(deployment, owner, "POST", "/checkouts", json=body))["paymentId"]
+    now, refund_id = deployment.container.clock.now(), new_id()
+    refund = Refund(refund_id, UUID(payment_id), f"test:{refund_id}", Money(1, "KRW"), "test", RefundStatus.FAILED, now, now)
+    async with deployment.container.units() as uow:
+        await uow.payments.add_refund(refund)
+    return {"paymentId": payment_id, "refundId": str(refund_id)}
+
+
+async def a_notice(deployment: Deployment, owner: Member) -> Ids:
+    entry = InboxEntry(new_id(), "sandbox", new_id().hex, "payment.paid", {}, deployment.container.clock.now())
+    async with deployment.container.units() as uow:
+        await uow.inbox.add(entry)
+    return {"noticeId": str(entry.id)}
+
+
 async def a_care_entry(*_: object) -> Ids:
     return {"code": "SC003"}
 
@@ -92,16 +115,18 @@ RECIPES: Mapping[str, Recipe] = {
     "/admin/jobs": a_job,
     "/admin/limits": the_owner,
     "/admin/providers": the_sandbox,
+    "/admin/webhooks": a_notice,
     "/api-keys": an_api_key,
     "/auth/sessions": a_session,
     "/files": a_file,
     "/knowledge-base": a_care_entry,
+    "/payments": a_payment,
     "/portraits": a_portrait,
     "/privacy/erasures": an_erasure,
     "/users": the_owner,
     "/webhook-endpoints": a_webhook_endpoint,
 }
-OF_ROLES = ("/admin/", "/knowledge-base/", "/users/")
+OF_ROLES = ("/admin/", "/knowledge-base/", "/users/", "/payments/{paymentId}/refunds")
 """What a permission guards and nobody owns."""
 
 
@@ -145,7 +170,7 @@ async def test_what_is_somebody_elses_is_not_there(open_deployment: OpenDeployme
     async with open_deployment(outbound_networks=["127.0.0.0/8"]) as deployment:
         for named in operations():
             status, code, for_nobody = await answers_to_others(deployment, named)
-            guarded = named[1].startswith(OF_ROLES)
+            guarded = named[1].startswith(OF_ROLES) and named[2]["operationId"] != "getRefund"
             refused = (status, code) == (403, "INSUFFICIENT_PERMISSIONS") if guarded else status == 404
             if not (refused and for_nobody == 401):
                 wrong[named[2]["operationId"]] = (status, code, for_nobody)

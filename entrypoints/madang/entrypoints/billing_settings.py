@@ -1,15 +1,28 @@
 """What a deployment says about money: the section `billing` of its settings."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from madang.core.billing.catalogue import Catalogue, catalogue_of, released_catalogue
+from madang.core.billing.routing import RoutingRule
 from madang.ports.errors import Misconfigured
 
 if TYPE_CHECKING:
     from madang.entrypoints.settings import Settings
+
+
+class RoutingRuleSetting(BaseModel):
+    """Where all that it names fits, its providers take the sale, the first one first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    providers: tuple[str, ...] = Field(min_length=1)
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    country: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    product: str | None = Field(default=None, min_length=1)
 
 
 class BillingSetting(BaseModel):
@@ -18,6 +31,7 @@ class BillingSetting(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     catalogue: Path | None = None
+    routing: tuple[RoutingRuleSetting, ...] = ()
 
 
 def catalogue(settings: "Settings") -> Catalogue:
@@ -29,3 +43,12 @@ def catalogue(settings: "Settings") -> Catalogue:
         return catalogue_of(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise Misconfigured(f"billing.catalogue: {path}: {error}", operation="settings") from None
+
+
+def routing_rules(settings: "Settings") -> Sequence[RoutingRule]:
+    """Raises `Misconfigured` for a provider that the route does not have: its rule would never be followed."""
+    route = settings.routes.get("payment", ())
+    for number, rule in enumerate(settings.billing.routing, 1):
+        if unknown := [name for name in rule.providers if name not in route]:
+            raise Misconfigured(f"billing.routing: rule {number} names {unknown[0]}, which is not in routes.payment")
+    return [RoutingRule(rule.providers, rule.currency, rule.country, rule.product) for rule in settings.billing.routing]

@@ -6,12 +6,17 @@ from dependency_injector import containers, providers
 
 from madang.core.billing.catalogue import Catalogue
 from madang.core.billing.charges import Charges, NoStoredMethods
+from madang.core.billing.checkouts import Checkouts
 from madang.core.billing.credits.accounts import CreditAccounts
 from madang.core.billing.credits.service import CreditService
 from madang.core.billing.credits.settling import Settling
 from madang.core.billing.handlers import BillingHandlers
+from madang.core.billing.inbox_keeping import InboxKeeping
 from madang.core.billing.notices import NoSubscriptions
+from madang.core.billing.payments import Payments
 from madang.core.billing.personal_data import BillingPersonalData
+from madang.core.billing.plan_checkouts import NoPlans
+from madang.core.billing.routing import PaymentRouting
 from madang.core.billing.service import BillingService
 from madang.core.billing.subscription_personal_data import SubscriptionsPersonalData
 from madang.core.kernel.clock import Clock
@@ -20,7 +25,7 @@ from madang.core.kernel.providers import Providers
 from madang.core.notifications.notifier import Notifier
 from madang.core.operations.audit import AuditTrail
 from madang.entrypoints import parts
-from madang.entrypoints.billing_settings import catalogue
+from madang.entrypoints.billing_settings import catalogue, routing_rules
 from madang.entrypoints.credit_wiring import CreditWiring
 from madang.entrypoints.settings import Settings
 
@@ -39,7 +44,8 @@ class BillingWiring(containers.DeclarativeContainer):
     base_url = settings.provided.base_url
 
     catalogue = providers.Singleton(catalogue, settings)
-    service = providers.Singleton(BillingService, units, routed, clock, base_url=base_url)
+    routing = providers.Singleton(PaymentRouting, routed, providers.Singleton(routing_rules, settings))
+    service = providers.Singleton(BillingService, units, routed, clock, base_url=base_url, routing=routing)
     crediting = providers.Container(
         CreditWiring, settings=settings, units=units, catalogue=catalogue, audit_trail=audit_trail, clock=clock
     )
@@ -47,13 +53,27 @@ class BillingWiring(containers.DeclarativeContainer):
     charges = providers.Singleton(Charges, clock)
     method_tokens = providers.Singleton(NoStoredMethods)
     subscription_notices = providers.Singleton(NoSubscriptions)
+    plan_checkouts = providers.Singleton(NoPlans)
+    checkouts = providers.Singleton(
+        Checkouts,
+        units,
+        service,
+        routing,
+        catalogue,
+        plan_checkouts,
+        audit_trail,
+        clock,
+        environment=settings.provided.environment,
+    )
+    payments = providers.Singleton(Payments, units, service, routing, audit_trail, clock)
+    inbox_keeping = providers.Singleton(InboxKeeping, units, audit_trail)
 
     work = providers.Singleton(
         parts.Working,
         crediting.work,
         providers.Singleton(BillingHandlers, service, routed, clock, method_tokens, subscription_notices),
     )
-    schedules = providers.Singleton(parts.Scheduled, crediting.settling)
+    schedules = providers.Singleton(parts.Scheduled, crediting.settling, inbox_keeping)
     personal_data = providers.Singleton(BillingPersonalData)
     credit_personal_data = crediting.personal_data
     subscription_personal_data = providers.Singleton(SubscriptionsPersonalData, units, routed, cipher)
@@ -68,6 +88,18 @@ class BillingServices:
     @property
     def billing(self) -> BillingService:
         return self._billing.service()
+
+    @property
+    def checkouts(self) -> Checkouts:
+        return self._billing.checkouts()
+
+    @property
+    def payments(self) -> Payments:
+        return self._billing.payments()
+
+    @property
+    def inbox_keeping(self) -> InboxKeeping:
+        return self._billing.inbox_keeping()
 
     @property
     def charges(self) -> Charges:

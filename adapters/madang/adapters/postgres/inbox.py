@@ -10,11 +10,11 @@ from madang.adapters.postgres.statements import affected, insert, select, update
 from madang.core.kernel.errors import NotFound
 from madang.core.kernel.inbox import InboxEntry
 
-_COLUMNS: Final = ("id", "provider", "event_id", "kind", "notice", "received_at", "handled_at", "outcome")
-_ADD: Final = insert("inbox", _COLUMNS, on_conflict="ON CONFLICT (provider, event_id) DO NOTHING")
-_GET: Final = select("inbox", _COLUMNS, "id = $1")
-_LOCK: Final = select("inbox", _COLUMNS, "id = $1", lock=True)
-_UPDATE: Final = update("inbox", _COLUMNS)
+INBOX_COLUMNS: Final = ("id", "provider", "event_id", "kind", "notice", "received_at", "handled_at", "outcome")
+_ADD: Final = insert("inbox", INBOX_COLUMNS, on_conflict="ON CONFLICT (provider, event_id) DO NOTHING")
+_GET: Final = select("inbox", INBOX_COLUMNS, "id = $1")
+_LOCK: Final = select("inbox", INBOX_COLUMNS, "id = $1", lock=True)
+_UPDATE: Final = update("inbox", INBOX_COLUMNS)
 
 
 class PostgresInbox:
@@ -28,7 +28,7 @@ class PostgresInbox:
 
     async def get(self, entry_id: UUID, *, lock: bool = False) -> InboxEntry | None:
         row = await self._connection.fetchrow(_LOCK if lock else _GET, entry_id)
-        return None if row is None else _entry(row)
+        return None if row is None else inbox_entry(row)
 
     async def update(self, entry: InboxEntry) -> None:
         """Raises `NotFound` when there is no such entry."""
@@ -36,7 +36,7 @@ class PostgresInbox:
             raise NotFound("no such inbox entry")
 
 
-def _entry(row: asyncpg.Record) -> InboxEntry:
+def inbox_entry(row: asyncpg.Record) -> InboxEntry:
     return InboxEntry(
         id=row["id"],
         provider=row["provider"],

@@ -7,10 +7,13 @@ from uuid import UUID
 
 import asyncpg
 
+from madang.adapters.postgres.audit import id_in
 from madang.adapters.postgres.database import Connection
 from madang.adapters.postgres.statements import affected, insert, select, update
 from madang.core.billing.model import Payment, PaymentLine, PaymentStatus, Refund, RefundStatus
-from madang.core.kernel.errors import NotFound
+from madang.core.billing.repository import PaymentFilter
+from madang.core.kernel.errors import AlreadyExists, NotFound
+from madang.core.kernel.paging import CursorPage, CursorRequest, Page, PageRequest
 from madang.ports.money import Money
 
 _COLUMNS: Final = (
@@ -56,7 +59,24 @@ _GET: Final = {lock: select("payments", _COLUMNS, "id = $1", lock=lock) for lock
 _BY_REFERENCE: Final = {
     lock: select("payments", _COLUMNS, "provider = $1 AND reference = $2", lock=lock) for lock in (False, True)
 }
-_ADD: Final = insert("payments", _COLUMNS)
+_ADD: Final = insert(
+    "payments",
+    _COLUMNS,
+    on_conflict="ON CONFLICT (user_id, client_reference) WHERE client_reference IS NOT NULL DO NOTHING",
+)
+_BY_CLIENT_REFERENCE: Final = {
+    lock: select("payments", _COLUMNS, "user_id = $1 AND client_reference = $2", lock=lock) for lock in (False, True)
+}
+_OF_BUYER: Final = "user_id = $1 AND ($2::text IS NULL OR status = $2)"
+_COUNT: Final = f"SELECT count(*) FROM payments WHERE {_OF_BUYER}"  # noqa: S608 - a constant of this module
+_PAGE_OF: Final = select("payments", _COLUMNS, f"{_OF_BUYER} ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4")
+_PAGE: Final = select(
+    "payments",
+    _COLUMNS,
+    "($1::uuid IS NULL OR user_id = $1) AND ($2::text IS NULL OR provider = $2) AND ($3::text IS NULL OR status = $3) "
+    "AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $5",
+)
+_FARTHEST: Final = 2**63 - 1
 _UPDATE: Final = update("payments", _COLUMNS)
 _OF_USER: Final = select("payments", _COLUMNS, "user_id = $1 ORDER BY created_at, id")
 _FORGET_USER: Final = "UPDATE payments SET user_id = NULL, client_reference = NULL WHERE user_id = $1"
@@ -82,7 +102,29 @@ class PostgresPayments:
         return None if row is None else _payment(row)
 
     async def add(self, payment: Payment) -> None:
-        await self._connection.execute(_ADD, *_values(payment))
+        if affected(await self._connection.execute(_ADD, *_values(payment))):
+            return
+        first = await self.by_client_reference(payment.user_id, payment.client_reference)
+        raise AlreadyExists("this client reference was used before", id="" if first is None else str(first.id))
+
+    async def by_client_reference(
+        self, user_id: UUID | None, client_reference: str | None, *, lock: bool = False
+    ) -> Payment | None:
+        row = await self._connection.fetchrow(_BY_CLIENT_REFERENCE[lock], user_id, client_reference)
+        return None if row is None else _payment(row)
+
+    async def page_of(self, user_id: UUID, request: PageRequest, *, status: PaymentStatus | None = None) -> Page[Payment]:
+        wanted = (user_id, None if status is None else status.value)
+        total: int = await self._connection.fetchval(_COUNT, *wanted)
+        rows = await self._connection.fetch(_PAGE_OF, *wanted, request.limit, min(request.offset, _FARTHEST))
+        return Page([_payment(row) for row in rows], total, request.page, request.limit)
+
+    async def page(self, request: CursorRequest, wanted: PaymentFilter) -> CursorPage[Payment]:
+        status = None if wanted.status is None else wanted.status.value
+        values = (wanted.user_id, wanted.provider, status, id_in(request.cursor), request.limit + 1)
+        rows = await self._connection.fetch(_PAGE, *values)
+        page = [_payment(row) for row in rows[: request.limit]]
+        return CursorPage(page, request.limit, page[-1].id.hex if len(rows) > request.limit else None)
 
     async def update(self, payment: Payment) -> None:
         if not affected(await self._connection.execute(_UPDATE, *_values(payment))):

@@ -11,6 +11,7 @@ import asyncpg
 
 from madang.adapters.postgres.actions import PostgresActions
 from madang.adapters.postgres.alerts import PostgresAlerts
+from madang.adapters.postgres.amount_mismatches import PostgresAmountMismatches
 from madang.adapters.postgres.api_keys import PostgresApiKeys
 from madang.adapters.postgres.audit import PostgresAudit, PostgresPersonalKeys
 from madang.adapters.postgres.credits import PostgresCredits
@@ -38,6 +39,7 @@ from madang.adapters.postgres.one_time_tokens import PostgresOneTimeTokens
 from madang.adapters.postgres.outgoing import Outgoing, write_messages
 from madang.adapters.postgres.payment_attempts import PostgresPaymentAttempts
 from madang.adapters.postgres.payment_methods import PostgresPaymentMethods
+from madang.adapters.postgres.payment_notices import PostgresPaymentNotices
 from madang.adapters.postgres.payments import PostgresPayments
 from madang.adapters.postgres.portraits import PostgresPortraits
 from madang.adapters.postgres.receipts import PostgresReceipts
@@ -185,8 +187,16 @@ class PostgresUnitOfWork:
         return PostgresIdentityRecords(self.connection, self._revocations.append)
 
     @cached_property
+    def amount_mismatches(self) -> PostgresAmountMismatches:
+        return PostgresAmountMismatches(self.connection)
+
+    @cached_property
     def payment_attempts(self) -> PostgresPaymentAttempts:
         return PostgresPaymentAttempts(self.connection)
+
+    @cached_property
+    def payment_notices(self) -> PostgresPaymentNotices:
+        return PostgresPaymentNotices(self.connection)
 
     @cached_property
     def payments(self) -> PostgresPayments:

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from madang.core.billing.attempts import AttemptOperation, AttemptStatus, PaymentAttempt, begin_attempt
 from madang.core.billing.events import payment_changed
-from madang.core.billing.model import AmountMismatch, Payment, PaymentLine, PaymentStatus
+from madang.core.billing.model import AmountMismatch, Payment, PaymentLine, PaymentStatus, payment_subject
 from madang.core.billing.repository import BillingUnitOfWork
-from madang.core.billing.service import BillingService, look_up_message, payment_subject
+from madang.core.billing.service import BillingService, look_up_message
 from madang.core.billing.snapshots import snapshot_as_json, snapshot_of
 from madang.core.kernel.actions import ActionState, Effect, patience, perform, resolve
 from madang.core.kernel.clock import Clock

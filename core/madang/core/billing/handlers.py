@@ -6,6 +6,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from madang.core.billing.charges import CHARGE, ChargeWork, MethodTokens
+from madang.core.billing.collect_tries import CAPTURE, CONFIRM
+from madang.core.billing.collecting import CollectWork
 from madang.core.billing.model import Refund
 from madang.core.billing.notices import NoticeWork, SubscriptionNotices, apply
 from madang.core.billing.refunds import RefundWork
@@ -30,6 +32,7 @@ class BillingHandlers:
     ) -> None:
         self._billing = billing
         self._notices = NoticeWork(billing, subscriptions, clock)
+        self._collecting = CollectWork(billing, providers, clock)
         self._charges = ChargeWork(billing, providers, clock, method_tokens)
         self._refunds = RefundWork(billing, providers, clock)
         self._clock = clock
@@ -38,6 +41,12 @@ class BillingHandlers:
         return (
             Handler(Topic(HANDLE_NOTICE, retry=_PATIENT), run=self._notices.handle),
             Handler(Topic(LOOK_UP, retry=_PATIENT), run=self.look_up, give_up=self.give_up_look_up),
+            *(
+                Handler(
+                    Topic(name, retry=_PATIENT, time_limit=150), run=self._collecting.collect, give_up=self._collecting.give_up
+                )
+                for name in (CONFIRM, CAPTURE)
+            ),
             Handler(Topic(CHARGE, retry=_PATIENT, time_limit=150), run=self._charges.charge, give_up=self._charges.give_up),
             Handler(Topic(REFUND, retry=_PATIENT, time_limit=90), run=self._refunds.send, give_up=self._refunds.give_up),
         )

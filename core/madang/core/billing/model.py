@@ -139,6 +139,11 @@ class Payment:
             raise AmountMismatch(f"payment {self.id}: refunded {snapshot.refunded} of {self.amount}")
 
 
+def payment_subject(payment_id: UUID) -> str:
+    """How messages name a payment: its own subject, so that purging what was bought never cancels a refund."""
+    return f"payment:{payment_id}"
+
+
 def _status_of(remote: RemotePaymentStatus) -> PaymentStatus:
     return PaymentStatus(remote.value)
 

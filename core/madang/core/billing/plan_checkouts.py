@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
+from madang.core.kernel.errors import NotFound
+
 
 @dataclass(frozen=True, slots=True)
 class OpenedCheckout:
@@ -36,6 +38,13 @@ class PlanOrder:
     locale: str = "ko"
     customer_email: str | None = field(default=None, repr=False)
     customer_name: str | None = field(default=None, repr=False)
+
+
+class NoPlans:
+    """Fulfils `PlanCheckouts` where nothing can be subscribed to."""
+
+    async def open(self, order: PlanOrder) -> OpenedCheckout:
+        raise NotFound(f"nothing named {order.plan_id!r} is for sale", code="PLAN_NOT_FOUND")
 
 
 class PlanCheckouts(Protocol):

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from madang.core.billing.model import Payment, Refund, RefundStatus, left_to_refund
+from madang.core.billing.model import Payment, Refund, RefundStatus, left_to_refund, payment_subject
 from madang.core.billing.refund_changes import change_refund
 from madang.core.billing.repository import BillingUnitOfWork
-from madang.core.billing.service import LOOK_UP, BillingService, payment_subject, single_look_up
+from madang.core.billing.service import LOOK_UP, BillingService, single_look_up
 from madang.core.kernel.actions import ActionState, Effect, patience, perform
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.messages import Delivery, Failure, Message, NewMessage

@@ -1,13 +1,24 @@
 """What billing asks of storage."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from madang.core.billing.attempts import AttemptRepository
-from madang.core.billing.model import Payment, Refund
+from madang.core.billing.model import Payment, PaymentStatus, Refund
 from madang.core.kernel.inbox import InboxRepository
+from madang.core.kernel.paging import CursorPage, CursorRequest, Page, PageRequest
 from madang.core.kernel.unit_of_work import UnitOfWork
+from madang.ports.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFilter:
+    user_id: UUID | None = None
+    provider: str | None = None
+    status: PaymentStatus | None = None
 
 
 class PaymentRepository(Protocol):
@@ -17,7 +28,19 @@ class PaymentRepository(Protocol):
 
     async def by_reference(self, provider: str, reference: str, *, lock: bool = False) -> Payment | None: ...
 
-    async def add(self, payment: Payment) -> None: ...
+    async def by_client_reference(self, user_id: UUID, client_reference: str, *, lock: bool = False) -> Payment | None: ...
+
+    async def page_of(self, user_id: UUID, request: PageRequest, *, status: PaymentStatus | None = None) -> Page[Payment]:
+        """Of one buyer, the newest first."""
+        ...
+
+    async def page(self, request: CursorRequest, wanted: PaymentFilter) -> CursorPage[Payment]:
+        """Everybody's, the newest first. Raises `ValidationFailed` at `cursor` for one that is none of ours."""
+        ...
+
+    async def add(self, payment: Payment) -> None:
+        """Raises `AlreadyExists` for a client reference that the account has used."""
+        ...
 
     async def update(self, payment: Payment) -> None: ...
 
@@ -42,12 +65,21 @@ class PaymentRepository(Protocol):
     async def update_refund(self, refund: Refund) -> None: ...
 
 
+class AmountMismatchRepository(Protocol):
+    async def add(self, payment_id: UUID, provider: str, told: Money, now: datetime) -> None:
+        """The same amount told of the same payment again is counted, and new again."""
+        ...
+
+
 class BillingUnitOfWork(UnitOfWork, Protocol):
     @property
     def payments(self) -> PaymentRepository: ...
 
     @property
     def payment_attempts(self) -> AttemptRepository: ...
+
+    @property
+    def amount_mismatches(self) -> AmountMismatchRepository: ...
 
     @property
     def inbox(self) -> InboxRepository: ...

@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from madang.core.billing.attempts import AttemptOperation, begin_attempt, follow_payment
+from madang.core.billing.collect_tries import begin_capture
 from madang.core.billing.events import payment_changed
 from madang.core.billing.model import (
     OPEN,
@@ -21,12 +22,14 @@ from madang.core.billing.model import (
     Refund,
     RefundStatus,
     left_to_refund,
+    payment_subject,
 )
 from madang.core.billing.refund_changes import add_refund, change_refund
 from madang.core.billing.repository import BillingUnitOfWork
+from madang.core.billing.routing import PaymentRouting, Sale
 from madang.core.billing.snapshots import notice_as_json
 from madang.core.kernel.clock import Clock
-from madang.core.kernel.errors import NotFound
+from madang.core.kernel.errors import NotFound, ValidationFailed
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.inbox import InboxEntry
 from madang.core.kernel.messages import NewMessage
@@ -65,19 +68,21 @@ class NewPayment:
     customer_name: str | None = field(default=None, repr=False)
 
 
-def payment_subject(payment_id: UUID) -> str:
-    """How messages name a payment: its own subject, so that purging what was bought never cancels a refund."""
-    return f"payment:{payment_id}"
-
-
 class BillingService:
     def __init__(
-        self, units: UnitOfWorkFactory[BillingUnitOfWork], providers: Providers, clock: Clock, *, base_url: str
+        self,
+        units: UnitOfWorkFactory[BillingUnitOfWork],
+        providers: Providers,
+        clock: Clock,
+        *,
+        base_url: str,
+        routing: PaymentRouting | None = None,
     ) -> None:
         self._units = units
         self._providers = providers
         self._clock = clock
         self._base_url = base_url.rstrip("/")
+        self._routing = routing or PaymentRouting(providers)
 
     async def open_checkout(self, new: NewPayment) -> Payment:
         """Open the provider's payment window and answer the payment, not yet stored: nobody can pay before the caller has
@@ -85,24 +90,27 @@ class BillingService:
 
         Raises what the gateway raises.
         """
-        gateway = self._gateway_for(new.amount)
-        checkout = await gateway.open_checkout(
-            CheckoutRequest(
-                payment_id=str(new.id),
-                amount=new.amount,
-                description=new.description,
-                success_url=new.success_url,
-                cancel_url=new.cancel_url,
-                idempotency_key=f"checkout:{new.id}",
-                webhook_url=self.webhook_url(gateway.name),
-                customer_email=new.customer_email,
-                customer_name=new.customer_name,
-                locale=new.locale,
-                expires_at=new.expires_at,
-                country=new.country,
-            )
+        gateway = self._gateway_for(new)
+        checkout = await gateway.open_checkout(self.checkout_request(new, gateway.name))
+        opened = payment_of(new, gateway.name, self._clock.now())
+        return opened_as(opened, checkout, self._clock.now())
+
+    def checkout_request(self, new: NewPayment, provider: str) -> CheckoutRequest:
+        """The same for every try of one order, so that the same checkout is found again."""
+        return CheckoutRequest(
+            payment_id=str(new.id),
+            amount=new.amount,
+            description=new.description,
+            success_url=new.success_url,
+            cancel_url=new.cancel_url,
+            idempotency_key=f"checkout:{new.id}",
+            webhook_url=self.webhook_url(provider),
+            customer_email=new.customer_email,
+            customer_name=new.customer_name,
+            locale=new.locale,
+            expires_at=new.expires_at,
+            country=new.country,
         )
-        return self._payment_of(new, gateway.name, checkout)
 
     def webhook_url(self, provider: str) -> str:
         return f"{self._base_url}/api/v1/webhooks/{provider}"
@@ -133,18 +141,28 @@ class BillingService:
         bucket = int(self._clock.now().timestamp()) // 2
         uow.send(single_look_up(payment_id, f"hint:{bucket}"))
 
-    async def request_refund(self, uow: BillingUnitOfWork, payment_id: UUID, *, key: str, reason: str) -> Refund | None:
-        """Give back all that is left of a payment; None when nothing arrived or nothing is left. The same key never refunds
-        twice: it answers the refund that it made, whatever became of it."""
+    async def request_refund(
+        self,
+        uow: BillingUnitOfWork,
+        payment_id: UUID,
+        *,
+        key: str,
+        reason: str,
+        amount: int | None = None,
+        refund_id: UUID | None = None,
+    ) -> Refund | None:
+        """Give back `amount` (in the minor unit), or all that is left of a payment; None when nothing arrived, or less is left.
+        The same key never refunds twice: it answers the refund that it made, whatever became of it."""
         payment = await uow.payments.get(payment_id, lock=True)
         earlier = await uow.payments.refund_by_key(key)
         if earlier is not None or payment is None or payment.status not in SETTLED:
             return earlier
         left = left_to_refund(payment, await uow.payments.refunds(payment_id))
-        if left == 0:
+        if left == 0 or (amount or 0) > left:
             return None
         now = self._clock.now()
-        refund = Refund(new_id(), payment_id, key, Money(left, payment.amount.currency), reason, RefundStatus.QUEUED, now, now)
+        money = Money(left if amount is None else amount, payment.amount.currency)
+        refund = Refund(refund_id or new_id(), payment_id, key, money, reason, RefundStatus.QUEUED, now, now)
         if not await add_refund(uow, refund, payment):
             return await uow.payments.refund_by_key(key)
         uow.send(
@@ -180,6 +198,7 @@ class BillingService:
         try:
             settled = payment.settle(snapshot, self._clock.now())
         except AmountMismatch as mismatch:
+            await self.doubt_amount(uow, payment, snapshot.amount)
             logger.error("payment amount mismatch, nothing believed: %s", mismatch)
             raise
         if settled is not payment:
@@ -190,7 +209,16 @@ class BillingService:
             await follow_payment(uow, settled, self._clock.now())
             if PaymentStatus.DISPUTED in (settled.status, payment.status):
                 uow.send(single_look_up(payment_id))
+        if settled.status is PaymentStatus.AUTHORISED and self._captures(settled):
+            await begin_capture(uow, settled, self._clock)
         return settled
+
+    def _captures(self, payment: Payment) -> bool:
+        return self._providers.payment_gateway(payment.provider).capabilities.captures
+
+    async def doubt_amount(self, uow: BillingUnitOfWork, payment: Payment, told: Money) -> None:
+        """Raise the alert: somebody says that another amount is to be paid, or was, than we asked for."""
+        await uow.amount_mismatches.add(payment.id, payment.provider, told, self._clock.now())
 
     async def _settle_refunds(self, uow: BillingUnitOfWork, payment: Payment) -> None:
         """Refunds that were under way are done once all the money is back, whoever sent it. A part says nothing about ours: a
@@ -209,40 +237,52 @@ class BillingService:
         uow.send(NewMessage(HANDLE_NOTICE, {"inbox_id": str(entry.id)}, key=f"notice:{entry.id}", subject=f"inbox:{entry.id}"))
         return True
 
-    def _payment_of(self, new: NewPayment, provider: str, checkout: Checkout) -> Payment:
-        now = self._clock.now()
-        return Payment(
-            id=new.id,
-            purpose=new.purpose,
-            subject=new.subject,
-            amount=new.amount,
-            provider=provider,
-            status=PaymentStatus.PENDING,
-            created_at=now,
-            updated_at=now,
-            expires_at=new.expires_at,
-            reference=checkout.reference,
-            checkout_url=checkout.url,
-            client_params=dict(checkout.client_params) or None,
-            user_id=new.user_id,
-            country=new.country,
-            description=new.description,
-            lines=tuple(new.lines) or (PaymentLine(new.description, 1, new.amount.amount),),
-            client_reference=new.client_reference,
-            locale=new.locale,
-        )
-
-    def _gateway_for(self, amount: Money) -> PaymentGateway:
-        for gateway in self._providers.payment_gateways():
-            currencies = gateway.capabilities.currencies
-            if not currencies or amount.currency in currencies:
-                return gateway
-        raise Misconfigured(f"no payment provider of the route takes {amount.currency}", operation="open_checkout")
+    def _gateway_for(self, new: NewPayment) -> PaymentGateway:
+        """Of a sale that has no choice of its own, nobody taking it is a mistake of the settings."""
+        try:
+            return self._routing.gateways(Sale(new.amount.currency, new.country, frozenset({new.purpose})))[0]
+        except ValidationFailed:
+            raise Misconfigured(
+                f"no payment provider of the route takes {new.amount.currency}", operation="open_checkout"
+            ) from None
 
     def _known_gateway(self, provider: str) -> PaymentGateway:
         if provider not in {gateway.name for gateway in self._providers.payment_gateways()}:
             raise NotFound(f"no payment provider {provider!r} is configured here", code="PROVIDER_NOT_FOUND")
         return self._providers.payment_gateway(provider)
+
+
+def payment_of(new: NewPayment, provider: str, now: datetime) -> Payment:
+    """Before its checkout is open."""
+    return Payment(
+        id=new.id,
+        purpose=new.purpose,
+        subject=new.subject,
+        amount=new.amount,
+        provider=provider,
+        status=PaymentStatus.CREATED,
+        created_at=now,
+        updated_at=now,
+        expires_at=new.expires_at,
+        user_id=new.user_id,
+        country=new.country,
+        description=new.description,
+        lines=tuple(new.lines) or (PaymentLine(new.description, 1, new.amount.amount),),
+        client_reference=new.client_reference,
+        locale=new.locale,
+    )
+
+
+def opened_as(payment: Payment, checkout: Checkout, now: datetime) -> Payment:
+    """A webhook may have come before the answer: what it said stays."""
+    return dataclasses.replace(
+        payment,
+        status=PaymentStatus.PENDING if payment.status is PaymentStatus.CREATED else payment.status,
+        reference=payment.reference or checkout.reference,
+        checkout_url=checkout.url,
+        client_params=dict(checkout.client_params) or None,
+        updated_at=now,
+    )
 
 
 LOOK_UP_AFTER: Final = (20, 60, 180, 600, 1800, 3600)

@@ -21,6 +21,8 @@ _OWN: Final = frozenset(
         "events:read",
         "webhooks:read",
         "webhooks:write",
+        "payments:read",
+        "payments:write",
     }
 )
 """Of one's own affairs; an API key is given some of them."""

@@ -38,8 +38,13 @@ _OF_IDENTITY: Final[Mapping[int, str]] = {
     409: "EMAIL_ALREADY_VERIFIED EMAIL_TAKEN TWO_FACTOR_ALREADY_ON TWO_FACTOR_NOT_BEGUN TWO_FACTOR_NOT_ON",
     410: "LINK_NOT_VALID",
 }
+_OF_BILLING: Final[Mapping[int, str]] = {
+    403: "REFUND_OF_OWN_PAYMENT",
+    404: "CREDIT_PACK_NOT_FOUND NOTICE_NOT_FOUND PAYMENT_NOT_FOUND PLAN_NOT_FOUND PRODUCT_NOT_FOUND REFUND_NOT_FOUND",
+    409: "AMOUNT_MISMATCH PARTIAL_REFUND_NOT_POSSIBLE REFUND_EXCEEDS_PAYMENT",
+}
 STATUS_OF: Final[Mapping[str, int]] = {
-    code: status for area in (_BY_STATUS, _OF_IDENTITY) for status, codes in area.items() for code in codes.split()
+    code: status for area in (_BY_STATUS, _OF_IDENTITY, _OF_BILLING) for status, codes in area.items() for code in codes.split()
 }
 _RETRY_AFTER: Final[Mapping[str, int]] = {
     "DATABASE_ERROR": 1,
@@ -61,6 +66,7 @@ _DETAILS: Final[Mapping[str, Any]] = {
     "INSUFFICIENT_CREDITS": {"balance": 40, "required": 60},
     "INSUFFICIENT_PERMISSIONS": {"permission": "knowledge-base:write"},
     "PROVIDER_API_ERROR": {"kind": "unavailable"},
+    "REFUND_EXCEEDS_PAYMENT": {"left": {"amount": 6900, "currency": "KRW"}},
     "RATE_LIMIT_EXCEEDED": {"policy": "default", "limit": 100},
     "VALIDATION_ERROR": [FieldProblem("phone", "is not a phone number")],
     "WRONG_STATE": {"state": "pending_payment", "expected": "pending_phone"},

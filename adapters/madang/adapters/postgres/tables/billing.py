@@ -82,6 +82,23 @@ payment_attempts = Table(
 )
 
 
+amount_mismatches = Table(
+    "amount_mismatches",
+    metadata,
+    key_column(),
+    Column("payment_id", Uuid, nullable=False),
+    words("provider"),
+    Column("amount", BigInteger, nullable=False, comment="what was told, in the currency's minor unit"),
+    words("currency", "ISO 4217"),
+    Column("times", Integer, nullable=False, server_default=text("1")),
+    instant("seen_at", "told last"),
+    UniqueConstraint("payment_id", "amount", "currency"),
+    ForeignKeyConstraint(["payment_id"], ["payments.id"], deferrable=True, initially="DEFERRED"),
+    Index("ix_amount_mismatches_seen_at", "seen_at"),
+    comment="Wrong amounts that were told of payments, and not believed",
+)
+
+
 refunds = Table(
     "refunds",
     metadata,

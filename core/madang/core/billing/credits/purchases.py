@@ -12,8 +12,7 @@ from madang.core.billing.credits.model import Lot, LotSource
 from madang.core.billing.credits.repository import CreditPurchasesUnitOfWork
 from madang.core.billing.credits.service import CreditService
 from madang.core.billing.credits.topics import PAYMENT_CHANGED
-from madang.core.billing.model import SETTLED, Payment, PaymentStatus, RefundStatus
-from madang.core.billing.service import payment_subject
+from madang.core.billing.model import SETTLED, Payment, PaymentStatus, RefundStatus, payment_subject
 from madang.core.kernel.errors import NotFound
 from madang.core.kernel.messages import Handler, Message, Topic
 
