@@ -19,6 +19,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
         "openai_text_model.py", "openai_image_model.py", "openai_errors.py", "openai_requests.py", "openai_pictures.py",
     ),
     "opencv": ("opencv_faces.py",),
+    "paypal": ("paypal_payment.py",),
     "replicate": ("replicate_image_model.py", "replicate_mapping.py", "replicate_calls.py"),
     "resend": ("email_kit.py::TestResend", "email_resend.py"),
     "s3": ("s3_storage.py",),
@@ -30,6 +31,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
     "slack": ("chat_kit.py::TestSlack", "chat.py"),
     "smtp": ("email_kit.py::TestSmtp", "email_smtp.py"),
     "solapi": ("solapi_sms.py",),
+    "toss": ("toss_payment.py", "toss_reading.py"),
     "twilio": ("twilio_sms.py",),
 }  # fmt: skip
 FOLDERS: Final[dict[str, tuple[str, ...]]] = {"s3": ("tests/contract/s3",)}
