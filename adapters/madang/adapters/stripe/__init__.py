@@ -1,0 +1,1 @@
+"""Stripe: payments and subscriptions by Stripe Checkout. https://docs.stripe.com/api"""

@@ -1,0 +1,181 @@
+"""Payments by Stripe Checkout.
+
+A payment's reference is its Checkout Session; see `lookups` for all that `fetch` takes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from madang.adapters.stripe.capabilities import NAME, as_configured
+from madang.adapters.stripe.errors import refused
+from madang.adapters.stripe.lookups import next_cursor, unreadable
+from madang.adapters.stripe.mapping import listed, object_of, refund_snapshot, subscription_of
+from madang.adapters.stripe.payload import REFUND_KEY, checkout_params, key_of, options_of, refund_params
+from madang.adapters.stripe.subscriptions import READ_SECONDS, StripeSubscriptions, checkout_of
+from madang.adapters.stripe.transport import Call
+from madang.adapters.stripe.webhooks import told_by, verified
+from madang.ports.errors import SignatureInvalid, Unsupported
+from madang.ports.payment import (
+    CaptureRequest,
+    ChargeRequest,
+    Checkout,
+    CheckoutRequest,
+    ConfirmRequest,
+    KeepMethodRequest,
+    PaymentCapabilities,
+    PaymentNotice,
+    PaymentPage,
+    PaymentSnapshot,
+    RefundRequest,
+    RefundSnapshot,
+    StoredMethod,
+    StoreMethodRequest,
+)
+from madang.ports.provider import ProviderHealth
+from madang.ports.webhook import WebhookRequest
+
+CHECK_SECONDS: Final = 10.0
+LIST_SECONDS: Final = 60.0
+PAGE: Final = 100
+INVOICES: Final = 20
+"""A page of invoices asks for the charge of each."""
+_MOST_PAGES: Final = 20
+_INVOICES: Final = "invoices"
+
+
+class StripePaymentGateway(StripeSubscriptions):
+    """Fulfils `PaymentGateway`."""
+
+    @property
+    def name(self) -> str:
+        return NAME
+
+    @property
+    def capabilities(self) -> PaymentCapabilities:
+        return as_configured(self._settings)
+
+    async def check(self) -> ProviderHealth:
+        call = Call.within("check", CHECK_SECONDS)
+        await self._api.ask(call, self._api.v1.checkout.sessions.list_async({"limit": 1}))
+        return ProviderHealth(reachable=True, detail="Stripe knows the key")
+
+    async def close(self) -> None:
+        await self._api.close()
+
+    async def open_checkout(self, request: CheckoutRequest) -> Checkout:
+        call = Call.within("open_checkout", request.timeout)
+        try:
+            params = checkout_params(request, datetime.now(UTC))
+        except ValueError as error:
+            raise refused(call.operation, str(error)) from None
+        options = options_of(request.idempotency_key, expires=params.get("expires_at"))
+        return checkout_of(call, await self._api.ask(call, self._api.v1.checkout.sessions.create_async(params, options)))
+
+    async def fetch(self, reference: str) -> PaymentSnapshot:
+        return await self._lookups.payment(Call.within("fetch", READ_SECONDS), reference)
+
+    async def refund(self, request: RefundRequest) -> RefundSnapshot:
+        call = Call.within("refund", request.timeout)
+        intent, currency = await self._lookups.paid_by(call, request.reference)
+        if request.amount.amount <= 0 or request.amount.currency != currency:
+            raise refused(call.operation, "a refund is some of the payment's own currency")
+        if intent is None:
+            raise refused(call.operation, "nothing was paid", "not_refundable")
+        try:
+            params = refund_params(request, intent)
+        except ValueError as error:
+            raise refused(call.operation, str(error)) from None
+        create = self._api.v1.refunds.create_async(params, options_of(request.idempotency_key))
+        return _refund(call, await self._api.ask(call, create))
+
+    async def find_refund(self, reference: str, idempotency_key: str) -> RefundSnapshot | None:
+        call = Call.within("find_refund", READ_SECONDS)
+        intent, _ = await self._lookups.paid_by(call, reference)
+        if intent is None:
+            return None
+        wanted, cursor = key_of(idempotency_key), None
+        for _ in range(_MOST_PAGES):
+            page = await self._api.ask(call, self._api.v1.refunds.list_async(_refunds(intent, cursor)))
+            for each in listed(page):
+                if object_of(each.get("metadata")).get(REFUND_KEY) == wanted:
+                    return _refund(call, each)
+            if (cursor := next_cursor(page)) is None:
+                return None
+        raise call.lost("the payment has more refunds than can be looked through")
+
+    async def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
+        """An event about a charge that carries nothing of ours (of a renewal, or a dispute) is followed to what it paid."""
+        if self._settings.webhook_secret is None:
+            raise SignatureInvalid("plugins.stripe has no webhook_secret", provider=NAME, operation="read_webhook")
+        told = told_by(verified(self._settings.webhook_secret, request))
+        if told.intent is None:
+            return [told.notice]
+        found = await self._lookups.canonical(Call.within("read_webhook", CHECK_SECONDS), told.intent)
+        return [replace(told.notice, reference=found)]
+
+    async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
+        """By when a checkout was opened or an invoice made: first all checkouts that were for payments, then all invoices of
+        subscriptions that asked for money."""
+        call = Call.within("list_payments", LIST_SECONDS)
+        created = {"gte": int(since.timestamp()), "lt": int(until.timestamp())}
+        if cursor is None or cursor.startswith("cs_"):
+            page = await self._api.ask(call, self._api.v1.checkout.sessions.list_async(_sessions(created, cursor)))
+            found = [await self._lookups.of_session(call, each) for each in listed(page) if each.get("mode") == "payment"]
+            return PaymentPage(found, next_cursor(page) or _INVOICES)
+        after = None if cursor == _INVOICES else cursor
+        page = await self._api.ask(call, self._api.v1.invoices.list_async(_invoices(created, after)))
+        return PaymentPage(
+            [await self._lookups.of_invoice(call, each) for each in listed(page) if _asks_for_money(each)], next_cursor(page)
+        )
+
+    async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:
+        raise _unsupported("confirm")
+
+    async def capture(self, request: CaptureRequest) -> PaymentSnapshot:
+        raise _unsupported("capture")
+
+    async def find(self, payment_id: str) -> PaymentSnapshot | None:
+        raise _unsupported("find")
+
+    async def open_method_window(self, request: StoreMethodRequest) -> Checkout:
+        raise _unsupported("open_method_window")
+
+    async def keep_method(self, request: KeepMethodRequest) -> StoredMethod:
+        raise _unsupported("keep_method")
+
+    async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
+        raise _unsupported("charge")
+
+    async def forget_method(self, customer_id: str, token: str) -> None:
+        raise _unsupported("forget_method")
+
+
+def _sessions(created: Mapping[str, int], cursor: str | None) -> Any:
+    span = {"created": created, "limit": PAGE, "expand": ["data.payment_intent.latest_charge"]}
+    return {**span, **({"starting_after": cursor} if cursor else {})}
+
+
+def _invoices(created: Mapping[str, int], cursor: str | None) -> Any:
+    span = {"created": created, "limit": INVOICES, "expand": ["data.payments"]}
+    return {**span, **({"starting_after": cursor} if cursor else {})}
+
+
+def _refunds(intent: str, cursor: str | None) -> Any:
+    return {"payment_intent": intent, "limit": PAGE, **({"starting_after": cursor} if cursor else {})}
+
+
+def _asks_for_money(invoice: Mapping[str, Any]) -> bool:
+    return subscription_of(invoice) is not None and bool(invoice.get("amount_due")) and invoice.get("status") != "draft"
+
+
+def _refund(call: Call, refund: Mapping[str, Any]) -> RefundSnapshot:
+    try:
+        return refund_snapshot(refund)
+    except ValueError as error:
+        raise unreadable(call, error) from None
+
+
+def _unsupported(operation: str) -> Unsupported:
+    return Unsupported("Stripe is not used so; see the capabilities", provider=NAME, operation=operation)
