@@ -99,3 +99,47 @@ def audit(session: nox.Session) -> None:
     """Known vulnerabilities in what an installation of Madang brings along."""
     install(session, "audit")
     session.run("pip-audit", "--local", "--skip-editable", *session.posargs)
+
+
+@nox.session
+def fonts(session: nox.Session) -> None:
+    """The fonts of printed documents, made anew from Pretendard (SIL OFL 1.1): `-- <folder of Pretendard-*.ttf>`.
+
+    The Hangul of KS X 1001, Latin and punctuation; digits of one width, so that columns of money align. Its licence keeps the
+    name for the whole font, so what is cut out of it is called otherwise.
+    """
+    if not session.posargs:
+        session.error("name the folder that holds Pretendard-Regular.ttf and Pretendard-SemiBold.ttf")
+    session.install("fonttools>=4.60")
+    session.run("python", "-c", _CUT_FONTS, session.posargs[0], "adapters/madang/adapters/reportlab/fonts")
+
+
+_CUT_FONTS = """
+import sys
+from pathlib import Path
+from fontTools.subset import Options, Subsetter
+from fontTools.ttLib import TTFont
+
+HANGUL = {ord(bytes((lead, trail)).decode("euc_kr")) for lead in range(0xB0, 0xC9) for trail in range(0xA1, 0xFF)}
+LETTERS = {*range(0x20, 0x7F), *range(0xA0, 0x180), *range(0x2010, 0x2028), *range(0x3131, 0x3164), *range(0x3001, 0x3003)}
+SIGNS = {ord(sign) for sign in "₩€₤¥™←→□■−№‰′″‹›「」『』【】"}
+
+for weight, style in (("Regular", "Regular"), ("SemiBold", "Bold")):
+    font = TTFont(Path(sys.argv[1]) / f"Pretendard-{weight}.ttf", recalcTimestamp=False)
+    features, lookups = font["GSUB"].table.FeatureList.FeatureRecord, font["GSUB"].table.LookupList.Lookup
+    wide = {}
+    for place in {place for each in features if each.FeatureTag == "tnum" for place in each.Feature.LookupListIndex}:
+        for table in lookups[place].SubTable:
+            wide.update(getattr(table, "ExtSubTable", table).mapping)
+    for table in font["cmap"].tables:
+        table.cmap.update({code: wide[name] for code, name in table.cmap.items() if code < 0x100 and name in wide})
+    options = Options(layout_features=[], hinting=False, notdef_outline=True, drop_tables=["DSIG", "GPOS", "GSUB", "GDEF"])
+    cut = Subsetter(options)
+    cut.populate(unicodes=HANGUL | LETTERS | SIGNS)
+    cut.subset(font)
+    font["name"].names = [each for each in font["name"].names if each.nameID in (0, 13, 14)]
+    for number, name in ((1, "Madang Document"), (2, style), (3, f"Madang Document {style}"), (4, f"Madang Document {style}"),
+                         (5, "Version 1.0"), (6, f"MadangDocument-{style}")):
+        font["name"].setName(name, number, 3, 1, 0x409)
+    font.save(Path(sys.argv[2]) / f"document-{style.lower()}.ttf")
+"""

@@ -31,7 +31,8 @@ _PATIENCE = 60.0
 _CLOCKS = """
 SELECT table_name, array_agg(column_name::text) AS columns FROM information_schema.columns
 WHERE table_schema = current_schema() AND data_type = 'timestamp with time zone'
-  AND table_name NOT IN ('deletion_receipts', 'audit_events', 'credit_transactions') AND column_name <> 'lease_until'
+  AND table_name NOT IN ('deletion_receipts', 'audit_events', 'credit_transactions', 'invoices')
+  AND column_name <> 'lease_until'
 GROUP BY table_name
 """
 _BUSY = "SELECT count(*) FROM messages WHERE state = 'leased' OR (state = 'waiting' AND due_at <= clock_timestamp())"

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from api.files_in_memory import InMemoryFiles
+from api.invoices_in_memory import InMemoryInvoices
 from api.payments_in_memory import InMemoryNotices, InMemoryPayments
 from madang.adapters.cryptography.cipher import AesGcmCipher
 from madang.adapters.cryptography.keys import KeyRing
@@ -98,6 +99,7 @@ class MovableClock:
 @dataclass
 class Settings:
     environment: str = "test"
+    brand: str = "Madang"
     base_url: str = "http://madang.test"
     timezone: str = "Asia/Seoul"
     products: Sequence[str] = ("portraits",)
@@ -588,6 +590,7 @@ class InMemoryContainer:
         self.billing = InMemoryBilling()
         self.checkouts = self.payments = InMemoryPayments(self.clock)
         self.inbox_keeping = InMemoryNotices(self.clock)
+        self.invoices = InMemoryInvoices()
         self.delivery_reports = InMemoryBilling()
         self.picture_notices = InMemoryPictureNotices()
         accounts = InMemoryAccounts(self.clock)

@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.api_in_memory import CARE, SIGNATURE, InMemoryContainer
+from invoice_samples import INVOICE
 from madang.core.files.service import AnnounceUpload
 from madang.core.kernel.caller import Caller, CallerKind
 from madang.core.portraits.model import PortraitStatus
@@ -91,6 +92,9 @@ def headers_for(operation: str, path: str) -> dict[str, str]:
         permissions = ["payments:read", "payments:write", "payments:refund", "operations:read", "operations:write"]
         extra = {"userId": str(OWNER), "role": "pm", "permissions": permissions}
         headers["Authorization"] = f"Bearer {container.token('api', OWNER, **extra)}"
+    elif "/invoices" in path:
+        extra = {"userId": str(OWNER), "role": "client", "permissions": ["invoices:read"]}
+        headers["Authorization"] = f"Bearer {container.token('api', OWNER, **extra)}"
     elif "knowledge-base" in path:
         headers |= container.editor()
     return headers
@@ -110,6 +114,9 @@ def test_every_answer_is_as_documented(document: Any, operation: str, mode: Gene
         with suppress(ValueError, TypeError, AttributeError):
             UUID(parameters.get("fileId"))
             parameters["fileId"] = str(FILE)
+        with suppress(ValueError, TypeError, AttributeError):
+            UUID(parameters.get("invoiceId"))
+            parameters["invoiceId"] = str(INVOICE)
         checks = CHECKS if operation in RAW else [*CHECKS, negative_data_rejection]
         case.call_and_validate(headers=headers_for(operation, case.path), checks=checks)
 

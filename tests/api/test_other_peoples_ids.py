@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from deployment import Deployment, Member, OpenDeployment
+from integration.billing.books import Books
 from madang.core.billing.model import Refund, RefundStatus
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.inbox import InboxEntry
@@ -67,6 +68,12 @@ async def a_webhook_endpoint(deployment: Deployment, owner: Member) -> Ids:
     return {"endpointId": endpoint["id"], "deliveryId": deliveries[0]["id"]}
 
 
+async def an_invoice(deployment: Deployment, owner: Member) -> Ids:
+    books = Books(deployment)
+    [invoice] = await books.documents(await books.paid(owner))
+    return {"invoiceId": str(invoice.id)}
+
+
 async def a_portrait(deployment: Deployment, owner: Member) -> Ids:
     return {"portraitId": (await asked(deployment, owner, "POST", "/portraits", json={}))["id"]}
 
@@ -119,6 +126,7 @@ RECIPES: Mapping[str, Recipe] = {
     "/api-keys": an_api_key,
     "/auth/sessions": a_session,
     "/files": a_file,
+    "/invoices": an_invoice,
     "/knowledge-base": a_care_entry,
     "/payments": a_payment,
     "/portraits": a_portrait,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from madang.core.billing.catalogue import Catalogue, catalogue_of, released_catalogue
 from madang.core.billing.routing import RoutingRule
+from madang.entrypoints.invoice_settings import SellerSetting, Series
 from madang.ports.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ class BillingSetting(BaseModel):
 
     catalogue: Path | None = None
     routing: tuple[RoutingRuleSetting, ...] = ()
+    seller: SellerSetting = SellerSetting()
+    invoice_series: Series = "INV"
+    credit_note_series: Series = "CN"
+    zero_rate_abroad: bool = True
 
 
 def catalogue(settings: "Settings") -> Catalogue:

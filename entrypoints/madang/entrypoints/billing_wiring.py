@@ -12,6 +12,7 @@ from madang.core.billing.credits.service import CreditService
 from madang.core.billing.credits.settling import Settling
 from madang.core.billing.handlers import BillingHandlers
 from madang.core.billing.inbox_keeping import InboxKeeping
+from madang.core.billing.invoices import InvoiceService
 from madang.core.billing.notices import NoSubscriptions
 from madang.core.billing.payments import Payments
 from madang.core.billing.personal_data import BillingPersonalData
@@ -22,11 +23,13 @@ from madang.core.billing.subscription_personal_data import SubscriptionsPersonal
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.providers import Providers
+from madang.core.kernel.tokens import Tokens
 from madang.core.notifications.notifier import Notifier
 from madang.core.operations.audit import AuditTrail
 from madang.entrypoints import parts
 from madang.entrypoints.billing_settings import catalogue, routing_rules
 from madang.entrypoints.credit_wiring import CreditWiring
+from madang.entrypoints.invoice_wiring import InvoiceWiring
 from madang.entrypoints.settings import Settings
 
 
@@ -38,6 +41,7 @@ class BillingWiring(containers.DeclarativeContainer):
     units: "providers.Dependency[Any]" = providers.Dependency()
     routed: "providers.Dependency[Providers]" = providers.Dependency()
     cipher: "providers.Dependency[PersonalDataCipher]" = providers.Dependency()
+    tokens: "providers.Dependency[Tokens]" = providers.Dependency()
     notifier: "providers.Dependency[Notifier]" = providers.Dependency()
     audit_trail = providers.Dependency(instance_of=AuditTrail)
     clock: "providers.Dependency[Clock]" = providers.Dependency()
@@ -48,6 +52,16 @@ class BillingWiring(containers.DeclarativeContainer):
     service = providers.Singleton(BillingService, units, routed, clock, base_url=base_url, routing=routing)
     crediting = providers.Container(
         CreditWiring, settings=settings, units=units, catalogue=catalogue, audit_trail=audit_trail, clock=clock
+    )
+    invoicing = providers.Container(
+        InvoiceWiring,
+        settings=settings,
+        units=units,
+        routed=routed,
+        cipher=cipher,
+        tokens=tokens,
+        notifier=notifier,
+        clock=clock,
     )
 
     charges = providers.Singleton(Charges, clock)
@@ -72,11 +86,13 @@ class BillingWiring(containers.DeclarativeContainer):
         parts.Working,
         crediting.work,
         providers.Singleton(BillingHandlers, service, routed, clock, method_tokens, subscription_notices),
+        invoicing.work,
     )
     schedules = providers.Singleton(parts.Scheduled, crediting.settling, inbox_keeping)
     personal_data = providers.Singleton(BillingPersonalData)
     credit_personal_data = crediting.personal_data
     subscription_personal_data = providers.Singleton(SubscriptionsPersonalData, units, routed, cipher)
+    invoices_personal_data = invoicing.personal_data
 
 
 class BillingServices:
@@ -120,3 +136,7 @@ class BillingServices:
     @property
     def credit_settling(self) -> Settling:
         return cast(CreditWiring, self._billing.crediting).settling()
+
+    @property
+    def invoices(self) -> InvoiceService:
+        return cast(InvoiceWiring, self._billing.invoicing).service()

@@ -15,6 +15,7 @@ from madang.adapters.joserfc.tokens import JoseTokens
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.idempotency import PostgresIdempotencyStore
 from madang.adapters.postgres.invariants import invariants
+from madang.adapters.postgres.invoice_invariants import invoice_invariants
 from madang.adapters.postgres.metering import MeteringLog
 from madang.adapters.postgres.outbox import PostgresOutbox
 from madang.adapters.postgres.provider_standings import ProviderStandings
@@ -51,6 +52,7 @@ from madang.entrypoints.credit_wiring import hear as credits_hear
 from madang.entrypoints.credit_wiring import invariants_of as credit_invariants
 from madang.entrypoints.file_wiring import FileWiring
 from madang.entrypoints.identity_wiring import IdentityServices
+from madang.entrypoints.invoice_wiring import hear as invoices_hear
 from madang.entrypoints.master_key import key_ring, master_key
 from madang.entrypoints.notification_wiring import NotificationServices
 from madang.entrypoints.operation_wiring import OperationServices
@@ -238,7 +240,9 @@ class Container(BillingServices, IdentityServices, NotificationServices, Operati
         of_rows = invariants(self.database, units=self.units, refund_owed=refund_owed)
         of_portraits = NoFilePastItsPurge(self.units, self.providers.storage, self.clock)
         of_credits = credit_invariants(self.database, self.units, self.credit_settling)
-        return (*of_rows, *of_credits, of_portraits, NoFilePastItsTime(self.units, self.clock))
+        of_invoices = invoice_invariants(self.database, self.units)
+        of_files = (of_portraits, NoFilePastItsTime(self.units, self.clock))
+        return (*of_rows, *of_credits, *of_invoices, *of_files)
 
 
 @asynccontextmanager
@@ -284,6 +288,7 @@ def _connect_contexts(wiring: Wiring) -> None:
     if "portraits" in wiring.settings().products:
         subscriptions.subscribe(PAYMENT_CHANGED, PORTRAITS_PAYMENT_CHANGED)
     credits_hear(subscriptions)
+    invoices_hear(subscriptions)
     wiring.plugin_work().subscribe(subscriptions)
     wiring.topics().update({handler.topic.name: handler.topic for handler in wiring.handlers()})
 

@@ -29,6 +29,7 @@ from madang.adapters.postgres.failures import (
 from madang.adapters.postgres.files import PostgresFiles
 from madang.adapters.postgres.identity_records import PostgresIdentityRecords
 from madang.adapters.postgres.inbox import PostgresInbox
+from madang.adapters.postgres.invoices import PostgresInvoices
 from madang.adapters.postgres.jobs import PostgresJobs
 from madang.adapters.postgres.knowledge_base import PostgresKnowledgeBase
 from madang.adapters.postgres.measurements import PostgresMeasurements
@@ -213,6 +214,10 @@ class PostgresUnitOfWork:
     @cached_property
     def payment_methods(self) -> PostgresPaymentMethods:
         return PostgresPaymentMethods(self.connection)
+
+    @cached_property
+    def invoices(self) -> PostgresInvoices:
+        return PostgresInvoices(self.connection)
 
     @cached_property
     def inbox(self) -> PostgresInbox:

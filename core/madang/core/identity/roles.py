@@ -19,6 +19,7 @@ _OWN: Final = frozenset(
         "files:write",
         "notifications:read",
         "events:read",
+        "invoices:read",
         "webhooks:read",
         "webhooks:write",
         "payments:read",

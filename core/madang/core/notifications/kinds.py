@@ -81,6 +81,8 @@ KINDS: Final = _kinds(
     Kind("identity.api_key_created", Category.SECURITY, takes=_with("name")),
     Kind("privacy.erased", Category.SECURITY, farewell=True),
     Kind("webhooks.endpoint_disabled", Category.TRANSACTIONAL, needs=_with("host")),
+    Kind("billing.invoice_issued", Category.TRANSACTIONAL, needs=_with("number", "amount", "link")),
+    Kind("billing.credit_note_issued", Category.TRANSACTIONAL, needs=_with("number", "amount", "link")),
     Kind("product.news", Category.PRODUCT, needs=_with("title", "text"), takes=_with("link")),
     Kind("marketing.offer", Category.MARKETING, needs=_with("title", "text"), takes=_with("link")),
     Kind("operations.alert_raised", Category.OPERATIONS, needs=_with("rule", "summary", "since")),

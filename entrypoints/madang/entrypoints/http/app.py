@@ -7,7 +7,7 @@ from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 
-from madang.entrypoints.http import events, payment_page, result_page, unsubscribe_page
+from madang.entrypoints.http import events, invoice_page, payment_page, result_page, unsubscribe_page
 from madang.entrypoints.http.addresses import Addresses
 from madang.entrypoints.http.composition import HttpContainer
 from madang.entrypoints.http.docs_page import docs_handlers
@@ -44,6 +44,7 @@ _SENDABLE: Final = [
     "X-API-Key",
     "Idempotency-Key",
     "If-Match",
+    "If-None-Match",
     "Last-Event-ID",
     "X-Request-Id",
     "Accept-Language",
@@ -68,6 +69,7 @@ def create_app(container: HttpContainer) -> Litestar:
             *Health(container, metrics).handlers(),
             key_set_handler(container.tokens),
             *docs_handlers(written_document(tuple(settings.products), settings.base_url)),
+            *Pages(container, addresses, limits).bind(invoice_page.PAGES),
             *(Pages(container, addresses, limits).bind(PAGES) if "portraits" in settings.products else ()),
         ],
         openapi_config=None,

@@ -25,6 +25,7 @@ from madang.core.privacy.model import Erasure
 from madang.core.privacy.service import ErasureView, Export
 from madang.core.webhooks.service import WebhookService
 from madang.entrypoints.http.identity_parts import IdentityParts
+from madang.entrypoints.http.invoice_parts import InvoiceParts
 from madang.entrypoints.http.operation_parts import OperationParts
 from madang.entrypoints.http.payment_parts import PaymentParts
 from madang.ports.storage import PresignedRequest, StoredObject
@@ -275,7 +276,7 @@ class ApiKeyCheck(Protocol):
     async def verify(self, written: str) -> Claims: ...
 
 
-class HttpContainer(IdentityParts, OperationParts, PaymentParts, Protocol):
+class HttpContainer(IdentityParts, InvoiceParts, OperationParts, PaymentParts, Protocol):
     """Fulfilled by the process's container, and by an in-memory one in the fast tests."""
 
     @property

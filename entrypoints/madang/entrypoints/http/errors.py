@@ -64,6 +64,12 @@ class UnsupportedMediaType(domain.DomainError):
     code = "UNSUPPORTED_MEDIA_TYPE"
 
 
+class NotAcceptable(domain.DomainError):
+    """None of the media types that are asked for can be had. HTTP 406."""
+
+    code = "NOT_ACCEPTABLE"
+
+
 class MalformedBody(domain.DomainError):
     """The body breaks its own format. HTTP 400."""
 
@@ -160,6 +166,8 @@ def _of_domain(error: domain.DomainError) -> Refusal:
 def _status_of(error: domain.DomainError) -> int:
     if isinstance(error, UnsupportedMediaType):
         return 415
+    if isinstance(error, NotAcceptable):
+        return 406
     if isinstance(error, BodyTooSlow):
         return 408
     if isinstance(error, RateLimitExceeded):

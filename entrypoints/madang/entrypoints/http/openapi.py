@@ -28,6 +28,7 @@ _TAGS: Final = {
     "Identity": "Accounts: sign-up, sign-in, sessions, two factors, API keys.",
     "Users": "Everybody's accounts; for administrators.",
     "Files": "Uploads straight to the storage or through the API, and downloads.",
+    "Invoices": "Invoices, which are receipts, too, and credit notes: numbered without gaps, and never changed.",
     "Notifications": "What was sent to you, and by which channel you want it.",
     "Events": "What happens to what is yours, as it happens.",
     "Webhook endpoints": "Our own webhooks to you, signed as Standard Webhooks.",
@@ -149,6 +150,8 @@ def _request_body(body: JsonBody | RawBody | FormBody) -> Json:
 
 def _responses(operation: Operation) -> Json:
     answered = {str(status): _success(operation) for status in (operation.status, *operation.also)}
+    if operation.kept:
+        answered["304"] = {"description": "It is as `If-None-Match` says.", "headers": {"ETag": _REF_ETAG}}
     return {**answered, **_failures(operation)}
 
 
@@ -161,8 +164,8 @@ def _success(operation: Operation) -> Json:
             operation.media_type: {"schema": operation.schema, "examples": {"example": {"value": operation.example}}}
         }
         return {"description": operation.summary, "headers": headers, "content": content}
-    if operation.etag:
-        headers["ETag"] = {"$ref": "#/components/headers/ETag"}
+    if operation.etag or operation.kept:
+        headers["ETag"] = _REF_ETAG
     if operation.answers is None:
         schema = {"type": "string"} if operation.example else {"type": "string", "format": "binary"}
         content = {operation.media_type: {"schema": schema, "example": operation.example or "(the file)"}}
@@ -172,7 +175,8 @@ def _success(operation: Operation) -> Json:
         about["pagination"] = _PAGINATION if operation.paginated else _BY_CURSOR
     example = {"success": True, "data": operation.example, "meta": about}
     media = {"schema": {"$ref": REF.format(name=_success_name(operation))}, "examples": {"example": {"value": example}}}
-    return {"description": operation.summary, "headers": headers, "content": {"application/json": media}}
+    further = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in operation.also_as}
+    return {"description": operation.summary, "headers": headers, "content": {"application/json": media, **further}}
 
 
 def _failures(operation: Operation) -> Json:
@@ -200,6 +204,7 @@ def errors_of(operation: Operation) -> Sequence[str]:
         codes.append("UNAUTHORIZED")
         if operation.access.audience is Audience.API:
             codes.append("INSUFFICIENT_PERMISSIONS")
+    codes += ["NOT_ACCEPTABLE"] if operation.also_as else []
     codes += ["STALE_VERSION"] if operation.etag and operation.method != "GET" else []
     codes += ["PORTRAIT_NOT_FOUND", "NOT_FOUND"] if "portrait_id" in operation.path else []
     codes += ["NOT_FOUND"] if ":str" in operation.path else []
@@ -249,6 +254,7 @@ def _camel(name: str) -> str:
     return head + "".join(part.title() for part in rest)
 
 
+_REF_ETAG: Final[Json] = {"$ref": "#/components/headers/ETag"}
 _SECURITY: Final[Json] = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},

@@ -76,7 +76,8 @@ class Operation:
     `data`, or None for an answer outside the envelope of type `media_type`, whose `example` is text. `limit` names one policy
     or several, counted beside the default one; `limit_by_path` counts each path by itself. `also` are further statuses of the
     same answer; `schema` is that of a JSON answer outside the envelope. With `etag` the answer carries the version, and a
-    change may ask for it by `If-Match`; `headers` are others that the handler reads."""
+    change may ask for it by `If-Match`; `headers` are others that the handler reads. `also_as` are the further media types of
+    the same answer, by `Accept`; one that is `kept` never changes, and may be asked for by `If-None-Match`."""
 
     method: str
     path: str
@@ -102,6 +103,8 @@ class Operation:
     schema: Mapping[str, Any] | None = None
     etag: bool = False
     headers: Sequence[Header] = ()
+    also_as: Sequence[str] = ()
+    kept: bool = False
 
     @property
     def full_path(self) -> str:

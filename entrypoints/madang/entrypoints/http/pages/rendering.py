@@ -21,7 +21,7 @@ _TEMPLATES: Final = Environment(
 )
 
 
-_USUAL: Final = {"refresh": None, "site": None, "other_language_link": None}
+_USUAL: Final = {"refresh": None, "site": None, "other_language_link": None, "has_other_language": True}
 
 
 def page(template: str, language: Language, *, status: int = 200, pictures_from: Collection[str] = (), **values: Any) -> Answer:

@@ -1,0 +1,1 @@
+"""ReportLab: printed documents as PDF."""

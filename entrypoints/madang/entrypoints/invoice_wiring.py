@@ -1,0 +1,52 @@
+"""The composition root's part for invoices: what issues, reads, prints and forgets them."""
+
+from typing import Any
+
+from dependency_injector import containers, providers
+
+from madang.core.billing.events import PAYMENT_CHANGED, REFUND_CHANGED
+from madang.core.billing.invoice_issuing import ISSUE, InvoiceIssuing
+from madang.core.billing.invoice_personal_data import InvoicesPersonalData
+from madang.core.billing.invoices import InvoiceService
+from madang.core.kernel.clock import Clock
+from madang.core.kernel.events import Subscriptions
+from madang.core.kernel.protection import PersonalDataCipher
+from madang.core.kernel.providers import Providers
+from madang.core.kernel.tokens import Tokens
+from madang.core.notifications.notifier import Notifier
+from madang.entrypoints import parts
+from madang.entrypoints.invoice_settings import invoice_policy
+from madang.entrypoints.settings import Settings
+
+
+class InvoiceWiring(containers.DeclarativeContainer):
+    """What is made of what; the dependencies are the whole container's."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    units: "providers.Dependency[Any]" = providers.Dependency()
+    routed: "providers.Dependency[Providers]" = providers.Dependency()
+    cipher: "providers.Dependency[PersonalDataCipher]" = providers.Dependency()
+    tokens: "providers.Dependency[Tokens]" = providers.Dependency()
+    notifier: "providers.Dependency[Notifier]" = providers.Dependency()
+    clock: "providers.Dependency[Clock]" = providers.Dependency()
+
+    service = providers.Singleton(
+        InvoiceService, units, cipher, providers.Singleton(parts.invoice_printer), settings.provided.timezone
+    )
+    work = providers.Singleton(
+        InvoiceIssuing,
+        routed,
+        cipher,
+        notifier,
+        tokens,
+        clock,
+        providers.Singleton(invoice_policy, settings),
+        base_url=settings.provided.base_url,
+    )
+    personal_data = providers.Singleton(InvoicesPersonalData, cipher)
+
+
+def hear(subscriptions: Subscriptions) -> None:
+    """What others announce, and invoices act on."""
+    for event in (PAYMENT_CHANGED, REFUND_CHANGED):
+        subscriptions.subscribe(event, ISSUE)
