@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from api.credits_in_memory import InMemoryCredits
 from api.files_in_memory import InMemoryFiles
 from api.invoices_in_memory import InMemoryInvoices
 from api.payments_in_memory import InMemoryNotices, InMemoryPayments
@@ -14,6 +15,7 @@ from madang.adapters.cryptography.cipher import AesGcmCipher
 from madang.adapters.cryptography.keys import KeyRing
 from madang.adapters.joserfc.tokens import JoseTokens
 from madang.adapters.phonenumbers.phone_numbers import E164PhoneNumbers
+from madang.core.billing.catalogue import released_catalogue
 from madang.core.identity.administration import Account, UserChange
 from madang.core.identity.api_keys import CreatedApiKey, NewApiKey
 from madang.core.identity.external import ExternalSignIn
@@ -593,6 +595,8 @@ class InMemoryContainer:
         self.invoices = InMemoryInvoices()
         self.delivery_reports = InMemoryBilling()
         self.picture_notices = InMemoryPictureNotices()
+        self.catalogue = released_catalogue()
+        self.credit_accounts = InMemoryCredits(self.clock.now)
         accounts = InMemoryAccounts(self.clock)
         self.registration = self.sign_in = self.sessions = self.profiles = accounts
         self.passwords = self.email_verification = accounts

@@ -95,6 +95,10 @@ def headers_for(operation: str, path: str) -> dict[str, str]:
     elif "/invoices" in path:
         extra = {"userId": str(OWNER), "role": "client", "permissions": ["invoices:read"]}
         headers["Authorization"] = f"Bearer {container.token('api', OWNER, **extra)}"
+    elif "credits" in path:
+        permissions = ["credits:read", "credits:spend", "credits:grant"]
+        extra = {"userId": str(OWNER), "role": "admin", "permissions": permissions}
+        headers["Authorization"] = f"Bearer {container.token('api', OWNER, **extra)}"
     elif "knowledge-base" in path:
         headers |= container.editor()
     return headers

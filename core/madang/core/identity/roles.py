@@ -15,6 +15,8 @@ class Role(StrEnum):
 _OWN: Final = frozenset(
     {
         "profile:read",
+        "credits:read",
+        "credits:spend",
         "files:read",
         "files:write",
         "notifications:read",
@@ -31,6 +33,7 @@ _STAFF: Final = _OWN | {"projects:read", "projects:write", "clients:read"}
 _ADMIN: Final = _STAFF | {
     "audit:read",
     "clients:write",
+    "credits:grant",
     "knowledge-base:write",
     "operations:read",
     "operations:write",

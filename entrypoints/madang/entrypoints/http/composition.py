@@ -24,6 +24,7 @@ from madang.core.portraits.service import OrderedPortrait, OrderPortrait, Portra
 from madang.core.privacy.model import Erasure
 from madang.core.privacy.service import ErasureView, Export
 from madang.core.webhooks.service import WebhookService
+from madang.entrypoints.http.credit_parts import CreditParts
 from madang.entrypoints.http.identity_parts import IdentityParts
 from madang.entrypoints.http.invoice_parts import InvoiceParts
 from madang.entrypoints.http.operation_parts import OperationParts
@@ -276,7 +277,7 @@ class ApiKeyCheck(Protocol):
     async def verify(self, written: str) -> Claims: ...
 
 
-class HttpContainer(IdentityParts, InvoiceParts, OperationParts, PaymentParts, Protocol):
+class HttpContainer(CreditParts, IdentityParts, InvoiceParts, OperationParts, PaymentParts, Protocol):
     """Fulfilled by the process's container, and by an in-memory one in the fast tests."""
 
     @property

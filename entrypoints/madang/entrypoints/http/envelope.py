@@ -42,12 +42,14 @@ class Pagination(Shape, frozen=True):
 
 
 class Meta(Shape, frozen=True, omit_defaults=True):
-    """`timestamp` is ISO 8601 with the configured zone's offset; `requestId` is what to quote when asking for help."""
+    """`timestamp` is ISO 8601 with the configured zone's offset; `requestId` is what to quote when asking for help.
+    `creditsUsed` is there when the call spent credits."""
 
     timestamp: datetime
     version: str
     request_id: str
     pagination: Pagination | UnsetType = UNSET
+    credits_used: int | UnsetType = UNSET
 
 
 class Success(Shape, Generic[T], frozen=True):
@@ -92,8 +94,14 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def meta(request_id: str, now: datetime, timezone: str, pagination: Pagination | UnsetType = UNSET) -> Meta:
-    return Meta(now.astimezone(zone(timezone)), api_version(), request_id, pagination)
+def meta(
+    request_id: str,
+    now: datetime,
+    timezone: str,
+    pagination: Pagination | UnsetType = UNSET,
+    credits_used: int | UnsetType = UNSET,
+) -> Meta:
+    return Meta(now.astimezone(zone(timezone)), api_version(), request_id, pagination, credits_used)
 
 
 _encoder = msgspec.json.Encoder()

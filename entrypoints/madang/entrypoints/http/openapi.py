@@ -27,6 +27,7 @@ _TAGS: Final = {
     "Knowledge base": "The care catalogue that reports recommend from; for editors.",
     "Identity": "Accounts: sign-up, sign-in, sessions, two factors, API keys.",
     "Users": "Everybody's accounts; for administrators.",
+    "Credits": "What you have to spend, what became of it, and spending it.",
     "Files": "Uploads straight to the storage or through the API, and downloads.",
     "Invoices": "Invoices, which are receipts, too, and credit notes: numbered without gaps, and never changed.",
     "Notifications": "What was sent to you, and by which channel you want it.",
@@ -173,6 +174,8 @@ def _success(operation: Operation) -> Json:
     about: Json = dict(_META)
     if operation.paginated or operation.by_cursor:
         about["pagination"] = _PAGINATION if operation.paginated else _BY_CURSOR
+    if operation.spends:
+        about["creditsUsed"] = 5
     example = {"success": True, "data": operation.example, "meta": about}
     media = {"schema": {"$ref": REF.format(name=_success_name(operation))}, "examples": {"example": {"value": example}}}
     further = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in operation.also_as}

@@ -77,7 +77,8 @@ class Operation:
     or several, counted beside the default one; `limit_by_path` counts each path by itself. `also` are further statuses of the
     same answer; `schema` is that of a JSON answer outside the envelope. With `etag` the answer carries the version, and a
     change may ask for it by `If-Match`; `headers` are others that the handler reads. `also_as` are the further media types of
-    the same answer, by `Accept`; one that is `kept` never changes, and may be asked for by `If-None-Match`."""
+    the same answer, by `Accept`; one that is `kept` never changes, and may be asked for by `If-None-Match`. One that
+    `spends` says so in `meta.creditsUsed`."""
 
     method: str
     path: str
@@ -102,6 +103,7 @@ class Operation:
     also: Sequence[int] = ()
     schema: Mapping[str, Any] | None = None
     etag: bool = False
+    spends: bool = False
     headers: Sequence[Header] = ()
     also_as: Sequence[str] = ()
     kept: bool = False
@@ -157,10 +159,11 @@ class Call:
         status: int | None = None,
         pagination: Pagination | UnsetType = UNSET,
         version: int | None = None,
+        credits_used: int | UnsetType = UNSET,
     ) -> Answer:
         """The envelope around `data`; its `version` is the `ETag`."""
-        container = self.container
-        about = meta(exchange_of(self.request.scope).request_id, container.clock.now(), container.settings.timezone, pagination)
+        request_id, now = exchange_of(self.request.scope).request_id, self.container.clock.now()
+        about = meta(request_id, now, self.container.settings.timezone, pagination, credits_used)
         headers = None if version is None else etag(version)
         return Answer(status or self.operation.status, encode(Success(True, data, about)), headers=headers)
 

@@ -14,6 +14,7 @@ from madang.entrypoints.http import (
     admin_webhooks,
     api_keys,
     audit_events,
+    credit_accounts,
     events,
     external_sign_in,
     files,
@@ -57,6 +58,7 @@ SHARED: Final = (
     *two_factor.ROUTES,
     *external_sign_in.ROUTES,
     *users.ROUTES,
+    *credit_accounts.ROUTES,
 )
 
 
