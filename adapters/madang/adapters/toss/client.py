@@ -19,12 +19,11 @@ MAX_ANSWER_BYTES: Final = 4 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`document` is the JSON of the body, None where there is none that can be read; `size` is the body's."""
+    """`document` is the JSON of the body, None where there is none that can be read."""
 
     status: int
     headers: Mapping[str, str]
     document: Any
-    size: int
 
     @property
     def fields(self) -> Mapping[str, Any]:
@@ -86,7 +85,7 @@ class TossClient:
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES:
                     raise _TooLong
-            return Answer(response.status_code, response.headers, document_in(bytes(body)), len(body))
+            return Answer(response.status_code, response.headers, document_in(bytes(body)))
         finally:
             await response.aclose()
 

@@ -1,0 +1,1 @@
+"""Payments through PortOne (API V2)."""
