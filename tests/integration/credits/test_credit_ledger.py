@@ -7,8 +7,9 @@ import pytest
 
 from deployment import Deployment
 from integration.credits.bookkeeping import DAY, HOUR, Books, now
-from madang.core.billing.credits.model import HoldIsOver, HoldStatus, InsufficientCredits
-from madang.core.kernel.errors import NotFound, ValidationFailed
+from madang.core.billing.credits.ledger import Ledger
+from madang.core.billing.credits.model import HoldIsOver, HoldStatus, InsufficientCredits, TransactionKind
+from madang.core.kernel.errors import Conflict, NotFound, ValidationFailed
 from madang.core.kernel.ids import new_id
 
 
@@ -177,6 +178,57 @@ async def test_what_fails_after_credits_moved_takes_the_move_along(deployment: D
     with pytest.raises(RuntimeError):
         await fails()
     assert await books.have(member) == (10, 0)
+    await books.check()
+
+
+async def test_two_wallets_in_one_commit_are_never_mixed_up(deployment: Deployment, books: Books) -> None:
+    one, other = await deployment.member(), await deployment.member()
+    await books.grant(one, 10)
+    await books.grant(other, 10)
+    ledger = Ledger(deployment.container.clock)
+    async with deployment.container.units() as uow:
+        first, second = await ledger.open(uow, one.id), await ledger.open(uow, other.id)
+        first.spend(3)
+        await ledger.post(uow, first, TransactionKind.DEDUCT, "deduct:first", subject="test:1")
+        second.hold(4)
+        await ledger.post(uow, second, TransactionKind.HOLD, "hold:second", subject="test:1")
+    assert (await books.have(one), await books.have(other)) == ((7, 0), (6, 4))
+    await books.check()
+
+
+async def test_a_key_that_moved_anothers_credits_is_refused(deployment: Deployment, books: Books) -> None:
+    one, other = await deployment.member(), await deployment.member()
+    for call, key in ((books.grant, "g"), (books.deduct, "d"), (books.hold, "h")):
+        await books.grant(other, 5)
+        await call(one if key == "g" else other, 5, key)
+        with pytest.raises(Conflict):
+            await call(other if key == "g" else one, 5, key)
+    await books.check()
+
+
+async def test_of_taking_and_releasing_at_once_one_wins(deployment: Deployment, books: Books) -> None:
+    member = await deployment.member()
+    for number in range(8):
+        await books.grant(member, 10)
+        key = f"job {number}"
+        await books.hold(member, 10, key)
+        before = await books.in_system("spent")
+        calls = [books.take(key), books.release(key)]
+        outcomes = await asyncio.gather(*(calls if number % 2 else reversed(calls)), return_exceptions=True)
+        spent = await books.in_system("spent") - before
+        raised = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        assert (spent, [type(error) for error in raised]) in [(10, []), (0, [HoldIsOver])]
+        statuses = {outcome.status for outcome in outcomes if not isinstance(outcome, BaseException)}
+        assert statuses == {HoldStatus.TAKEN if spent else HoldStatus.RELEASED}
+    await books.check()
+
+
+async def test_a_hundred_holds_at_once_set_aside_what_there_is(deployment: Deployment, books: Books) -> None:
+    member = await deployment.member()
+    await books.grant(member, 50)
+    held = await asyncio.gather(*(books.hold(member, 3, f"job {n}") for n in range(100)), return_exceptions=True)
+    assert sum(isinstance(each, InsufficientCredits) for each in held) == 100 - 16
+    assert await books.have(member) == (2, 48)
     await books.check()
 
 

@@ -1,6 +1,6 @@
 """Credits in PostgreSQL: wallets, lots, the ledger, holds and months."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -97,7 +97,7 @@ class PostgresCredits(PostgresCreditReading):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._account_ids: dict[AccountKind, UUID] = dict(SYSTEM_ACCOUNTS)
+        self._own_accounts: dict[UUID, Mapping[AccountKind, UUID]] = {}
 
     # The wallet
 
@@ -118,9 +118,10 @@ class PostgresCredits(PostgresCreditReading):
         found = {AccountKind(row["kind"]): row for row in await self._connection.fetch(statement, of)}
         if len(found) < len(OF_OWNERS):
             return None
-        self._account_ids |= {kind: row["id"] for kind, row in found.items()}
         available, held = (found[kind] for kind in OF_OWNERS)
-        return Wallet(available["wallet_id"], available["user_id"], available["balance"], held["balance"])
+        wallet = Wallet(available["wallet_id"], available["user_id"], available["balance"], held["balance"])
+        self._own_accounts[wallet.id] = {kind: row["id"] for kind, row in found.items()}
+        return wallet
 
     # Lots and the ledger
 
@@ -144,18 +145,19 @@ class PostgresCredits(PostgresCreditReading):
     async def write(self, transaction: CreditTransaction, moves: Sequence[Move], wallet: Wallet, lots: Sequence[Lot]) -> None:
         await self._connection.execute(_ADD_TRANSACTION, *rows.values(transaction, rows.TRANSACTION))
         await self.update_lots(lots)
-        entries = list(self._entries(moves))
+        entries = list(self._entries(wallet, moves))
         numbers = list(range(1, len(entries) + 1))
         await self._connection.execute(
             _ADD_ENTRIES, transaction.id, numbers, *(list(each) for each in zip(*entries, strict=True))
         )
         await self._connection.execute(_SET_BALANCES, wallet.id, wallet.available, wallet.held)
 
-    def _entries(self, moves: Sequence[Move]) -> Iterator[tuple[UUID, UUID, int]]:
-        """Two for each move."""
+    def _entries(self, wallet: Wallet, moves: Sequence[Move]) -> Iterator[tuple[UUID, UUID, int]]:
+        """Two for each move; the wallet was locked here, and its accounts learnt by that."""
+        accounts = {**SYSTEM_ACCOUNTS, **self._own_accounts[wallet.id]}
         for move in moves:
-            yield self._account_ids[move.source], move.lot_id, -move.amount
-            yield self._account_ids[move.target], move.lot_id, move.amount
+            yield accounts[move.source], move.lot_id, -move.amount
+            yield accounts[move.target], move.lot_id, move.amount
 
     async def add_note(self, note: CreditNote) -> bool:
         return affected(await self._connection.execute(_ADD_NOTE, *rows.values(note, rows.NOTE))) == 1

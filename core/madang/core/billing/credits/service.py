@@ -18,15 +18,15 @@ from madang.core.billing.credits.model import (
     TransactionKind,
 )
 from madang.core.billing.credits.repository import CreditsUnitOfWork
-from madang.core.kernel.errors import NotFound, Problem, ValidationFailed
+from madang.core.kernel.errors import Conflict, NotFound, Problem, ValidationFailed
 from madang.core.kernel.ids import new_id
 
 _KIND = TransactionKind
 
 
 class CreditService:
-    """Keys are the caller's (`generation:<id>`), each unique among calls of one kind. Whoever holds other rows locks the
-    payment's before, and nothing after: the wallet's lock is the last."""
+    """Keys are the caller's (`generation:<id>`), each unique among calls of one kind; one that moved another account's credits
+    raises `Conflict`. Who locks other rows, too, locks them first: a wallet's lock is the last."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -50,6 +50,7 @@ class CreditService:
         written = f"{_KIND.GRANT}:{key}"
         earlier = await uow.credits.transaction(written)
         if earlier is not None:
+            _require_own(earlier.wallet_id, book)
             return (await uow.credits.lots_by_id([earlier.id]))[0]
         lot = Lot(lot_id or new_id(), book.wallet.id, source, subject, amount, book.now, expires_at, available=amount)
         book.add(lot)
@@ -73,6 +74,7 @@ class CreditService:
         written = f"{_KIND.DEDUCT}:{key}"
         earlier = await uow.credits.transaction(written)
         if earlier is not None:
+            _require_own(earlier.wallet_id, book)
             return earlier
         book.spend(amount)
         return await self._ledger.post(uow, book, _KIND.DEDUCT, written, subject=subject, transaction_id=transaction_id)
@@ -87,6 +89,7 @@ class CreditService:
         book = await self._ledger.open(uow, user_id)
         earlier = await uow.credits.hold(key)
         if earlier is not None:
+            _require_own(earlier.wallet_id, book)
             return earlier
         book.hold(amount)
         posted = await self._ledger.post(uow, book, _KIND.HOLD, f"{_KIND.HOLD}:{key}", subject=subject)
@@ -148,6 +151,12 @@ class CreditService:
         ended = replace(hold, status=status, taken=taken, ended_at=book.now)
         await uow.credits.end_hold(ended)
         return ended
+
+
+def _require_own(wallet_id: UUID, book: Book) -> None:
+    """A key that moved another's credits answers nothing of them."""
+    if wallet_id != book.wallet.id:
+        raise Conflict("this key moved the credits of another account")
 
 
 def _require(amount: int) -> None:
