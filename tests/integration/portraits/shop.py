@@ -43,7 +43,7 @@ _PATIENCE = 60.0
 _CLOCKS = """
 SELECT table_name, array_agg(column_name::text) AS columns FROM information_schema.columns
 WHERE table_schema = current_schema() AND data_type = 'timestamp with time zone'
-  AND table_name <> 'deletion_receipts' AND column_name <> 'lease_until'
+  AND table_name NOT IN ('deletion_receipts', 'invoices') AND column_name <> 'lease_until'
 GROUP BY table_name
 """
 _BUSY = "SELECT count(*) FROM messages WHERE state = 'leased' OR (state = 'waiting' AND due_at <= clock_timestamp())"
@@ -197,7 +197,7 @@ class Shop:
         await self.execute(f"UPDATE messages SET due_at = now() + interval '1 hour' WHERE {others}")
 
     async def let_pass(self, **passed: float) -> None:
-        """Everything that is written down happened that much earlier, and providers were left alone for as long:
+        """Everything that is written down, but invoices, happened that much earlier, and providers were left alone for as long:
         `let_pass(hours=24)`."""
         self.stopwatch.ahead += timedelta(**passed).total_seconds()
         for row in await self.rows(_CLOCKS):

@@ -41,7 +41,8 @@ TROUBLES: dict[str, Exception] = {
 OUTSIDE = ["sms.send:unavailable", "sms.send:answer_lost", "payment.refund:unavailable", "payment.refund:answer_lost",
            "payment.find:unavailable", "payment.find:answer_lost@2"]  # fmt: skip
 KEPT = "SELECT id FROM messages WHERE state IN ('done', 'dead') ORDER BY created_at, topic, payload::text"
-FORGET = "TRUNCATE messages, actions, inbox, payments, refunds, portraits, notifications, deletion_receipts CASCADE"
+FORGET = """TRUNCATE messages, actions, inbox, payments, refunds, portraits, notifications, deletion_receipts, invoices,
+invoice_series CASCADE"""
 numbers = count()
 
 
