@@ -43,7 +43,8 @@ SIGNATURE = "signed-by-the-test-bank"
 @dataclass
 class Bank:
     """Fulfils `PaymentGateway`. What is set to an exception is raised: by `ask` for every question, by `before_refund` instead
-    of refunding, by `after_refund` once the money is back, and so for a charge. `thinks` is how often a question lets others go
+    of refunding, by `after_refund` once the money is back, and so for a charge, for
+    what is collected (confirmed or captured) and for a checkout. `thinks` is how often a question lets others go
     first; `held` holds the answers back, with what was true when the question came; `meanwhile` happens before the answer to a
     refund."""
 
@@ -56,6 +57,11 @@ class Bank:
     charge_status: RemotePaymentStatus = RemotePaymentStatus.PAID
     before_charge: Exception | None = None
     after_charge: BaseException | None = None
+    collected: list[ConfirmRequest | CaptureRequest] = field(default_factory=list)
+    before_collect: Exception | None = None
+    after_collect: BaseException | None = None
+    before_checkout: Exception | None = None
+    checkouts: list[CheckoutRequest] = field(default_factory=list)
     refund_status: RemoteRefundStatus = RemoteRefundStatus.SUCCEEDED
     ask: Exception | None = None
     before_refund: Exception | None = None
@@ -66,6 +72,9 @@ class Bank:
     questions: int = 0
 
     async def open_checkout(self, request: CheckoutRequest) -> Checkout:
+        self.checkouts.append(request)
+        if self.before_checkout is not None:
+            raise self.before_checkout
         self.tell(request.payment_id, RemotePaymentStatus.PENDING, amount=request.amount)
         return Checkout(url="http://bank.test.invalid", reference=f"ref-{request.payment_id}")
 
@@ -151,10 +160,19 @@ class Bank:
     async def close(self) -> None: ...
 
     async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:
-        raise Unsupported("confirm")
+        return self._collect(request)
 
     async def capture(self, request: CaptureRequest) -> PaymentSnapshot:
-        raise Unsupported("capture")
+        return self._collect(request)
+
+    def _collect(self, request: ConfirmRequest | CaptureRequest) -> PaymentSnapshot:
+        self.collected.append(request)
+        if self.before_collect is not None:
+            raise self.before_collect
+        self.tell(request.payment_id, RemotePaymentStatus.PAID)
+        if self.after_collect is not None:
+            raise self.after_collect
+        return self.books[request.payment_id]
 
     async def subscribe(self, request: SubscribeRequest) -> SubscriptionStart:
         raise Unsupported("subscribe")

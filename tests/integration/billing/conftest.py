@@ -13,27 +13,40 @@ import pytest
 from integration.billing.bank import SIGNATURE, Bank
 from madang.adapters.arq.leases import Held
 from madang.adapters.arq.tries import Tries
+from madang.adapters.cryptography.cipher import AesGcmCipher
+from madang.adapters.cryptography.keys import KeyRing
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.outbox import PostgresOutbox
 from madang.adapters.postgres.unit_of_work import unit_of_work_factory
+from madang.core.billing.attempts import PaymentAttempt
+from madang.core.billing.catalogue import released_catalogue
 from madang.core.billing.charges import Charges, MethodToken
+from madang.core.billing.checkouts import Checkouts
 from madang.core.billing.events import PAYMENT_CHANGED, REFUND_CHANGED
 from madang.core.billing.handlers import BillingHandlers
+from madang.core.billing.inbox_keeping import InboxKeeping
 from madang.core.billing.model import Payment, Refund
 from madang.core.billing.notices import SubscriptionNotice
+from madang.core.billing.payments import Payments
+from madang.core.billing.plan_checkouts import NoPlans
+from madang.core.billing.routing import PaymentRouting
 from madang.core.billing.service import BillingService, NewPayment
 from madang.core.kernel.clock import SystemClock
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.inbox import InboxEntry
-from madang.core.kernel.messages import Lane, MessageState, Topic
+from madang.core.kernel.messages import Handler, Lane, MessageState, Topic
 from madang.core.kernel.outbox import MessageRow
+from madang.core.kernel.schedules import handler_of
+from madang.core.operations.audit import AuditTrail
 from madang.ports.errors import Misconfigured
 from madang.ports.money import Money
 from madang.ports.payment import PaymentGateway
+from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
 PRICE = Money(9900, "KRW")
+CIPHER = AesGcmCipher(KeyRing(Secret("test-key-not-secret-test-key-not-secret")))
 CHANGED = Topic("test.payment_changed", Lane.LONG)
 REFUNDS_CHANGED = Topic("test.refund_changed", Lane.LONG)
 """Nobody works on the long lane: what was announced stays to be counted."""
@@ -42,16 +55,17 @@ REFUNDS_CHANGED = Topic("test.refund_changed", Lane.LONG)
 class Route:
     """Of `Providers`, what billing asks for."""
 
-    def __init__(self, bank: Bank) -> None:
-        self.bank = bank
+    def __init__(self, *banks: Bank) -> None:
+        self.banks = banks
 
     def payment_gateways(self) -> Sequence[PaymentGateway]:
-        return [self.bank]
+        return self.banks
 
     def payment_gateway(self, name: str) -> PaymentGateway:
-        if name != self.bank.name:
-            raise Misconfigured(f"{name} is not configured")
-        return self.bank
+        for bank in self.banks:
+            if bank.name == name:
+                return bank
+        raise Misconfigured(f"{name} is not configured")
 
 
 class Wallet:
@@ -87,8 +101,8 @@ class Office:
         self.database = database
         self.open_with(Bank())
 
-    def open_with(self, bank: Bank) -> Bank:
-        """Begin anew with this bank; rows stay."""
+    def open_with(self, bank: Bank, *others: Bank) -> Bank:
+        """Begin anew with this bank, and others after it in the route; rows stay."""
         self.bank = bank
         self.wallet, self.subscribed = Wallet(), Subscribed()
         self.charges = Charges(SystemClock())
@@ -97,24 +111,32 @@ class Office:
         subscriptions.subscribe(PAYMENT_CHANGED, CHANGED.name)
         subscriptions.subscribe(REFUND_CHANGED, REFUNDS_CHANGED.name)
         self.units = unit_of_work_factory(self.database, subscriptions, lambda: "req-test", topics)
-        route: Any = Route(bank)
+        route: Any = Route(bank, *others)
         self.billing = BillingService(self.units, route, SystemClock(), base_url="http://test.invalid")
-        handlers = BillingHandlers(self.billing, route, SystemClock(), self.wallet, self.subscribed).handlers()
+        trail, routing = AuditTrail(CIPHER, SystemClock()), PaymentRouting(route)
+        self.payments = Payments(self.units, self.billing, routing, trail, SystemClock())
+        self.inbox_keeping = InboxKeeping(self.units, trail)
+        self.checkouts = Checkouts(self.units, self.billing, routing, released_catalogue(), NoPlans(), trail, SystemClock())
+        handlers: Sequence[Handler[Any]] = BillingHandlers(
+            self.billing, route, SystemClock(), self.wallet, self.subscribed
+        ).handlers()
+        handlers = [*handlers, *(handler_of(work, SystemClock()) for work in self.inbox_keeping.recurring())]
         topics.update({handler.topic.name: handler.topic for handler in handlers})
         self.outbox = PostgresOutbox(self.database, topics=topics, subscriptions=subscriptions)
         self._tries: Tries[Any] = Tries(self.outbox, handlers, patience=5, transactions=asyncio.Semaphore(5))
         return bank
 
-    async def order(self) -> Payment:
+    async def order(self, user_id: UUID | None = None) -> Payment:
         """A checkout opened and committed."""
-        payment = await self.open_checkout()
+        payment = await self.open_checkout(user_id)
         await self.commit(payment)
         return payment
 
-    async def open_checkout(self) -> Payment:
+    async def open_checkout(self, user_id: UUID | None = None) -> Payment:
         until = datetime.now(UTC) + timedelta(hours=24)
         subject, back = f"thing:{new_id()}", "http://shop.test.invalid"
-        return await self.billing.open_checkout(NewPayment(new_id(), "test", subject, PRICE, "A thing", back, back, until))
+        new = NewPayment(new_id(), "test", subject, PRICE, "A thing", back, back, until, user_id=user_id)
+        return await self.billing.open_checkout(new)
 
     async def commit(self, payment: Payment) -> None:
         async with self.units() as uow:
@@ -164,7 +186,7 @@ class Office:
             await connection.execute(statement, *values)
 
     async def forget_everything(self) -> None:
-        await self.execute("TRUNCATE messages, inbox, actions, refunds, payments CASCADE")
+        await self.execute("TRUNCATE messages, inbox, actions, refunds, payment_attempts, amount_mismatches, payments CASCADE")
 
     async def payment(self, payment: Payment) -> Payment:
         async with self.units() as uow:
@@ -182,6 +204,12 @@ class Office:
             "SELECT payload FROM messages WHERE topic = $1 AND subject = $2 ORDER BY written", topic.name, payment.subject
         )
         return [row["payload"]["status"] for row in rows]
+
+    async def attempts(self, payment: Payment) -> list[tuple[str, str, str]]:
+        """Provider, operation and status of each."""
+        async with self.units() as uow:
+            found: Sequence[PaymentAttempt] = await uow.payment_attempts.of_payment(payment.id)
+        return [(each.provider, each.operation.value, each.status.value) for each in found]
 
     async def inbox(self) -> list[InboxEntry]:
         async with self.units() as uow:

@@ -9,6 +9,8 @@ from deployment import Deployment
 from integration.billing.till import PACK, PRICE, Till
 from madang.core.identity.roles import Role
 from madang.core.kernel.ids import new_id
+from madang.core.kernel.inbox import InboxEntry
+from madang.core.operations.alerts import EVALUATE
 
 
 @pytest.fixture
@@ -177,3 +179,43 @@ async def test_another_amount_confirms_nothing_and_is_written_down(till: Till) -
     assert code(await till.call(buyer, "POST", f"/payments/{payment_id}/confirm", json=wrong)) == (409, "AMOUNT_MISMATCH")
     assert (await till.payment(buyer, payment_id))["status"] == "pending"
     assert await till.deployment.value("SELECT amount FROM amount_mismatches") == 1
+
+
+async def test_an_amount_that_is_not_ours_fires_the_alert_at_once(till: Till) -> None:
+    buyer, admin = await till.deployment.member(), await till.deployment.member(Role.ADMIN)
+    payment_id = (await till.open(buyer))["paymentId"]
+    wrong = {"amount": {"amount": 1, "currency": "KRW"}}
+    for _ in range(2):
+        await till.call(buyer, "POST", f"/payments/{payment_id}/confirm", json=wrong)
+    await till.deployment.container.schedule_recurring_work()
+    await till.deployment.execute("UPDATE messages SET due_at = now() WHERE topic = $1", EVALUATE)
+    await till.deployment.work()
+    rules = (await till.data(admin, "GET", "/admin/alerts"))["rules"]
+    [rule] = [each for each in rules if each["rule"] == "payment_amounts"]
+    assert (rule["state"], rule["value"]) == ("firing", 1.0)
+
+
+async def test_a_stored_notice_is_listed_and_replayed_by_administrators_and_a_forged_one_leaves_nothing(till: Till) -> None:
+    buyer, admin = await till.deployment.member(), await till.deployment.member(Role.ADMIN)
+    payment_id = await till.paid(buyer)
+    event = {"kind": "payment.paid", "payment_id": payment_id}
+    entry = InboxEntry(new_id(), "sandbox", "event-1", "payment.paid", event, till.deployment.container.clock.now())
+    async with till.deployment.container.units() as uow:
+        await uow.inbox.add(entry)
+    for _ in range(2):
+        replayed = await till.call(admin, "POST", f"/admin/webhooks/{entry.id}/replay", key="again")
+        assert (replayed.status_code, replayed.json()["data"]["outcome"]) == (202, None)
+    await till.deployment.work()
+    [listed] = await till.data(admin, "GET", "/admin/webhooks?provider=sandbox&handled=true")
+    assert (listed["id"], listed["outcome"]) == (str(entry.id), "applied")
+    assert (await till.payment(buyer, payment_id))["status"] == "paid"
+    assert code(await till.call(admin, "POST", f"/admin/webhooks/{new_id()}/replay")) == (404, "NOTICE_NOT_FOUND")
+    assert code(await till.call(buyer, "GET", "/admin/webhooks")) == (403, "INSUFFICIENT_PERMISSIONS")
+
+    client = till.deployment.client
+    old = {"webhook-id": "e", "webhook-timestamp": "1000000000", "webhook-signature": "v1,AAAA"}
+    forged = await client.post("/webhooks/sandbox", content=b"{}", headers=old)
+    assert code(forged) == (401, "SIGNATURE_INVALID")
+    large = await client.post("/webhooks/sandbox", content=b"x" * (256 * 1024 + 1))
+    assert code(large) == (413, "PAYLOAD_TOO_LARGE")
+    assert await till.deployment.value("SELECT count(*) FROM inbox") == 1

@@ -115,3 +115,10 @@ def test_without_limits_it_is_the_machine_that_is_measured(tmp_path: Path) -> No
 
 def test_a_folder_that_is_not_there_has_no_disk(tmp_path: Path) -> None:
     assert PsutilGauge(tmp_path / "none", control_group=tmp_path).read().disk is None
+
+
+@pytest.mark.parametrize(("told", "value"), [([], 0), ([measured()], 0), ([measured(), measured(wrong_amounts=2)], 2)])
+def test_one_wrong_amount_is_enough_to_fire_at_once_and_none_is_a_reading_too(told: list[Measurement], value: int) -> None:
+    rule = RULE["payment_amounts"]
+    assert rule.value(told) == value
+    assert (value > rule.threshold, rule.lasting) == (value == 2, NOW)

@@ -118,3 +118,26 @@ FROM (SELECT 'payment:' || id AS subject, created_at,
         AND expires_at > now() - interval '1 hour') AS broken
 WHERE {_NOTHING_AT_WORK} ORDER BY broken.created_at LIMIT $1
 """
+
+OVERPAID_REFUNDS: Final = """
+SELECT 'payment:' || payment.id AS subject,
+       jsonb_build_object('payment_id', payment.id, 'provider', payment.provider, 'paid', payment.amount,
+                          'promised', sum(refund.amount), 'currency', payment.currency) AS detail
+FROM payments AS payment JOIN refunds AS refund ON refund.payment_id = payment.id
+WHERE refund.status <> 'failed'
+GROUP BY payment.id
+HAVING sum(refund.amount) > payment.amount
+    OR bool_or(refund.currency <> payment.currency)
+    OR bool_or(payment.status NOT IN ('paid', 'partly_refunded', 'refunded', 'disputed'))
+ORDER BY payment.created_at LIMIT $1
+"""
+
+UNASKED_PAYMENTS: Final = f"""
+SELECT broken.subject, broken.detail
+FROM (SELECT 'payment:' || id AS subject, expires_at,
+             jsonb_build_object('payment_id', id, 'provider', provider, 'status', status,
+                                'age', extract(epoch FROM now() - created_at)::int) AS detail
+      FROM payments
+      WHERE status IN ('created', 'pending', 'authorised') AND expires_at < now() - interval '3 hours') AS broken
+WHERE {_NOTHING_AT_WORK} ORDER BY broken.expires_at LIMIT $1
+"""

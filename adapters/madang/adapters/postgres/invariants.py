@@ -13,6 +13,8 @@ from uuid import UUID
 from madang.adapters.postgres import invariant_statements as statements
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.outgoing import CHANNEL
+from madang.core.billing.charges import CHARGE
+from madang.core.billing.collect_tries import CAPTURE, CONFIRM
 from madang.core.billing.service import HANDLE_NOTICE, LOOK_UP
 from madang.core.generation.picture_notices import HANDLE_NOTICE as HANDLE_PICTURE_NOTICE
 from madang.core.generation.picture_notices import INBOX as PICTURES_INBOX
@@ -125,6 +127,21 @@ def _of_payments(database: Database, mends: "_Mends") -> Sequence[RowInvariant]:
             statements.FORGOTTEN_PAYMENTS,
             mends.look_up,
             (LOOK_UP,),
+        ),
+        RowInvariant(
+            database,
+            "no-open-payment-is-past-its-time",
+            "Three hours after its time a payment is paid, or over; or a message waits to charge it or to ask. Else its "
+            "outcome is in doubt: ask its provider by hand.",
+            statements.UNASKED_PAYMENTS,
+            mends.look_up,
+            (LOOK_UP, CHARGE, CONFIRM, CAPTURE),
+        ),
+        RowInvariant(
+            database,
+            "no-refund-exceeds-its-payment",
+            "What was given back or promised of a payment is at most what was paid, in its currency.",
+            statements.OVERPAID_REFUNDS,
         ),
     )
 

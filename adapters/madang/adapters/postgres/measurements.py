@@ -8,6 +8,7 @@ import asyncpg
 
 from madang.adapters.postgres.database import Connection, Database
 from madang.adapters.postgres.statements import affected
+from madang.core.kernel.ids import new_id
 from madang.core.operations.measurements import CallName, Durations, Measurement, SystemReading
 
 _RECORD: Final = """
@@ -35,6 +36,7 @@ _WITHIN: Final = """
 SELECT id, process_id, kind, requests, errors, seconds, buckets, memory, cpu, disk, calls, now() - at AS age
 FROM measurements WHERE at > now() - $1::interval ORDER BY at
 """
+_WRONG_AMOUNTS: Final = "SELECT count(DISTINCT payment_id) FROM amount_mismatches WHERE seen_at > now() - interval '1 day'"
 _FORGET: Final = "DELETE FROM measurements WHERE at < now() - $1::interval"
 _TOTALS: Final = "SELECT kind, provider, outcome, calls, seconds, buckets FROM provider_calls ORDER BY kind, provider, outcome"
 
@@ -65,7 +67,9 @@ class PostgresMeasurements:
         self._connection = connection
 
     async def within(self, window: timedelta) -> Sequence[Measurement]:
-        return [_measurement(row) for row in await self._connection.fetch(_WITHIN, window)]
+        measured = [_measurement(row) for row in await self._connection.fetch(_WITHIN, window)]
+        wrong = await self._connection.fetchval(_WRONG_AMOUNTS)
+        return [*measured, *([_of_rows(wrong)] if wrong else [])]
 
     async def forget(self, older_than: timedelta) -> int:
         return affected(await self._connection.execute(_FORGET, older_than))
@@ -94,6 +98,11 @@ def _values(measured: Measurement) -> tuple[Any, ...]:
 
 def _durations(took: Durations) -> Mapping[str, Any]:
     return {"count": took.count, "seconds": took.seconds, "buckets": took.buckets}
+
+
+def _of_rows(wrong_amounts: int) -> Measurement:
+    """What the rows tell, and no process could without losing it when it is killed."""
+    return Measurement(new_id(), "database", "rows", Durations(), 0, {}, wrong_amounts=wrong_amounts)
 
 
 def _measurement(row: asyncpg.Record) -> Measurement:

@@ -82,8 +82,12 @@ class BillingHandlers:
             return
         payment = await uow.payments.get(UUID(payload["payment_id"]))
         now = self._clock.now()
-        if payment is not None and is_open(payment) and now < payment.expires_at + _ASK_AFTER_EXPIRY:
+        if payment is None or not is_open(payment):
+            return
+        if now < payment.expires_at + _ASK_AFTER_EXPIRY:
             uow.send(look_up_message(payment.id, round_ + 1, now))
+        else:
+            await self._billing.expire(uow, payment.id)
 
 
 async def _refund_of(uow: BillingUnitOfWork, payload: Mapping[str, Any]) -> Refund | None:

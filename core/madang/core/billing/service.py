@@ -216,6 +216,20 @@ class BillingService:
     def _captures(self, payment: Payment) -> bool:
         return self._providers.payment_gateway(payment.provider).capabilities.captures
 
+    async def expire(self, uow: BillingUnitOfWork, payment_id: UUID) -> None:
+        """Nobody has paid in its time, and the provider knows of nothing. A try in doubt keeps it open for a person to look;
+        money that comes yet counts."""
+        payment = await uow.payments.get(payment_id, lock=True)
+        if payment is None or payment.status not in (PaymentStatus.CREATED, PaymentStatus.PENDING):
+            return
+        attempts = await uow.payment_attempts.of_payment(payment_id)
+        if any(each.is_open and each.operation is not AttemptOperation.CHECKOUT for each in attempts):
+            return
+        expired = dataclasses.replace(payment, status=PaymentStatus.EXPIRED, updated_at=self._clock.now())
+        await uow.payments.update(expired)
+        await follow_payment(uow, expired, self._clock.now())
+        uow.announce(payment_changed(expired))
+
     async def doubt_amount(self, uow: BillingUnitOfWork, payment: Payment, told: Money) -> None:
         """Raise the alert: somebody says that another amount is to be paid, or was, than we asked for."""
         await uow.amount_mismatches.add(payment.id, payment.provider, told, self._clock.now())

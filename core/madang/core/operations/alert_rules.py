@@ -96,6 +96,11 @@ def worst_of(part: Callable[[SystemReading], float | None]) -> Measure:
     return measure
 
 
+def wrong_amounts(measurements: Sequence[Measurement]) -> Reading:
+    """Payments; money is never a matter of degree, so one is enough, and none is a reading, too."""
+    return Reading(float(sum(one.wrong_amounts for one in measurements)), 1)
+
+
 def _share(part: int, whole: int) -> Reading:
     return Reading(100 * part / whole if whole else 0.0, whole)
 
@@ -103,6 +108,7 @@ def _share(part: int, whole: int) -> Reading:
 _QUARTER: Final = timedelta(minutes=15)
 RULES: Final = (
     AlertRule("payment_failures", "%", 10, failures_of("payment"), at_least=10, window=_QUARTER),
+    AlertRule("payment_amounts", "payments", 0, wrong_amounts, lasting=timedelta(0)),
     AlertRule("ai_failures", "%", 5, failures_of("text_model", "image_model"), at_least=20, window=_QUARTER),
     AlertRule("sms_failures", "%", 5, failures_of("sms"), at_least=20, window=_QUARTER),
     AlertRule("email_failures", "%", 5, failures_of("email"), at_least=20, window=_QUARTER),

@@ -42,7 +42,7 @@ class Durations:
             if count and before + count >= wanted:
                 low = BOUNDS[number - 1] if number else 0.0
                 high = BOUNDS[number] if number < len(BOUNDS) else low
-                return low + (high - low) * (wanted - before) / count
+                return min(high, low + (high - low) * (wanted - before) / count)
             before += count
         return 0.0
 
@@ -74,7 +74,9 @@ class SystemGauge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One process in one interval. `errors` are answers of 500 and above; `age` is how long ago it was written down."""
+    """One process in one interval. `errors` are answers of 500 and above; `age` is how long ago it was written down.
+
+    `wrong_amounts` is no process's: how many payments somebody told another amount of than ours, within a day."""
 
     id: UUID
     process_id: str
@@ -84,6 +86,7 @@ class Measurement:
     calls: Mapping[CallName, Durations]
     system: SystemReading = SystemReading()
     age: timedelta = timedelta(0)
+    wrong_amounts: int = 0
 
 
 class Meter:
