@@ -1,4 +1,5 @@
-"""Checks of the project: `nox` runs tests and lint; `nox -s specs`, `mutants`, `bench` and `audit` are asked for by name.
+"""Checks of the project: `nox` runs tests and lint; `nox -s specs`, `localstripe`, `mutants`, `bench` and `audit` are asked for
+by name.
 
 Another Python: `nox -s tests --force-python 3.13`. Words after `--` go to pytest, or to the benchmark.
 """
@@ -18,6 +19,7 @@ SIDE_BY_SIDE = ("--numprocesses", "3", "--dist", "loadfile", "--no-loadscope-reo
 """Three runners for two cores, each with servers of its own: most tests wait more than they work. In the order of the folders
 the longest files come early; reordered by their number of tests, those of one long test would come last, one by one."""
 PRISM = "@stoplight/prism-cli@5.14.2"
+LOCALSTRIPE = "localstripe==1.15.10"
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -47,6 +49,20 @@ def specs(session: nox.Session) -> None:
     session.run(*npm, external=True, silent=True)
     prism = folder / "node_modules" / ".bin" / "prism"
     session.run("pytest", "tests/specs", *session.posargs, env={"MADANG_PRISM": str(prism)})
+
+
+@nox.session
+def localstripe(session: nox.Session) -> None:
+    """Stripe's adapter against localstripe, a server under the GPL that others wrote: in an environment of its own.
+
+    It listens on every address of the machine while it runs.
+    """
+    install(session, "test")
+    folder = Path(session.create_tmp()).resolve() / "apart"
+    session.run("python", "-m", "venv", str(folder))
+    session.run(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", LOCALSTRIPE, external=True)
+    program = str(folder / "bin" / "localstripe")
+    session.run("pytest", "tests/specs/test_specs_localstripe.py", *session.posargs, env={"MADANG_LOCALSTRIPE": program})
 
 
 @nox.session

@@ -22,6 +22,14 @@ PRICE_DATA: Final = {
     "unit_amount": WHOLE,
     "tax_behavior": ("exclusive", "inclusive", "unspecified"),
 }
+ITEM_PRICE_DATA: Final = {
+    "currency!": TEXT,
+    "product!": TEXT,
+    "recurring!": INTERVAL,
+    "unit_amount": WHOLE,
+    "tax_behavior": ("exclusive", "inclusive", "unspecified"),
+}
+"""Of a subscription's item: only of a product that is there."""
 LOCALES: Final = ("auto", "en", "ja", "ko", "zh", "fr", "de")
 
 CHECKOUT: Final[dict[str, Any]] = {
@@ -42,7 +50,6 @@ CHECKOUT: Final[dict[str, Any]] = {
         "capture_method": ("automatic", "automatic_async", "manual"), "description": TEXT, "metadata": WORDS,
         "receipt_email": TEXT, "statement_descriptor": TEXT,
     },
-    "payment_method_types": [TEXT],
     "subscription_data": {
         "description": TEXT, "metadata": WORDS, "trial_end": WHOLE, "trial_period_days": WHOLE,
         "proration_behavior": ("create_prorations", "none"),
@@ -70,7 +77,7 @@ RULES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/subscriptions/{id}": {"expand": [TEXT]},
     "POST /v1/subscriptions/{id}": {
         "cancel_at_period_end": FLAG, "description": TEXT, "expand": [TEXT], "metadata": WORDS,
-        "items": [{"id": TEXT, "price": TEXT, "quantity": WHOLE, "deleted": FLAG, "price_data": PRICE_DATA}],
+        "items": [{"id": TEXT, "price": TEXT, "quantity": WHOLE, "deleted": FLAG, "price_data": ITEM_PRICE_DATA}],
         "payment_behavior": ("allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete"),
         "proration_behavior": ("always_invoice", "create_prorations", "none"),
     },

@@ -1,7 +1,8 @@
 """What our adapters send, against mocks of the providers' own descriptions: `nox -s specs`, never a part of the other tests.
 
 `MADANG_SPECS` names the folder of descriptions (`ready/<name>.json`, repaired so that every schema can be compiled), and
-`MADANG_PRISM` the program of Prism (npm: @stoplight/prism-cli). Without the first nothing here is collected.
+`MADANG_PRISM` the program of Prism (npm: @stoplight/prism-cli). Without the first nothing here is collected, but what
+`MADANG_LOCALSTRIPE` is for (`nox -s localstripe`).
 """
 
 import json
@@ -21,7 +22,7 @@ from specs.prism import Recorder, mocking
 
 Mend: TypeAlias = Callable[[dict[str, Any]], None]
 
-collect_ignore_glob = [] if os.environ.get("MADANG_SPECS") else ["test_*.py"]
+collect_ignore_glob = [] if os.environ.get("MADANG_SPECS") or os.environ.get("MADANG_LOCALSTRIPE") else ["test_*.py"]
 
 
 @pytest.fixture

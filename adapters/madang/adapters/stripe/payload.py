@@ -98,7 +98,6 @@ def refund_params(request: RefundRequest, payment_intent: str) -> "RefundCreateP
     return {
         "payment_intent": payment_intent,
         "amount": number,
-        "reason": "requested_by_customer",
         "metadata": {
             REFUND_KEY: key_of(request.idempotency_key),
             REFERENCE: request.reference,
