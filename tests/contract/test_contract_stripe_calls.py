@@ -240,6 +240,7 @@ async def test_each_kind_of_event_names_what_it_is_about(account: FakeStripe, ga
         notice = await notice_of(gateway, account.event(kind, about, NOW))
         assert (notice.kind, notice.snapshot) == (kind, None)
         assert (notice.reference, notice.payment_id, notice.subscription) == named, kind
+        assert notice.subscription_id == (None if notice.subscription is None else PLAN.subscription_id)
 
 
 async def test_the_checkout_of_a_subscription_names_the_subscription_once_it_is_there(

@@ -20,6 +20,7 @@ from contract import test_contract_portone_payment as portone
 from contract import test_contract_replicate_image_model as replicate
 from contract import test_contract_s3_storage as s3
 from contract import test_contract_solapi_sms as solapi
+from contract import test_contract_stripe_payment as stripe
 from contract import test_contract_twilio_sms as twilio
 from madang.plugins.conformance.stage import Stage, raised
 from madang.plugins.conformance.suite import PATIENCE, ProviderConformance
@@ -27,7 +28,8 @@ from madang.ports.errors import Unavailable
 
 SUITES: tuple[type[ProviderConformance], ...] = (
     clerk.TestClerk, gemini.TestGeminiText, chat.TestDiscord, chat.TestSlack, email.TestResend, sendgrid.TestSendgrid,
-    openai.TestResponses, portone.TestPortOne, replicate.TestReplicate, s3.TestS3, solapi.TestSolapi, twilio.TestTwilio,
+    openai.TestResponses, portone.TestPortOne, replicate.TestReplicate, s3.TestS3, solapi.TestSolapi, stripe.TestStripe,
+    twilio.TestTwilio,
 )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
     "slack": ("chat_kit.py::TestSlack", "chat.py"),
     "smtp": ("email_kit.py::TestSmtp", "email_smtp.py"),
     "solapi": ("solapi_sms.py",),
+    "stripe": ("stripe_payment.py", "stripe_calls.py", "stripe_mapping.py"),
     "toss": ("toss_payment.py", "toss_reading.py"),
     "twilio": ("twilio_sms.py",),
 }  # fmt: skip
@@ -39,7 +40,7 @@ FOLDERS: Final[dict[str, tuple[str, ...]]] = {"s3": ("tests/contract/s3",)}
 
 CONNECTIONS: Final = f"{CONTRACT}unanswered_connections.py::test_a_connection_that_is_not_made_in_time_leaves_nothing_done"
 REACHED: Final = frozenset(
-    ("clerk", "discord", "gemini", "openai", "replicate", "resend", "s3", "sendgrid", "slack", "solapi", "twilio")
+    ("clerk", "discord", "gemini", "openai", "replicate", "resend", "s3", "sendgrid", "slack", "solapi", "stripe", "twilio")
 )
 TABLES: Final = f"{CONTRACT}tables.py::test_an_adapters_tables_say_what_its_provider_documents"
 

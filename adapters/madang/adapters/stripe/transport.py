@@ -92,7 +92,7 @@ class BoundedTransport(stripe.HTTPClient):
         if left <= 0:
             raise call.lost("no time was left", code="timeout")
         try:
-            limits = httpx.Timeout(left, connect=left / 2)
+            limits = httpx.Timeout(left, pool=left / 3, connect=left / 3)
             request = self._http.build_request(method, url, content=body, headers=dict(headers), timeout=limits)
             before, call.acted = call.acted, call.acted or effect
             async with asyncio.timeout(left):

@@ -7,13 +7,13 @@ included. While a secret is rolled Stripe signs with both, one `v1` each, and on
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from madang.adapters.stripe.capabilities import NAME
 from madang.adapters.stripe.mapping import id_of, moment_of, object_of, subscription_of
-from madang.adapters.stripe.payload import PAYMENT_ID, REFERENCE
+from madang.adapters.stripe.payload import PAYMENT_ID, REFERENCE, SUBSCRIPTION_ID
 from madang.ports.errors import SignatureInvalid
 from madang.ports.payment import PaymentNotice
 from madang.ports.secret import Secret
@@ -61,7 +61,8 @@ def told_by(event: Mapping[str, Any]) -> Told:
     if kind.startswith("invoice."):
         return Told(_of_invoice(notice, found))
     if kind.startswith("customer.subscription."):
-        return Told(_named(notice, subscription=id_of(found)))
+        ours = object_of(found.get("metadata")).get(SUBSCRIPTION_ID)
+        return Told(_named(notice, subscription=id_of(found), subscription_id=ours))
     if kind.startswith(_ABOUT_CHARGES):
         return _of_charge(notice, found)
     return Told(notice)
@@ -70,11 +71,11 @@ def told_by(event: Mapping[str, Any]) -> Told:
 def _of_session(notice: PaymentNotice, session: Mapping[str, Any]) -> PaymentNotice:
     mode = session.get("mode")
     if mode == "subscription":
-        return _named(notice, subscription=id_of(session.get("subscription")) or id_of(session))
+        named = id_of(session.get("subscription")) or id_of(session)
+        return _named(notice, subscription=named, subscription_id=session.get("client_reference_id"))
     if mode != "payment":
         return notice
-    ours = session.get("client_reference_id")
-    return _named(notice, reference=id_of(session), payment_id=ours if isinstance(ours, str) else None)
+    return _named(notice, reference=id_of(session), payment_id=session.get("client_reference_id"))
 
 
 def _of_invoice(notice: PaymentNotice, invoice: Mapping[str, Any]) -> PaymentNotice:
@@ -83,7 +84,13 @@ def _of_invoice(notice: PaymentNotice, invoice: Mapping[str, Any]) -> PaymentNot
     if subscription is None:
         return notice
     charges = bool(invoice.get("amount_due")) and invoice.get("status") != "draft"
-    return _named(notice, subscription=subscription, reference=id_of(invoice) if charges else None)
+    ours = object_of(object_of(object_of(invoice.get("parent")).get("subscription_details")).get("metadata"))
+    return _named(
+        notice,
+        subscription=subscription,
+        reference=id_of(invoice) if charges else None,
+        subscription_id=ours.get(SUBSCRIPTION_ID),
+    )
 
 
 def _of_charge(notice: PaymentNotice, found: Mapping[str, Any]) -> Told:
@@ -100,10 +107,17 @@ def _named(
     notice: PaymentNotice,
     *,
     reference: str | None = None,
-    payment_id: str | None = None,
+    payment_id: object = None,
     subscription: str | None = None,
+    subscription_id: object = None,
 ) -> PaymentNotice:
-    return PaymentNotice(notice.event_id, notice.kind, notice.occurred_at, reference, payment_id, subscription)
+    return replace(
+        notice,
+        reference=reference,
+        payment_id=payment_id if isinstance(payment_id, str) else None,
+        subscription=subscription,
+        subscription_id=subscription_id if isinstance(subscription_id, str) else None,
+    )
 
 
 def _parts(header: str) -> tuple[str, list[str]]:

@@ -317,6 +317,7 @@ class HostedSubscriptionTests(ProviderConformance):
             assert notice.event_id
             assert notice.kind
             assert notice.reference == payment
+            assert notice.subscription_id in (None, "subscription-1")
             assert notice.snapshot is None or notice.snapshot.subscription == reference
             assert await provider.read_webhook(request) == notices
 
