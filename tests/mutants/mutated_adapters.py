@@ -19,6 +19,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
         "openai_text_model.py", "openai_image_model.py", "openai_errors.py", "openai_requests.py", "openai_pictures.py",
     ),
     "opencv": ("opencv_faces.py",),
+    "lemonsqueezy": ("lemonsqueezy_payment.py",),
     "paypal": ("paypal_payment.py",),
     "replicate": ("replicate_image_model.py", "replicate_mapping.py", "replicate_calls.py"),
     "resend": ("email_kit.py::TestResend", "email_resend.py"),

@@ -1,0 +1,1 @@
+"""Payments and subscriptions through Lemon Squeezy, which sells in its own name."""
