@@ -11,6 +11,7 @@ from api.credits_in_memory import InMemoryCredits
 from api.files_in_memory import InMemoryFiles
 from api.invoices_in_memory import InMemoryInvoices
 from api.payments_in_memory import InMemoryNotices, InMemoryPayments
+from api.subscriptions_in_memory import InMemoryMethods, InMemorySubscriptions
 from madang.adapters.cryptography.cipher import AesGcmCipher
 from madang.adapters.cryptography.keys import KeyRing
 from madang.adapters.joserfc.tokens import JoseTokens
@@ -591,6 +592,9 @@ class InMemoryContainer:
         self.files = InMemoryFiles(self.clock)
         self.billing = InMemoryBilling()
         self.checkouts = self.payments = InMemoryPayments(self.clock)
+        self.catalogue = released_catalogue()
+        self.subscribing = InMemorySubscriptions(self.clock)
+        self.stored_methods = InMemoryMethods(self.subscribing)
         self.inbox_keeping = InMemoryNotices(self.clock)
         self.invoices = InMemoryInvoices()
         self.delivery_reports = InMemoryBilling()

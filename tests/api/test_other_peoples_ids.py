@@ -13,6 +13,7 @@ import pytest
 from deployment import Deployment, Member, OpenDeployment
 from integration.billing.books import Books
 from madang.core.billing.model import Refund, RefundStatus
+from madang.core.billing.subscription_model import PaymentMethod
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.inbox import InboxEntry
 from madang.entrypoints.http.authentication import Audience
@@ -118,6 +119,19 @@ async def the_sandbox(*_: object) -> Ids:
     return {"name": "sandbox"}
 
 
+async def a_subscription(deployment: Deployment, owner: Member) -> Ids:
+    back = {"successUrl": "https://shop.example.com/a", "cancelUrl": "https://shop.example.com/b"}
+    body = {"planId": "hosting-basic", "currency": "KRW", **back}
+    return {"subscriptionId": (await asked(deployment, owner, "POST", "/subscriptions", json=body))["id"]}
+
+
+async def a_payment_method(deployment: Deployment, owner: Member) -> Ids:
+    method = PaymentMethod(new_id(), owner.id, "sandbox", str(owner.id), "card **** 1234", deployment.container.clock.now())
+    async with deployment.container.units() as uow:
+        await uow.payment_methods.add(method)
+    return {"methodId": str(method.id)}
+
+
 RECIPES: Mapping[str, Recipe] = {
     "/admin/jobs": a_job,
     "/admin/limits": the_owner,
@@ -128,9 +142,11 @@ RECIPES: Mapping[str, Recipe] = {
     "/files": a_file,
     "/invoices": an_invoice,
     "/knowledge-base": a_care_entry,
+    "/payment-methods": a_payment_method,
     "/payments": a_payment,
     "/portraits": a_portrait,
     "/privacy/erasures": an_erasure,
+    "/subscriptions": a_subscription,
     "/users": the_owner,
     "/webhook-endpoints": a_webhook_endpoint,
 }

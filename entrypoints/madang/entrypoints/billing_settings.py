@@ -1,14 +1,15 @@
 """What a deployment says about money: the section `billing` of its settings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from madang.core.billing.catalogue import Catalogue, catalogue_of, released_catalogue
 from madang.core.billing.routing import RoutingRule
 from madang.entrypoints.invoice_settings import SellerSetting, Series
+from madang.entrypoints.time_zones import known_zone
 from madang.ports.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ class BillingSetting(BaseModel):
     invoice_series: Series = "INV"
     credit_note_series: Series = "CN"
     zero_rate_abroad: bool = True
+    timezone: Annotated[str, AfterValidator(known_zone)] | None = None
+    dunning_days: tuple[Annotated[int, Field(ge=1, le=60)], ...] = (1, 3, 5, 7)
+    grace_days: int = Field(default=3, ge=0, le=60)
+    suspended_days: int = Field(default=14, ge=0, le=365)
+    price_references: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
 
 
 def catalogue(settings: "Settings") -> Catalogue:

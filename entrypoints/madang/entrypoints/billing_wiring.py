@@ -5,7 +5,7 @@ from typing import Any, cast
 from dependency_injector import containers, providers
 
 from madang.core.billing.catalogue import Catalogue
-from madang.core.billing.charges import Charges, NoStoredMethods
+from madang.core.billing.charges import Charges
 from madang.core.billing.checkouts import Checkouts
 from madang.core.billing.credits.accounts import CreditAccounts
 from madang.core.billing.credits.monthly import MonthlyCredits
@@ -14,13 +14,13 @@ from madang.core.billing.credits.settling import Settling
 from madang.core.billing.handlers import BillingHandlers
 from madang.core.billing.inbox_keeping import InboxKeeping
 from madang.core.billing.invoices import InvoiceService
-from madang.core.billing.notices import NoSubscriptions
 from madang.core.billing.payments import Payments
 from madang.core.billing.personal_data import BillingPersonalData
-from madang.core.billing.plan_checkouts import NoPlans
 from madang.core.billing.routing import PaymentRouting
 from madang.core.billing.service import BillingService
-from madang.core.billing.subscription_personal_data import SubscriptionsPersonalData
+from madang.core.billing.stored_methods import StoredMethods
+from madang.core.billing.subscription_service import SubscriptionService
+from madang.core.billing.subscription_work import SubscriptionWork
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.providers import Providers
@@ -32,6 +32,7 @@ from madang.entrypoints.billing_settings import catalogue, routing_rules
 from madang.entrypoints.credit_wiring import CreditWiring
 from madang.entrypoints.invoice_wiring import InvoiceWiring
 from madang.entrypoints.settings import Settings
+from madang.entrypoints.subscription_wiring import SubscriptionWiring
 
 
 class BillingWiring(containers.DeclarativeContainer):
@@ -66,16 +67,27 @@ class BillingWiring(containers.DeclarativeContainer):
     )
 
     charges = providers.Singleton(Charges, clock)
-    method_tokens = providers.Singleton(NoStoredMethods)
-    subscription_notices = providers.Singleton(NoSubscriptions)
-    plan_checkouts = providers.Singleton(NoPlans)
+    subscribing = providers.Container(
+        SubscriptionWiring,
+        settings=settings,
+        units=units,
+        routed=routed,
+        cipher=cipher,
+        notifier=notifier,
+        catalogue=catalogue,
+        audit_trail=audit_trail,
+        clock=clock,
+        billing=service,
+        charges=charges,
+        routing=routing,
+    )
     checkouts = providers.Singleton(
         Checkouts,
         units,
         service,
         routing,
         catalogue,
-        plan_checkouts,
+        subscribing.service,
         audit_trail,
         clock,
         environment=settings.provided.environment,
@@ -86,14 +98,15 @@ class BillingWiring(containers.DeclarativeContainer):
     work = providers.Singleton(
         parts.Working,
         crediting.work,
-        providers.Singleton(BillingHandlers, service, routed, clock, method_tokens, subscription_notices),
         invoicing.work,
+        subscribing.work,
+        providers.Singleton(BillingHandlers, service, routed, clock, subscribing.methods, subscribing.following),
     )
-    schedules = providers.Singleton(parts.Scheduled, crediting.settling, inbox_keeping)
+    schedules = providers.Singleton(parts.Scheduled, crediting.settling, subscribing.working, inbox_keeping)
     personal_data = providers.Singleton(BillingPersonalData)
     credit_personal_data = crediting.personal_data
-    subscription_personal_data = providers.Singleton(SubscriptionsPersonalData, units, routed, cipher)
     invoices_personal_data = invoicing.personal_data
+    subscription_personal_data = subscribing.personal_data
 
 
 class BillingServices:
@@ -145,3 +158,15 @@ class BillingServices:
     @property
     def invoices(self) -> InvoiceService:
         return cast(InvoiceWiring, self._billing.invoicing).service()
+
+    @property
+    def subscribing(self) -> SubscriptionService:
+        return cast(SubscriptionWiring, self._billing.subscribing).service()
+
+    @property
+    def stored_methods(self) -> StoredMethods:
+        return cast(SubscriptionWiring, self._billing.subscribing).methods()
+
+    @property
+    def subscription_work(self) -> SubscriptionWork:
+        return cast(SubscriptionWiring, self._billing.subscribing).working()

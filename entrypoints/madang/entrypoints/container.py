@@ -62,6 +62,7 @@ from madang.entrypoints.privacy_wiring import PrivacyWiring
 from madang.entrypoints.provider_administration import ProviderAdministration
 from madang.entrypoints.routing import RoutedProviders, plugins_in_use
 from madang.entrypoints.settings import Settings
+from madang.entrypoints.subscription_wiring import hear as subscriptions_hear
 from madang.entrypoints.telemetry import tracing
 from madang.entrypoints.webhook_wiring import WebhookWiring
 from madang.entrypoints.wiring import Wiring
@@ -289,6 +290,7 @@ def _connect_contexts(wiring: Wiring) -> None:
         subscriptions.subscribe(PAYMENT_CHANGED, PORTRAITS_PAYMENT_CHANGED)
     credits_hear(subscriptions)
     invoices_hear(subscriptions)
+    subscriptions_hear(subscriptions)
     wiring.plugin_work().subscribe(subscriptions)
     wiring.topics().update({handler.topic.name: handler.topic for handler in wiring.handlers()})
 

@@ -12,12 +12,12 @@ from decimal import Decimal
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from madang.entrypoints.billing_settings import BillingSetting
+from madang.entrypoints.time_zones import known_zone
 from madang.ports.errors import Misconfigured
 from madang.ports.provider import ProviderKind
 
@@ -52,14 +52,6 @@ def _address(written: str) -> str:
     if not _E_MAIL.fullmatch(written):
         raise ValueError("is no e-mail address")
     return written
-
-
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(f"{name!r} is no time zone: write it like Asia/Seoul") from None
-    return name
 
 
 class AlertSetting(BaseModel):
@@ -137,7 +129,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".madang")
     secret_key: SecretStr | None = None
     older_secret_keys: tuple[SecretStr, ...] = ()
-    timezone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Seoul"
+    timezone: Annotated[str, AfterValidator(known_zone)] = "Asia/Seoul"
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"

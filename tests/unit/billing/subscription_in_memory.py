@@ -70,9 +70,9 @@ class Life:
                 case Charge(period, payment_id):
                     self.charged[payment_id] = period.id
                     self.asked.append(payment_id)
-                case Began(period, credits):
+                case Began(period):
                     self.began[period.number] += 1
-                    self.credits[period.number] = credits
+                    self.credits[period.number] = period.terms.credits
                 case Tell(kind):
                     self.told.append(kind)
                 case GiveBack(payment_id):

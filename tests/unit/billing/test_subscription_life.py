@@ -94,7 +94,7 @@ def test_an_upgrade_is_charged_for_the_rest_of_the_period_and_the_new_price_from
     life.pay()
     assert (life.current.kind, life.current.amount, life.current.starts_at) == (PeriodKind.CHANGE, Money(10_000, "KRW"), half)
     assert life.course.subscription.terms == PREMIUM
-    assert life.credits[2] == 400
+    assert life.credits[2] == PREMIUM.credits
     life.until_due()
     life.pay()
     assert life.current.amount == PREMIUM.price

@@ -1,6 +1,7 @@
 """Means of payment that providers keep for us, in PostgreSQL; their tokens are sealed."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -11,8 +12,13 @@ from madang.adapters.postgres.statements import affected, insert, select
 from madang.core.billing.subscription_model import PaymentMethod
 
 _COLUMNS: Final = ("id", "user_id", "provider", "customer_id", "label", "created_at", "token")
-_GET: Final = select("payment_methods", _COLUMNS, "id = $1")
-_OF_USER: Final = select("payment_methods", _COLUMNS, "user_id = $1 ORDER BY id")
+_GET: Final = {
+    False: select("payment_methods", _COLUMNS, "id = $1 AND retired_at IS NULL"),
+    True: select("payment_methods", _COLUMNS, "id = $1"),
+}
+_OF_USER: Final = select("payment_methods", _COLUMNS, "user_id = $1 AND retired_at IS NULL ORDER BY id")
+_ALL_OF_USER: Final = select("payment_methods", _COLUMNS, "user_id = $1 ORDER BY id")
+_RETIRE: Final = "UPDATE payment_methods SET retired_at = $2 WHERE id = $1 AND retired_at IS NULL"
 _ADD: Final = insert("payment_methods", _COLUMNS, on_conflict="ON CONFLICT (id) DO NOTHING")
 _DELETE: Final = "DELETE FROM payment_methods WHERE id = $1"
 _RELEASE: Final = "UPDATE subscriptions SET method_id = NULL WHERE method_id = $1 AND status IN ('cancelled', 'ended')"
@@ -26,12 +32,15 @@ class PostgresPaymentMethods:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def get(self, method_id: UUID) -> PaymentMethod | None:
-        row = await self._connection.fetchrow(_GET, method_id)
+    async def get(self, method_id: UUID, *, retired: bool = False) -> PaymentMethod | None:
+        row = await self._connection.fetchrow(_GET[retired], method_id)
         return None if row is None else _method(row)
 
     async def of_user(self, user_id: UUID) -> Sequence[PaymentMethod]:
         return [_method(row) for row in await self._connection.fetch(_OF_USER, user_id)]
+
+    async def all_of_user(self, user_id: UUID) -> Sequence[PaymentMethod]:
+        return [_method(row) for row in await self._connection.fetch(_ALL_OF_USER, user_id)]
 
     async def add(self, method: PaymentMethod) -> None:
         await self._connection.execute(
@@ -44,6 +53,9 @@ class PostgresPaymentMethods:
             method.created_at,
             method.token,
         )
+
+    async def retire(self, method_id: UUID, now: datetime) -> bool:
+        return affected(await self._connection.execute(_RETIRE, method_id, now)) == 1
 
     async def delete(self, method_id: UUID) -> None:
         await self._connection.execute(_RELEASE, method_id)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from madang.core.billing.model import Payment, Refund
+from madang.core.billing.subscription_model import Period, Subscription
 from madang.core.kernel.events import Event
 
 PAYMENT_CHANGED: Final = "billing.payment_changed"
@@ -14,6 +15,10 @@ REFUND_CHANGED: Final = "billing.refund_changed"
 SUBSCRIPTION_PERIOD_STARTED: Final = "billing.subscription_period_started"
 """A period of a subscription that is paid for, or tried, began. Payload: `subscription_id`, `user_id`, `plan_id`, `period` (its
 number within the subscription), `period_start`, `period_end` (ISO 8601 with offset), `credits` (those of one month)."""
+
+SUBSCRIPTION_CHANGED: Final = "billing.subscription_changed"
+"""A subscription's status, plan or end changed; its owner is told. Payload: `subscriptionId`, `status`, `planId`,
+`cancelAtPeriodEnd`."""
 
 
 def payment_changed(payment: Payment) -> Event:
@@ -40,4 +45,34 @@ def refund_changed(refund: Refund, payment: Payment) -> Event:
             "subject": payment.subject,
             "status": refund.status.value,
         },
+    )
+
+
+def subscription_period_started(subscription: Subscription, period: Period) -> Event:
+    return Event(
+        SUBSCRIPTION_PERIOD_STARTED,
+        subscription.subject,
+        {
+            "subscription_id": str(subscription.id),
+            "user_id": str(subscription.user_id),
+            "plan_id": period.terms.plan_id,
+            "period": period.number,
+            "period_start": period.starts_at.isoformat(),
+            "period_end": period.ends_at.isoformat(),
+            "credits": period.terms.credits,
+        },
+    )
+
+
+def subscription_changed(subscription: Subscription) -> Event:
+    return Event(
+        SUBSCRIPTION_CHANGED,
+        subscription.subject,
+        {
+            "subscriptionId": str(subscription.id),
+            "status": subscription.status.value,
+            "planId": subscription.terms.plan_id,
+            "cancelAtPeriodEnd": subscription.cancel_at_period_end,
+        },
+        owner=subscription.user_id,
     )

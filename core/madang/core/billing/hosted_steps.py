@@ -61,7 +61,11 @@ class Hosting:
 
 
 class Unbelieved(Exception):
-    """The provider charged another amount than ours: nothing is counted, the operator is told."""
+    """The provider charged another amount than ours, `expected`: nothing is counted, the operator is told."""
+
+    def __init__(self, message: str, expected: Money) -> None:
+        super().__init__(message)
+        self.expected = expected
 
 
 class NotYet(Exception):
@@ -101,7 +105,7 @@ def charged(course: Course, amount: Money, payment_id: UUID, now: datetime) -> C
             return course
         raise NotYet(f"subscription {course.subscription.id}: a charge for a period that the provider does not tell of yet")
     expected = awaited.amount if awaited is not None else price
-    raise Unbelieved(f"subscription {course.subscription.id}: ours is {expected}, the provider charged {amount}")
+    raise Unbelieved(f"subscription {course.subscription.id}: ours is {expected}, the provider charged {amount}", expected)
 
 
 def paid(course: Course, period: Period | None, payment_id: UUID, amount: Money, hosting: Hosting, now: datetime) -> Course:

@@ -172,10 +172,12 @@ class BillingService:
 
     async def ask(self, payment: Payment) -> PaymentSnapshot | None:
         """The payment as the provider has it now; None when the provider has none yet, or cannot be asked without a
-        reference."""
+        reference. What a provider charged by itself it knows by its own reference only."""
         gateway = self._providers.payment_gateway(payment.provider)
         if gateway.capabilities.finds_by_payment_id:
-            return await gateway.find(str(payment.id))
+            found = await gateway.find(str(payment.id))
+            if found is not None:
+                return found
         if payment.reference is None:
             return None
         try:

@@ -37,10 +37,9 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """A paid or free period began; `credits` are those of one month."""
+    """A paid or free period began."""
 
     period: Period
-    credits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +162,7 @@ class Course:
         return self.wrote(tried).changed(now, due_at=now + WATCH).following(Charge(tried, payment_id))
 
     def begin(self, period: Period) -> Self:
-        return self.wrote(period).following(Began(period, self._credits(period)))
+        return self.wrote(period).following(Began(period))
 
     def over(self, status: SubscriptionStatus, at: datetime, now: datetime, reason: str) -> Self:
         """For good. What is awaited is given up; money that still comes for it goes back."""
@@ -172,9 +171,3 @@ class Course:
             return ended
         given_up = PeriodStatus.UNPAID if status is SubscriptionStatus.ENDED else PeriodStatus.VOID
         return ended.wrote(ended.awaited.to(given_up, now))
-
-    def _credits(self, period: Period) -> int:
-        """A change brings what the new plan has more, for its part of the month."""
-        if period.kind is not PeriodKind.CHANGE or self.current is None:
-            return period.terms.credits
-        return max(0, period.terms.credits - self.current.terms.credits)

@@ -39,7 +39,7 @@ class SubscriptionsPersonalData:
         providers."""
         async with self._units() as uow:
             subscriptions = await uow.subscriptions.of_user(user_id)
-            methods = await uow.payment_methods.of_user(user_id)
+            methods = await uow.payment_methods.all_of_user(user_id)
         for subscription in subscriptions:
             if subscription.kind is SubscriptionKind.HOSTED and not subscription.is_over:
                 await self._cancel(subscription)

@@ -64,13 +64,27 @@ class SubscriptionRepository(Protocol):
 
 
 class PaymentMethodRepository(Protocol):
-    async def get(self, method_id: UUID) -> PaymentMethod | None: ...
+    async def get(self, method_id: UUID, *, retired: bool = False) -> PaymentMethod | None:
+        """One that its owner has removed only with `retired`."""
+        ...
 
-    async def of_user(self, user_id: UUID) -> Sequence[PaymentMethod]: ...
+    async def of_user(self, user_id: UUID) -> Sequence[PaymentMethod]:
+        """Those that may be charged, the oldest first."""
+        ...
+
+    async def all_of_user(self, user_id: UUID) -> Sequence[PaymentMethod]:
+        """With those that the provider has still to forget."""
+        ...
 
     async def add(self, method: PaymentMethod) -> None: ...
 
-    async def delete(self, method_id: UUID) -> None: ...
+    async def retire(self, method_id: UUID, now: datetime) -> bool:
+        """It is charged no more; False when it was so already."""
+        ...
+
+    async def delete(self, method_id: UUID) -> None:
+        """Once its provider has forgotten it."""
+        ...
 
     async def is_used(self, method_id: UUID) -> bool:
         """By a subscription that is not over."""

@@ -26,6 +26,8 @@ _OWN: Final = frozenset(
         "webhooks:write",
         "payments:read",
         "payments:write",
+        "subscriptions:read",
+        "subscriptions:write",
     }
 )
 """Of one's own affairs; an API key is given some of them."""

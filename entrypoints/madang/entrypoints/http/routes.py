@@ -28,6 +28,7 @@ from madang.entrypoints.http import (
     payments,
     portraits,
     privacy,
+    subscriptions,
     two_factor,
     users,
     webhook_endpoints,
@@ -59,6 +60,7 @@ SHARED: Final = (
     *external_sign_in.ROUTES,
     *users.ROUTES,
     *credit_accounts.ROUTES,
+    *subscriptions.ROUTES,
 )
 
 

@@ -46,6 +46,7 @@ payment_methods = Table(
     words("label", "shown to the owner: card **** 1234", personal=True),
     sealed("token", "charges it; encrypted", purpose=METHOD_TOKEN, null=False),
     instant("created_at"),
+    instant("retired_at", "charged no more; its provider is told to forget it", null=True),
     Index("ix_payment_methods_user_id", "user_id", "id"),
     comment="Means of payment that providers keep for us",
 )

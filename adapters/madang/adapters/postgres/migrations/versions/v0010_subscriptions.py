@@ -25,6 +25,12 @@ def upgrade() -> None:
         sa.Column("label", sa.Text(), nullable=False, comment="shown to the owner: card **** 1234"),
         sa.Column("token", sa.LargeBinary(), nullable=False, comment="charges it; encrypted"),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "retired_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="charged no more; its provider is told to forget it",
+        ),
         sa.PrimaryKeyConstraint("id", name="pk_payment_methods"),
         comment="Means of payment that providers keep for us",
     )

@@ -1,0 +1,193 @@
+"""Asking a provider what became of a subscription that it renews, and what it charged for it."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from madang.core.billing import hosted_steps
+from madang.core.billing.model import AmountMismatch, Payment, PaymentLine, PaymentStatus
+from madang.core.billing.notices import SubscriptionNotice
+from madang.core.billing.service import BillingService
+from madang.core.billing.subscription_book import PURPOSE, SubscriptionBook
+from madang.core.billing.subscription_course import Course
+from madang.core.billing.subscription_model import Subscription
+from madang.core.billing.subscription_offers import PlanOffers
+from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
+from madang.core.kernel.clock import Clock
+from madang.core.kernel.ids import new_id
+from madang.core.kernel.messages import Delivery
+from madang.core.kernel.providers import Providers
+from madang.ports.errors import Rejected, Unavailable
+from madang.ports.payment import PaymentGateway, PaymentSnapshot, RemotePaymentStatus, SubscriptionSnapshot
+
+logger = logging.getLogger(__name__)
+
+_ARRIVED: Final = frozenset({RemotePaymentStatus.PAID, RemotePaymentStatus.PARTLY_REFUNDED, RemotePaymentStatus.DISPUTED})
+_LISTED_SINCE: Final = timedelta(days=2)
+_PAGES: Final = 20
+_OPEN_FOR: Final = timedelta(days=1)
+
+
+class HostedFollowing:
+    """Fulfils `SubscriptionNotices`."""
+
+    def __init__(
+        self, book: SubscriptionBook, offers: PlanOffers, billing: BillingService, providers: Providers, clock: Clock
+    ) -> None:
+        self._book = book
+        self._offers = offers
+        self._billing = billing
+        self._providers = providers
+        self._clock = clock
+
+    async def handle(self, delivery: Delivery[SubscriptionsUnitOfWork], notice: SubscriptionNotice) -> str:
+        """A notice is a hint: what is true is asked. `"applied"`, `"unknown_subscription"`, or `"amount_mismatch"` for a charge
+        that is not believed. Raises `Unavailable` for a charge whose period the provider does not tell of yet."""
+        gateway = self._providers.payment_gateway(notice.provider)
+        told = await _told(gateway, notice.reference)
+        async with delivery.step() as uow:
+            subscription = await self._named(uow, notice, told)
+        if subscription is None:
+            return "unknown_subscription"
+        charge = await _charge(gateway, notice)
+        return await self._take_in(delivery, subscription.id, told, [] if charge is None else [charge])
+
+    async def follow(self, delivery: Delivery[SubscriptionsUnitOfWork]) -> None:
+        """Asked by the sweep: also for charges of which no notice came, where the provider lists them."""
+        async with delivery.step() as uow:
+            subscription = await uow.subscriptions.get(UUID(delivery.message.payload["subscription_id"]))
+            course = None if subscription is None else await uow.subscriptions.course(subscription)
+        if subscription is None or course is None or subscription.reference is None:
+            return
+        gateway = self._providers.payment_gateway(subscription.provider)
+        told = await _told(gateway, subscription.reference)
+        await self._take_in(delivery, subscription.id, told, await self._listed(gateway, course, told))
+
+    async def _take_in(
+        self,
+        delivery: Delivery[SubscriptionsUnitOfWork],
+        subscription_id: UUID,
+        told: SubscriptionSnapshot | None,
+        charges: Sequence[PaymentSnapshot],
+    ) -> str:
+        outcome = "applied"
+        async with delivery.step() as uow:
+            subscription = await uow.subscriptions.get(subscription_id, lock=True)
+            if subscription is None:
+                return "unknown_subscription"
+            course = await uow.subscriptions.course(subscription)
+            if told is not None:
+                hosting = self._offers.hosting(subscription.provider)
+                course = hosted_steps.follow(course, told, hosting, self._clock.now())
+            new = [charge for charge in charges if await self._is_new(uow, course, charge)]
+            payments = []
+            for charge in new:
+                payment = self._payment_of(subscription, charge)
+                try:
+                    course = hosted_steps.charged(course, charge.amount, payment.id, self._clock.now())
+                except hosted_steps.NotYet as early:
+                    raise Unavailable(str(early), provider=subscription.provider, operation="follow_subscription") from early
+                except hosted_steps.Unbelieved as wrong:
+                    logger.error("subscription amount mismatch, nothing believed: %s", wrong)
+                    payment = replace(payment, amount=wrong.expected)
+                payments.append((payment, charge))
+            await self._book.save(uow, subscription, course)
+            for payment, charge in payments:
+                await uow.payments.add(payment)
+                if not await self._settle(uow, payment, charge):
+                    outcome = "amount_mismatch"
+        return outcome
+
+    async def _settle(self, uow: SubscriptionsUnitOfWork, payment: Payment, charge: PaymentSnapshot) -> bool:
+        """False for an amount that is not ours: alerted by billing, as for any other payment, and never paid."""
+        try:
+            await self._billing.settle(uow, payment.id, charge)
+        except AmountMismatch:
+            return False
+        return True
+
+    async def _is_new(self, uow: SubscriptionsUnitOfWork, course: Course, charge: PaymentSnapshot) -> bool:
+        """What we have already is settled as any other payment. Of a try that failed something is kept only where it was for
+        the period that is awaited; nothing was charged for a trial."""
+        if charge.amount.amount == 0 or await uow.payments.by_reference(course.subscription.provider, charge.reference):
+            return False
+        return charge.status in _ARRIVED or (course.awaited is not None and course.awaited.amount == charge.amount)
+
+    async def _named(
+        self, uow: SubscriptionsUnitOfWork, notice: SubscriptionNotice, told: SubscriptionSnapshot | None
+    ) -> Subscription | None:
+        """By the provider's reference, or by our id where it was begun under another one (a checkout's)."""
+        found = await uow.subscriptions.by_reference(notice.provider, notice.reference)
+        written = notice.subscription_id or (told.subscription_id if told else None)
+        if found is not None or written is None:
+            return found
+        try:
+            ours = await uow.subscriptions.get(UUID(written))
+        except ValueError:
+            return None
+        return ours if ours is not None and ours.provider == notice.provider else None
+
+    async def _listed(
+        self, gateway: PaymentGateway, course: Course, told: SubscriptionSnapshot | None
+    ) -> Sequence[PaymentSnapshot]:
+        """What the provider charged for this subscription since the period that awaits its money."""
+        if told is None or not gateway.capabilities.lists_payments:
+            return []
+        begun = course.awaited.starts_at if course.awaited else told.current_period_start
+        last = course.current
+        if begun is None or (course.awaited is None and last is not None and begun < last.ends_at):
+            return []
+        found: list[PaymentSnapshot] = []
+        cursor: str | None = None
+        for _ in range(_PAGES):
+            page = await gateway.list_payments(begun - _LISTED_SINCE, self._clock.now(), cursor=cursor)
+            found += [one for one in page.payments if one.subscription == told.reference and one.status in _ARRIVED]
+            cursor = page.cursor
+            if cursor is None:
+                break
+        return found
+
+    def _payment_of(self, subscription: Subscription, charge: PaymentSnapshot) -> Payment:
+        now = self._clock.now()
+        title = self._book.title(subscription, subscription.terms.plan_id)
+        return Payment(
+            id=new_id(),
+            purpose=PURPOSE,
+            subject=subscription.subject,
+            amount=charge.amount,
+            provider=subscription.provider,
+            status=PaymentStatus.CREATED,
+            created_at=now,
+            updated_at=now,
+            expires_at=now + _OPEN_FOR,
+            reference=charge.reference,
+            user_id=subscription.user_id,
+            country=subscription.country,
+            description=title,
+            lines=(PaymentLine(title, 1, charge.amount.amount, subscription.terms.plan_id),),
+            locale=subscription.locale,
+        )
+
+
+async def _told(gateway: PaymentGateway, reference: str) -> SubscriptionSnapshot | None:
+    try:
+        return await gateway.fetch_subscription(reference)
+    except Rejected as rejected:
+        if rejected.reason == "not_found":
+            return None
+        raise
+
+
+async def _charge(gateway: PaymentGateway, notice: SubscriptionNotice) -> PaymentSnapshot | None:
+    """What the provider says of it now; a signed body stands in where asking gives nothing."""
+    if notice.charge is None:
+        return notice.snapshot
+    try:
+        return await gateway.fetch(notice.charge)
+    except Rejected as rejected:
+        if rejected.reason == "not_found":
+            return notice.snapshot
+        raise

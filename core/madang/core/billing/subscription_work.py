@@ -1,0 +1,124 @@
+"""What the worker does for subscriptions: what is due, what became of a payment, and what hosted ones are asked and told."""
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from madang.core.billing import hosted_steps, subscription_steps
+from madang.core.billing.dunning import DunningPolicy
+from madang.core.billing.hosted_asking import HostedAsking
+from madang.core.billing.hosted_following import HostedFollowing
+from madang.core.billing.model import Payment, PaymentStatus
+from madang.core.billing.service import BillingService
+from madang.core.billing.subscription_book import ASK_PROVIDER, FOLLOW, PURPOSE, SubscriptionBook
+from madang.core.billing.subscription_course import Course
+from madang.core.billing.subscription_model import Period, Subscription, SubscriptionKind
+from madang.core.billing.subscription_offers import PlanOffers
+from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
+from madang.core.kernel.clock import Clock
+from madang.core.kernel.errors import DomainError
+from madang.core.kernel.messages import Delivery, Handler, Message, RetryPolicy, Topic
+from madang.core.kernel.schedules import Recurring
+from madang.ports.errors import PortError
+
+logger = logging.getLogger(__name__)
+
+PAYMENT_CHANGED: Final = "billing.subscription_payment_changed"
+"""The topic by which subscriptions hear of payments."""
+DUE: Final = "billing.subscriptions_due"
+
+_EVERY: Final = timedelta(minutes=1)
+_BATCH: Final = 50
+_LATER: Final = timedelta(hours=6)
+_PATIENT: Final = RetryPolicy((1, 5, 30, 120, 600, 1800, 3600, 3600, 3600, 3600))
+_FAILED: Final = frozenset({PaymentStatus.FAILED, PaymentStatus.CANCELLED, PaymentStatus.EXPIRED})
+
+
+class SubscriptionWork:
+    def __init__(
+        self,
+        book: SubscriptionBook,
+        offers: PlanOffers,
+        following: HostedFollowing,
+        asking: HostedAsking,
+        billing: BillingService,
+        policy: DunningPolicy,
+        clock: Clock,
+    ) -> None:
+        self._book = book
+        self._offers = offers
+        self._following = following
+        self._asking = asking
+        self._billing = billing
+        self._policy = policy
+        self._clock = clock
+
+    def handlers(self) -> Sequence[Handler[SubscriptionsUnitOfWork]]:
+        return (
+            Handler(Topic(PAYMENT_CHANGED, retry=_PATIENT), handle=self.payment_changed),
+            Handler(Topic(FOLLOW, retry=_PATIENT), run=self._following.follow),
+            Handler(Topic(ASK_PROVIDER, retry=_PATIENT, time_limit=150), run=self._asking.ask, give_up=self._asking.give_up),
+        )
+
+    def recurring(self) -> Sequence[Recurring]:
+        return (Recurring(Topic(DUE, retry=_PATIENT, time_limit=120), _EVERY, self.sweep),)
+
+    async def sweep(self, delivery: Delivery[SubscriptionsUnitOfWork]) -> None:
+        """Everything that is due, in batches; what another worker has is left to it."""
+        while True:
+            async with delivery.step() as uow:
+                claimed = await uow.subscriptions.claim_due(self._clock.now(), limit=_BATCH)
+                for subscription in claimed:
+                    await self._do_what_is_due(uow, subscription)
+            if len(claimed) < _BATCH:
+                return
+
+    async def payment_changed(self, uow: SubscriptionsUnitOfWork, message: Message) -> None:
+        """The payment's row first, as it is now, then the subscription's; any number of times."""
+        payment = await uow.payments.get(UUID(message.payload["payment_id"]), lock=True)
+        if payment is None or payment.purpose != PURPOSE:
+            return
+        subscription = await uow.subscriptions.get(UUID(payment.subject.removeprefix("subscription:")), lock=True)
+        if subscription is None:
+            await self._give_back(uow, payment)
+            return
+        course = await uow.subscriptions.course(subscription)
+        period = await uow.subscriptions.period_tried_by(subscription.id, payment.id)
+        await self._book.save(uow, subscription, self._after(course, period, payment))
+
+    def _after(self, course: Course, period: Period | None, payment: Payment) -> Course:
+        now, hosted = self._clock.now(), course.subscription.kind is SubscriptionKind.HOSTED
+        if payment.status is PaymentStatus.PAID:
+            if hosted or period is None:
+                hosting = self._offers.hosting(course.subscription.provider)
+                return hosted_steps.paid(course, period, payment.id, payment.amount, hosting, now)
+            return subscription_steps.paid(course, period, payment.id, now)
+        if payment.status in _FAILED and period is not None:
+            if hosted:
+                return hosted_steps.declined(course, period, payment.id, now)
+            return subscription_steps.declined(course, period, payment.id, self._policy, now)
+        return course
+
+    async def _do_what_is_due(self, uow: SubscriptionsUnitOfWork, subscription: Subscription) -> None:
+        """One that cannot be dealt with is left for later, and does not keep the others waiting: nothing of it is written."""
+        course = await uow.subscriptions.course(subscription)
+        try:
+            course = self._due(course)
+        except (DomainError, PortError, ValueError):
+            logger.exception("subscription %s: what is due cannot be done", subscription.id)
+            course = course.changed(self._clock.now(), due_at=self._clock.now() + _LATER)
+        await self._book.save(uow, subscription, course)
+
+    def _due(self, course: Course) -> Course:
+        now = self._clock.now()
+        if course.subscription.kind is SubscriptionKind.STORED_METHOD:
+            return subscription_steps.due(course, self._policy, now)
+        return hosted_steps.due(course, self._offers.hosting(course.subscription.provider), now)
+
+    async def _give_back(self, uow: SubscriptionsUnitOfWork, payment: Payment) -> None:
+        """Its person was erased, and the subscription with them."""
+        if payment.status is PaymentStatus.PAID and payment.paid_at is not None:
+            key = f"{payment.subject}:give-back:{payment.id}"
+            await self._billing.request_refund(uow, payment.id, key=key, reason="not_owed")

@@ -1,0 +1,165 @@
+"""A subscription whose card we charge ourselves, lived over HTTP: begun, renewed, changed, declined, suspended, ended."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from deployment import Deployment
+from integration.subscriptions.subscriber import BACK, Asked, Subscriber
+
+
+async def test_a_card_is_left_charged_and_renewed_each_month(deployment: Deployment, subscriber: Subscriber) -> None:
+    begun = await subscriber.begin("hosting-enterprise")
+    assert (begun["status"], begun["kind"], begun["provider"]) == ("incomplete", "stored_method", "sandbox")
+    assert await subscriber.taken() == []
+    await subscriber.activate(begun)
+    await deployment.work()
+    active = await subscriber.get(begun)
+    assert (active["status"], active["checkout"]) == ("active", None)
+    assert active["paymentMethod"]["label"].startswith("card ****")
+    await subscriber.days_pass(31)
+    renewed = await subscriber.get(begun)
+    assert [period["status"] for period in renewed["periods"]] == ["paid", "paid"]
+    assert await subscriber.taken() == [100_000, 100_000]
+    assert [(one["purpose"], one["status"]) for one in await subscriber.payments()] == [("subscriptions", "paid")] * 2
+
+
+async def test_a_trial_is_followed_by_the_first_charge_and_is_had_once(subscriber: Subscriber) -> None:
+    begun = await subscriber.begin()
+    trial = await subscriber.activate(begun)
+    assert (trial["status"], trial["currentPeriod"]["kind"]) == ("trialing", "trial")
+    await subscriber.days_pass(14)
+    active = await subscriber.get(begun)
+    assert (active["status"], await subscriber.taken()) == ("active", [30_000])
+    await subscriber.step(active, "cancel", {"atPeriodEnd": False})
+    again = await subscriber.begin(methodId=active["paymentMethod"]["id"])
+    await subscriber.deployment.work()
+    assert ((await subscriber.get(again))["status"], await subscriber.taken()) == ("active", [30_000, 30_000])
+
+
+async def test_who_does_not_pay_is_told_each_time_then_suspended_then_out(
+    deployment: Deployment, subscriber: Subscriber
+) -> None:
+    active = await subscriber.subscribe()
+    await subscriber.cards_are_declined()
+    states = []
+    for days in (31, 1, 2, 2, 2, 3, 14):
+        await subscriber.days_pass(days)
+        states.append((await subscriber.get(active))["status"])
+    assert states == ["past_due"] * 5 + ["suspended", "ended"]
+    ended = await subscriber.get(active)
+    assert (ended["endReason"], ended["periods"][1]["status"], ended["nextAt"]) == ("unpaid", "unpaid", None)
+    assert await subscriber.taken() == [100_000]
+    subjects = [mail.subject for mail in await deployment.e_mails() if "호스팅 엔터프라이즈" in mail.subject]
+    assert len(subjects) == 7
+    assert "결제가 이루어지지 않았습니다" in subjects[0]
+    assert "중지" in subjects[5]
+    assert "종료" in subjects[6]
+
+
+@pytest.mark.parametrize("days", [(31,), (31, 1, 2, 2, 2, 3)], ids=["past due", "suspended"])
+async def test_a_new_card_ends_the_dunning_at_once(subscriber: Subscriber, days: tuple[int, ...]) -> None:
+    active = await subscriber.subscribe()
+    await subscriber.cards_are_declined()
+    for each in days:
+        await subscriber.days_pass(each)
+    await subscriber.cards_are_declined(False)
+    owing = await subscriber.step(active, "payment-method", BACK)
+    assert owing["status"] in ("past_due", "suspended")
+    await subscriber.activate(owing)
+    await subscriber.deployment.work()
+    paid = await subscriber.get(active)
+    assert (paid["status"], paid["awaited"], paid["pastDueSince"]) == ("active", None, None)
+    assert await subscriber.taken() == [100_000, 100_000]
+
+
+async def test_an_upgrade_is_charged_for_the_rest_and_a_downgrade_waits(subscriber: Subscriber) -> None:
+    active = await subscriber.subscribe("publishing-business")
+    lower = await subscriber.step(active, "change", {"planId": "publishing-creator"})
+    assert (lower["planId"], lower["nextPlanId"]) == ("publishing-business", "publishing-creator")
+    await subscriber.days_pass(31)
+    assert (await subscriber.get(active))["planId"] == "publishing-creator"
+    higher = await subscriber.step(active, "change", {"planId": "publishing-business"})
+    assert (higher["planId"], higher["currentPeriod"]["kind"]) == ("publishing-business", "change")
+    first, second, proration = await subscriber.taken()
+    assert (first, second) == (59_000, 19_000)
+    assert 0 < proration <= 40_000
+    assert higher["currentPeriod"]["amount"]["amount"] == proration
+    assert [period["number"] for period in higher["periods"]] == [1, 2, 3]
+
+
+async def test_a_cancellation_runs_to_the_end_and_can_be_taken_back(subscriber: Subscriber) -> None:
+    active = await subscriber.subscribe()
+    cancelled = await subscriber.step(active, "cancel", {})
+    assert (cancelled["status"], cancelled["cancelAtPeriodEnd"]) == ("active", True)
+    assert (await subscriber.step(active, "resume", {}))["cancelAtPeriodEnd"] is False
+    await subscriber.step(active, "cancel", {"atPeriodEnd": True})
+    await subscriber.days_pass(31)
+    over = await subscriber.get(active)
+    assert (over["status"], over["endReason"], await subscriber.taken()) == ("cancelled", "cancelled", [100_000])
+    assert (await subscriber.step(active, "resume", {}, 409))["code"] == "WRONG_STATE"
+
+
+async def test_one_subscription_of_a_product_at_a_time(subscriber: Subscriber) -> None:
+    active = await subscriber.subscribe()
+    body = {"planId": "hosting-premium", "currency": "KRW", **BACK}
+    refused = await subscriber.call("POST", "/subscriptions", 409, body)
+    assert (refused["code"], refused["details"]["id"]) == ("ALREADY_EXISTS", active["id"])
+    other = await subscriber.begin("mockups-pro")
+    replaced = await subscriber.begin("mockups-pro", intervalMonths=12)
+    assert (await subscriber.get(other))["endReason"] == "replaced"
+    assert replaced["intervalMonths"] == 12
+
+
+async def test_a_double_click_begins_and_charges_once(subscriber: Subscriber) -> None:
+    body = {"planId": "hosting-enterprise", "currency": "KRW", **BACK}
+    one, other = [await subscriber.call("POST", "/subscriptions", 201, body, **{"Idempotency-Key": "k-1"}) for _ in range(2)]
+    assert one["id"] == other["id"]
+    key = await subscriber.leave_a_card(one)
+    path = f"/subscriptions/{one['id']}/activate"
+    await asyncio.gather(
+        *(
+            subscriber.deployment.client.post(path, json={"clientKey": key}, headers=dict(subscriber.member.headers))
+            for _ in range(5)
+        )
+    )
+    await subscriber.deployment.work()
+    assert (await subscriber.get(one))["status"] == "active"
+    assert await subscriber.taken() == [100_000]
+    assert len(await subscriber.call("GET", "/payment-methods", 200)) == 1
+
+
+async def test_twenty_sweeps_at_once_renew_once(deployment: Deployment, subscriber: Subscriber) -> None:
+    active = await subscriber.subscribe()
+    await deployment.let_pass(days=31)
+    work = deployment.container.subscription_work
+
+    asked: Any = Asked(deployment)
+    await asyncio.gather(*(work.sweep(asked) for _ in range(20)))
+    await deployment.work()
+    assert [period["status"] for period in (await subscriber.get(active))["periods"]] == ["paid", "paid"]
+    assert await subscriber.taken() == [100_000, 100_000]
+
+
+async def test_a_checkout_for_a_plan_begins_a_subscription(subscriber: Subscriber) -> None:
+    body = {"planId": "hosting-enterprise", "currency": "KRW", **BACK}
+    opened = await subscriber.call("POST", "/checkouts", 201, body)
+    assert opened["paymentId"] is None
+    begun = await subscriber.get(opened)
+    assert (begun["status"], begun["checkout"]["url"]) == ("incomplete", opened["url"])
+
+
+async def test_a_card_in_use_stays_and_one_that_is_not_is_forgotten_at_the_provider(
+    deployment: Deployment, subscriber: Subscriber
+) -> None:
+    active = await subscriber.subscribe()
+    method = active["paymentMethod"]["id"]
+    assert (await subscriber.call("DELETE", f"/payment-methods/{method}", 409))["code"] == "PAYMENT_METHOD_IN_USE"
+    await subscriber.step(active, "cancel", {"atPeriodEnd": False})
+    await subscriber.call("DELETE", f"/payment-methods/{method}", 202)
+    assert await subscriber.call("GET", "/payment-methods", 200) == []
+    await deployment.work()
+    states = await deployment.world.run(lambda c: [row["status"] for row in c.execute("SELECT status FROM stored_methods")])
+    assert states == ["forgotten"]
+    assert await deployment.value("SELECT count(*) FROM payment_methods") == 0
