@@ -1,0 +1,95 @@
+"""A buyer's whole life with Stripe as the payment company: over HTTP on both sides, with the real database and worker."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from contract.fake_stripe import API_KEY, WEBHOOK_SECRET, FakeStripe
+from deployment import Deployment, OpenDeployment
+from embedded_stack import SANDBOX_ROUTES
+from integration.billing.till import Till
+from madang.core.identity.roles import Role
+from madang.plugins.conformance.remote import serving
+
+
+@pytest.fixture
+def account() -> Iterator[FakeStripe]:
+    with serving(FakeStripe()) as service:
+        yield service
+
+
+@pytest.fixture
+async def till(open_deployment: OpenDeployment, account: FakeStripe) -> AsyncIterator[Till]:
+    stripe = {"base_url": account.url, "api_key": API_KEY, "webhook_secret": WEBHOOK_SECRET}
+    routes = {**SANDBOX_ROUTES, "payment": ["stripe"]}
+    async with open_deployment(routes=routes, plugins={"stripe": stripe}) as deployment:
+        yield Till(deployment)
+
+
+async def told(deployment: Deployment, account: FakeStripe, kind: str, about: str, *, times: int = 1) -> None:
+    """Stripe delivers, as often as it likes, and the worker works."""
+    event = account.event(kind, account.books.kept[about], datetime.now(UTC))
+    for _ in range(times):
+        answer = await deployment.client.post("/webhooks/stripe", content=event.body, headers=dict(event.headers))
+        assert answer.status_code == 200, answer.text
+    await deployment.work()
+
+
+async def forged(deployment: Deployment, account: FakeStripe, kind: str, about: str) -> None:
+    event = account.event(kind, account.books.kept[about], datetime.now(UTC))
+    for headers in ({}, {"stripe-signature": f"{event.headers['stripe-signature'][:-80]},v1=00"}):
+        answer = await deployment.client.post("/webhooks/stripe", content=event.body, headers=headers)
+        assert answer.status_code == 401
+    assert not await deployment.value("SELECT count(*) FROM inbox")
+
+
+async def reference_of(deployment: Deployment, payment_id: str) -> str:
+    return str(await deployment.value("SELECT reference FROM payments WHERE id = $1::uuid", payment_id))
+
+
+async def test_a_payment_is_paid_given_back_in_part_and_then_the_rest(till: Till, account: FakeStripe) -> None:
+    deployment = till.deployment
+    buyer, manager = await deployment.member(), await deployment.member(Role.PROJECT_MANAGER)
+    opened = await till.open(buyer)
+    assert (opened["provider"], opened["url"][:8]) == ("stripe", "https://")
+    reference = await reference_of(deployment, opened["id"])
+    account.books.pay(reference)
+    await forged(deployment, account, "checkout.session.completed", reference)
+    assert (await till.payment(buyer, opened["id"]))["status"] == "pending"
+
+    await told(deployment, account, "checkout.session.completed", reference, times=2)
+    paid = await till.payment(buyer, opened["id"])
+    assert (paid["status"], paid["amount"], paid["reference"]) == ("paid", {"amount": 5000, "currency": "KRW"}, reference)
+
+    part = {"reason": "일부는 쓰지 않았어요", "amount": {"amount": 2000, "currency": "KRW"}}
+    await till.data(manager, "POST", f"/payments/{opened['id']}/refunds", json=part)
+    await deployment.work()
+    assert (await till.payment(buyer, opened["id"]))["status"] == "partly_refunded"
+    await till.data(manager, "POST", f"/payments/{opened['id']}/refunds", json={"reason": "the rest, too"})
+    await deployment.work()
+    ended = await till.payment(manager, opened["id"])
+    assert (ended["status"], sorted(each["status"] for each in ended["refunds"])) == ("refunded", ["succeeded"] * 2)
+    assert sorted(each["amount"] for each in account.books.of_kind("refund")) == [2000, 3000]
+
+
+async def test_a_payment_that_no_webhook_tells_of_is_asked_for_and_disputed_later(till: Till, account: FakeStripe) -> None:
+    deployment = till.deployment
+    buyer = await deployment.member()
+    opened = await till.open(buyer)
+    reference = await reference_of(deployment, opened["id"])
+    account.books.pay(reference)
+    await deployment.let_pass(minutes=1)
+    await deployment.work()
+    assert (await till.payment(buyer, opened["id"]))["status"] == "paid"
+
+    intent = account.books.kept[reference]["payment_intent"]
+    refund = account.books.refund({"payment_intent": intent, "amount": 1000})
+    await told(deployment, account, "refund.created", refund["id"])
+    partly = await till.payment(buyer, opened["id"])
+    assert (partly["status"], partly["refunded"]["amount"]) == ("partly_refunded", 1000)
+    dispute = account.books.dispute(intent)
+    for kind, word, status in (("created", "needs_response", "disputed"), ("closed", "won", "partly_refunded")):
+        account.books.becomes(dispute["id"], word)
+        await told(deployment, account, f"charge.dispute.{kind}", dispute["id"])
+        assert (await till.payment(buyer, opened["id"]))["status"] == status
