@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from deployment import Deployment, Member
+from integration.billing.till import Till
 from integration.credits.bookkeeping import Books, now
 from madang.core.billing.events import payment_changed, refund_changed
 from madang.core.billing.model import Payment, PaymentLine, PaymentStatus, Refund, RefundStatus
+from madang.core.identity.roles import Role
 from madang.core.kernel.ids import new_id
 from madang.ports.money import Money
+from madang.ports.payment import PaymentSnapshot, RemotePaymentStatus
 
 PRICE = 5000
 S = PaymentStatus
@@ -116,6 +119,38 @@ async def test_refunds_in_part_take_back_in_proportion_and_add_up(deployment: De
     await back(deployment, payment, PRICE)
     assert await books.have(member) == (0, 0)
     assert await books.in_system("taken_back") == 100
+    await books.check()
+
+
+async def test_each_part_that_a_person_gives_back_at_the_provider_takes_back_its_share(
+    deployment: Deployment, books: Books
+) -> None:
+    member = await deployment.member()
+    payment = await a_payment(deployment, member)
+    for returned in (1000, 2500, 2500, 3000):
+        word = PaymentSnapshot(
+            "any", RemotePaymentStatus.PARTLY_REFUNDED, payment.amount, refunded=Money(returned, payment.amount.currency)
+        )
+        async with deployment.container.units() as uow:
+            await deployment.container.billing.settle(uow, payment.id, word)
+        await deployment.work()
+        assert await books.have(member) == (100 - returned // 50, 0)
+    await books.check()
+
+
+async def test_a_pack_is_bought_spent_from_and_refunded_over_http(deployment: Deployment, books: Books) -> None:
+    till, member, manager = Till(deployment), await deployment.member(), await deployment.member(Role.PROJECT_MANAGER)
+    payment_id = await till.paid(member)
+    assert (await till.data(member, "GET", "/credits/balance"))["balance"] == 100
+    await till.data(member, "POST", "/credits/deduct", json={"amount": 30, "reason": "a test"}, key="spend")
+    part = {"reason": "of no use", "amount": {"amount": 2000, "currency": "KRW"}}
+    await till.data(manager, "POST", f"/payments/{payment_id}/refunds", json=part, key="part")
+    await deployment.work()
+    assert await books.have(member) == (30, 0)
+    await till.data(manager, "POST", f"/payments/{payment_id}/refunds", json={"reason": "the rest"}, key="rest")
+    await deployment.work()
+    assert await books.have(member) == (0, 0)
+    assert (await books.in_system("taken_back"), await books.in_system("lost")) == (70, 30)
     await books.check()
 
 

@@ -12,6 +12,10 @@ PAYMENT_CHANGED: Final = "billing.payment_changed"
 REFUND_CHANGED: Final = "billing.refund_changed"
 """A refund's status changed. Payload: `refund_id`, `payment_id`, `purpose`, `subject`, `status`."""
 
+PAYMENT_REFUNDED: Final = "billing.payment_refunded"
+"""More of a payment went back than before, whoever sent it: also a further part that a person gave back at the provider, which
+changes no status. Payload: `payment_id`, `purpose`, `subject`, `status`."""
+
 SUBSCRIPTION_PERIOD_STARTED: Final = "billing.subscription_period_started"
 """A period of a subscription that is paid for, or tried, began. Payload: `subscription_id`, `user_id`, `plan_id`, `period` (its
 number within the subscription), `period_start`, `period_end` (ISO 8601 with offset), `credits` (those of one month)."""
@@ -22,8 +26,16 @@ SUBSCRIPTION_CHANGED: Final = "billing.subscription_changed"
 
 
 def payment_changed(payment: Payment) -> Event:
+    return _about(PAYMENT_CHANGED, payment)
+
+
+def payment_refunded(payment: Payment) -> Event:
+    return _about(PAYMENT_REFUNDED, payment)
+
+
+def _about(name: str, payment: Payment) -> Event:
     return Event(
-        PAYMENT_CHANGED,
+        name,
         payment.subject,
         {
             "payment_id": str(payment.id),

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from madang.core.billing.attempts import AttemptOperation, begin_attempt, follow_payment
 from madang.core.billing.collect_tries import begin_capture
-from madang.core.billing.events import payment_changed
+from madang.core.billing.events import payment_changed, payment_refunded
 from madang.core.billing.model import (
     OPEN,
     SETTLED,
@@ -206,6 +206,8 @@ class BillingService:
         if settled is not payment:
             await uow.payments.update(settled)
             await self._settle_refunds(uow, settled)
+        if settled.refunded > payment.refunded:
+            uow.announce(payment_refunded(settled))
         if settled.status is not payment.status:
             uow.announce(payment_changed(settled))
             await follow_payment(uow, settled, self._clock.now())
