@@ -99,7 +99,7 @@ class FakePortOne(RemoteService):
         assert (window["storeId"], window["channelKey"], window["billingKeyMethod"]) == (STORE, BILLING_CHANNEL, "CARD")
         assert 0 < len(window["issueId"]) <= 40
         with self._lock:
-            key = f"billing-key/{len(self.billing)} ?"
+            key = f"billing-key/{len(self.billing)}?"
             self.billing[key] = {
                 "status": "ISSUED", "billingKey": key, "merchantId": "merchant", "storeId": STORE, "issuedAt": now(),
                 "channels": [{"type": "LIVE", "key": BILLING_CHANNEL}], "customer": {"id": window["customer"]["customerId"]},

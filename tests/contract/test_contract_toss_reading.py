@@ -173,3 +173,12 @@ def test_wrong_settings_are_refused_without_secrets(wrong: dict[str, Any]) -> No
 
 def test_times_are_asked_for_in_koreas_time() -> None:
     assert payload.local_time(datetime(2026, 11, 30, 15, 0, tzinfo=UTC)) == "2026-12-01T00:00:00.000"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_every_key_of_ours_goes_as_one_that_toss_takes(key: str) -> None:
+    sent = payload.key_of(key)
+    assert 1 <= len(sent) <= 300
+    assert sent.isascii()
+    assert sent.isprintable()
+    assert payload.key_of(f"{key} ") != sent

@@ -43,7 +43,8 @@ class TossCalls:
         key: str | None = None,
     ) -> Answer:
         """Raises the error of an answer that is no success."""
-        answer = await self._client.call(operation, method, path, timeout, body=body, params=params, key=key)
+        sent = None if key is None else payload.key_of(key)
+        answer = await self._client.call(operation, method, path, timeout, body=body, params=params, key=sent)
         if answer.status != 200:
             raise error_of(answer.status, answer.headers, answer.fields, operation)
         return answer

@@ -5,6 +5,7 @@ Source: the core API, version 2022-11-16, and the browser SDK, version 2 (`payme
 2 to 50 of letters, digits and `-_=.@`.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
@@ -98,6 +99,13 @@ def charge_of(request: ChargeRequest) -> Mapping[str, Any]:
         "orderName": _name(request.description, "charge"),
         **_buyer(request.customer_email, request.customer_name),
     }
+
+
+def key_of(idempotency_key: str) -> str:
+    """Toss takes up to 300 visible letters; any other key goes as its digest."""
+    if re.fullmatch(r"[!-~]{1,300}", idempotency_key):
+        return idempotency_key
+    return hashlib.sha256(idempotency_key.encode()).hexdigest()
 
 
 def local_time(moment: datetime) -> str:
