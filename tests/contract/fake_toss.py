@@ -64,6 +64,7 @@ class FakeToss(RemoteService):
         self.transactions: list[dict[str, Any]] = []
         self.declining: set[str] = set()
         """Billing keys and orders whose card is refused."""
+        self._windows = 0
         self._answers: dict[tuple[str, str, str], Reply] = {}
         self._lock = threading.RLock()
 
@@ -90,7 +91,8 @@ class FakeToss(RemoteService):
         assert (window["clientKey"], window["method"]) == (CLIENT_KEY, "CARD")
         assert re.fullmatch(r"[A-Za-z0-9_=.@-]{2,50}", window["customerKey"])
         with self._lock:
-            key = f"auth_{len(self.auth_keys)}_{window['customerKey']}"
+            self._windows += 1
+            key = f"auth_{self._windows}_{window['customerKey']}"
             self.auth_keys[key] = window["customerKey"]
             return key
 
