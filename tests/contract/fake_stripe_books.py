@@ -1,9 +1,10 @@
 """The account of the Stripe that stands in: what is open, paid, renewed, refunded and disputed, as Stripe's own objects."""
 
+import calendar
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from copy import deepcopy
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from contract.fake_stripe_rules import Refused, check_amount, check_session, price_of
@@ -15,7 +16,7 @@ PRICES: Final = {
     }
     for name, amount in (("price_pro", 9900), ("price_team", 19_800), ("price_other", 100))
 }  # fmt: skip
-MONTH: Final = timedelta(days=30)
+TIMES: Final = ("created", "current_period_start", "current_period_end", "trial_end", "trial_start", "expires_at", "ended_at")
 
 
 class StripeBooks:
@@ -155,6 +156,13 @@ class StripeBooks:
             self._collect(owed, declined="insufficient_funds" if declined else None)
             subscription["status"] = "past_due" if declined else "active"
             return str(owed["id"])
+
+    def let_pass(self, seconds: float) -> None:
+        """Everything happened that much earlier."""
+        with self._locked():
+            for kept in self.kept.values():
+                for each in (kept, *(kept.get("items") or {"data": []})["data"]):
+                    each |= {name: each[name] - int(seconds) for name in TIMES if each.get(name)}
 
     def dispute(self, intent_id: str, status: str = "needs_response") -> dict[str, Any]:
         """The person's bank takes the money back."""
@@ -354,9 +362,13 @@ def _public(answer: Any) -> Any:
 
 
 def _later(start: int, price: Mapping[str, Any]) -> int:
+    """The same day so many months later, or the last of a shorter one."""
     interval = price["recurring"] or {"interval": "month"}
     months = interval.get("interval_count", 1) * (12 if interval["interval"] == "year" else 1)
-    return start + int((MONTH * months).total_seconds())
+    begun = datetime.fromtimestamp(start, UTC)
+    year, month = divmod(begun.year * 12 + begun.month - 1 + months, 12)
+    day = min(begun.day, calendar.monthrange(year, month + 1)[1])
+    return int(begun.replace(year=year, month=month + 1, day=day).timestamp())
 
 
 def _now() -> int:

@@ -224,7 +224,7 @@ async def test_each_kind_of_event_names_what_it_is_about(account: FakeStripe, ga
         "refund.failed": (elsewhere, (renewal, None, None)),
         "charge.dispute.created": (books.dispute(intent), (reference, None, None)),
         "charge.dispute.closed": (books.dispute(payment["payment"]["payment_intent"]), (renewal, None, None)),
-        "charge.succeeded": (kept[books.charge(500, "krw", {})["latest_charge"]], (None, None, None)),
+        "charge.refund.updated": (books.dispute(books.charge(500, "krw", {})["id"]), (None, None, None)),
         "payment_intent.payment_failed": (kept[intent], (intent, "payment-1", None)),
         "invoice.paid": (kept[renewal], (renewal, None, subscription)),
         "invoice.payment_failed": (kept[renewal], (renewal, None, subscription)),
@@ -241,6 +241,17 @@ async def test_each_kind_of_event_names_what_it_is_about(account: FakeStripe, ga
         assert (notice.kind, notice.snapshot) == (kind, None)
         assert (notice.reference, notice.payment_id, notice.subscription) == named, kind
         assert notice.subscription_id == (None if notice.subscription is None else PLAN.subscription_id)
+
+
+async def test_what_others_charge_by_the_same_account_asks_nothing_of_stripe(
+    account: FakeStripe, gateway: StripePaymentGateway
+) -> None:
+    intent = account.books.charge(500, "krw", {})
+    charge = account.books.kept[intent["latest_charge"]]
+    for kind, about in (("payment_intent.succeeded", intent), ("charge.succeeded", charge), ("charge.updated", charge)):
+        notice = await notice_of(gateway, account.event(kind, about, NOW))
+        assert (notice.reference, notice.payment_id) == (None, None)
+    assert not account.arrived
 
 
 async def test_the_checkout_of_a_subscription_names_the_subscription_once_it_is_there(

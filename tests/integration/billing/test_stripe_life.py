@@ -1,7 +1,7 @@
 """A buyer's whole life with Stripe as the payment company: over HTTP on both sides, with the real database and worker."""
 
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -9,6 +9,7 @@ from contract.fake_stripe import API_KEY, WEBHOOK_SECRET, FakeStripe
 from deployment import Deployment, OpenDeployment
 from embedded_stack import SANDBOX_ROUTES
 from integration.billing.till import Till
+from integration.subscriptions.subscriber import Subscriber
 from madang.core.identity.roles import Role
 from madang.plugins.conformance.remote import serving
 
@@ -93,3 +94,60 @@ async def test_a_payment_that_no_webhook_tells_of_is_asked_for_and_disputed_late
         account.books.becomes(dispute["id"], word)
         await told(deployment, account, f"charge.dispute.{kind}", dispute["id"])
         assert (await till.payment(buyer, opened["id"]))["status"] == status
+
+
+async def a_month_passes(subscriber: Subscriber, account: FakeStripe) -> None:
+    """Here and at Stripe."""
+    account.books.let_pass(timedelta(days=31).total_seconds())
+    await subscriber.deployment.let_pass(days=31)
+
+
+async def test_a_subscription_is_renewed_owed_for_and_cancelled(till: Till, account: FakeStripe) -> None:
+    deployment, books = till.deployment, account.books
+    await deployment.container.schedule_recurring_work()
+    subscriber = Subscriber(deployment, await deployment.member())
+    begun = await subscriber.begin("hosting-enterprise")
+    assert (begun["status"], begun["kind"], begun["provider"]) == ("incomplete", "hosted", "stripe")
+    [session] = books.of_kind("checkout.session")
+    assert begun["checkout"]["url"] == session["url"]
+    await told(deployment, account, "checkout.session.expired", session["id"])
+    assert (await subscriber.get(begun))["status"] == "incomplete"
+
+    books.pay(session["id"])
+    reference = session["subscription"]
+    [first] = books.of_kind("invoice")
+    await told(deployment, account, "invoice.paid", first["id"], times=2)
+    await told(deployment, account, "customer.subscription.created", reference)
+    await told(deployment, account, "checkout.session.completed", session["id"])
+    active = await subscriber.get(begun)
+    assert (active["status"], [period["status"] for period in active["periods"]]) == ("active", ["paid"])
+
+    await a_month_passes(subscriber, account)
+    renewal = books.period_ends(reference) or ""
+    await told(deployment, account, "customer.subscription.updated", reference)
+    await told(deployment, account, "invoice.paid", renewal)
+    renewed = await subscriber.get(begun)
+    assert [period["status"] for period in renewed["periods"]] == ["paid", "paid"]
+    assert [(one["purpose"], one["status"], one["amount"]["amount"]) for one in await subscriber.payments()] == [
+        ("subscriptions", "paid", 100_000)
+    ] * 2
+
+    await a_month_passes(subscriber, account)
+    owed = books.period_ends(reference, declined=True) or ""
+    await told(deployment, account, "invoice.payment_failed", owed)
+    await told(deployment, account, "customer.subscription.updated", reference)
+    owing = await subscriber.get(begun)
+    assert (owing["status"], owing["awaited"]["status"]) == ("past_due", "due")
+    [mail] = [each for each in await deployment.e_mails() if "호스팅 엔터프라이즈" in each.subject]
+    assert "결제가 이루어지지 않았습니다" in mail.subject
+
+    books.period_ends(reference)
+    await told(deployment, account, "invoice.paid", owed)
+    assert (await subscriber.get(begun))["status"] == "active"
+    ending = await subscriber.step(begun, "cancel", {"atPeriodEnd": True})
+    assert (ending["cancelAtPeriodEnd"], books.kept[reference]["cancel_at_period_end"]) == (True, True)
+    resumed = await subscriber.step(begun, "resume", {})
+    assert (resumed["cancelAtPeriodEnd"], books.kept[reference]["cancel_at_period_end"]) == (False, False)
+    over = await subscriber.step(begun, "cancel", {"atPeriodEnd": False})
+    assert (over["status"], books.kept[reference]["status"]) == ("cancelled", "canceled")
+    assert len(await subscriber.payments()) == 3

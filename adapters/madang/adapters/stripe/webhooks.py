@@ -23,6 +23,8 @@ TOLERANCE: Final = 300
 """Seconds, as in Stripe's own libraries."""
 MAX_SIGNATURES: Final = 10
 _ABOUT_CHARGES: Final = ("charge.", "refund.", "payment_intent.")
+_FOLLOWED: Final = ("charge.refund", "charge.dispute.", "refund.")
+"""What happens to a payment after it was made. That it was made, a checkout or an invoice tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def _of_charge(notice: PaymentNotice, found: Mapping[str, Any]) -> Told:
     intent = id_of(found) if found.get("object") == "payment_intent" else id_of(found.get("payment_intent"))
     if isinstance(ours, str) or isinstance(reference, str):
         return Told(_named(notice, reference=reference or intent, payment_id=ours))
-    return Told(notice, intent)
+    return Told(notice, intent if notice.kind.startswith(_FOLLOWED) else None)
 
 
 def _named(
