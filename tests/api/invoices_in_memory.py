@@ -33,5 +33,8 @@ class InMemoryInvoices:
             raise NotFound("none", code="INVOICE_NOT_FOUND")
         return self.view
 
+    async def of_payment(self, payment_id: UUID) -> InvoiceView:
+        return self.view
+
     def pdf(self, view: InvoiceView, language: Language) -> bytes:
         return InvoicePdf().print(view.sheet(language, "Asia/Seoul"), at=view.invoice.issued_at)

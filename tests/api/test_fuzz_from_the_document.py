@@ -43,6 +43,7 @@ AUDIENCES = {
     "setPortraitPhone": "portrait",
     "submitPortraitPhoto": "portrait",
     "checkPortraitPayment": "portrait",
+    "getPortraitInvoice": "portrait",
     "getPortraitResult": "portrait-result",
     "downloadPortrait": "portrait-result",
     "submitPortraitSurvey": "portrait-result",

@@ -122,3 +122,14 @@ async def test_somebody_elses_invoice_is_not_there(client: httpx.AsyncClient, co
     token = container.token("api", INVOICE, userId=str(INVOICE), role="client", permissions=["invoices:read"])
     answer = await client.get(ONE, headers={"Authorization": f"Bearer {token}", "Accept": "application/pdf"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "INVOICE_NOT_FOUND")
+
+
+async def test_a_buyer_without_an_account_reads_the_invoice_with_the_jobs_token(
+    client: httpx.AsyncClient, container: InMemoryContainer
+) -> None:
+    order = (await client.post("/api/v1/portraits", json={})).json()["data"]
+    headers = {"Authorization": f"Bearer {order['token']}", "Accept": "application/pdf"}
+    answer = await client.get(f"/api/v1/portraits/{order['id']}/invoice", headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+    other = await client.get(f"/api/v1/portraits/{INVOICE}/invoice", headers=headers)
+    assert other.status_code == 404

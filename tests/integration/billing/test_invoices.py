@@ -15,6 +15,7 @@ from deployment import Deployment
 from integration.billing.books import Books
 from madang.core.billing.invoice_model import InvoiceKind, hash_of
 from madang.core.billing.model import PaymentLine, PaymentStatus, RefundStatus
+from madang.core.kernel.errors import NotFound
 from madang.ports.money import Money
 
 
@@ -293,3 +294,12 @@ async def test_what_is_changed_by_force_is_found(books: Books) -> None:
             await books.deployment.execute(f"DELETE FROM {kept}")
             await books.deployment.execute(f"INSERT INTO {kept} TABLE kept_{kept}")
     assert unseen == []
+
+
+async def test_the_invoice_of_a_payment_is_found_once_it_is_paid(books: Books) -> None:
+    payment = await books.paid()
+    await books.refund(payment, 100)
+    found = await books.deployment.container.invoices.of_payment(payment.id)
+    assert found.invoice.kind is InvoiceKind.INVOICE
+    with pytest.raises(NotFound):
+        await books.deployment.container.invoices.of_payment((await books.paid(status=PaymentStatus.PENDING)).id)

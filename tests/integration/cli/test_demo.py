@@ -13,6 +13,7 @@ from zipfile import ZipFile
 import psutil
 import pytest
 from PIL import Image
+from pypdf import PdfReader
 
 from embedded_stack import temporary_server_folder
 from operator_shell import clean_environment
@@ -76,3 +77,10 @@ def test_the_zip_and_the_sms_are_what_the_buyer_got(kept: Path) -> None:
     sms = (kept / "sms.txt").read_text()
     assert sms.startswith("[Find My Rizz]")
     assert "/result/" in sms
+
+
+def test_the_invoice_is_of_what_was_paid_and_can_be_read(kept: Path) -> None:
+    text = PdfReader(kept / "invoice.pdf").pages[0].extract_text()
+    assert re.search(r"INV-20\d\d-000001", text)
+    assert "9,900원" in text
+    assert "결제 완료" in text

@@ -57,6 +57,14 @@ class InvoiceService:
             raise _missing()
         return self._opened(invoice)
 
+    async def of_payment(self, payment_id: UUID) -> InvoiceView:
+        """For whoever may know of this payment. Raises `NotFound` before it is paid."""
+        async with self._units() as uow:
+            documents = await uow.invoices.of_payment(payment_id)
+        if not documents:
+            raise _missing()
+        return self._opened(documents[0])
+
     async def numbered(self, number: str) -> InvoiceView:
         """Anybody's, for the command line. Raises `NotFound`."""
         async with self._units() as uow:

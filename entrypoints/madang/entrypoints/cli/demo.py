@@ -191,6 +191,7 @@ async def _keep(client: "httpx.AsyncClient", finished: "Finished", photo: Path, 
         ("report.txt", "the report, to read", _readable(finished.archive)),
         ("portrait.zip", "what the buyer downloads", finished.archive),
         ("result.html", "the result page, in one file", page.encode()),
+        ("invoice.pdf", "the invoice of the payment, which is its receipt", finished.invoice),
     ]
     return [(_written(out / name, content), what) for name, what, content in kept]
 

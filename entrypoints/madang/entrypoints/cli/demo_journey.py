@@ -26,7 +26,8 @@ Progress = Callable[[int, str], None]
 class Finished:
     """What the buyer has at the end.
 
-    `page` is the result page as the browser got it; `pictures` are name and content by the path of their address.
+    `page` is the result page as the browser got it; `pictures` are name and content by the path of their address. `invoice` is
+    a PDF.
     """
 
     portrait_id: str
@@ -36,6 +37,7 @@ class Finished:
     result: Mapping[str, Any]
     pictures: Mapping[str, tuple[str, bytes]]
     archive: bytes
+    invoice: bytes
 
 
 class Buyer:
@@ -124,7 +126,12 @@ class Buyer:
         result = await self._api("GET", self._path("/result"), token=key)
         archive = _right(await self._client.get(self._path("/download", api=True), headers=_bearer(key)))
         pictures = dict([await self._picture(picture) for picture in result["pictures"]])
-        return Finished(self.portrait_id, sms, link, page, result, pictures, archive.content)
+        return Finished(self.portrait_id, sms, link, page, result, pictures, archive.content, await self._invoice())
+
+    async def _invoice(self) -> bytes:
+        """It was issued moments after the payment."""
+        headers = {**_bearer(self._token), "Accept": "application/pdf"}
+        return _right(await self._client.get(self._path("/invoice", api=True), headers=headers)).content
 
     async def _picture(self, picture: Mapping[str, Any]) -> tuple[str, tuple[str, bytes]]:
         response = _right(await self._client.get(picture["full"]["url"]))

@@ -21,6 +21,7 @@ from madang.entrypoints.http.operation import Call, Header, Operation, route
 TAG: Final = "Invoices"
 _READ: Final = Access(Audience.API, "invoices:read")
 _OFFERED: Final = (JSON, PLAIN_HTML, PDF)
+_ACCEPT: Final = Header("Accept", f"One of {', '.join(_OFFERED)}; weights are heard.", PDF)
 
 
 @route(
@@ -58,7 +59,7 @@ async def list_invoices(call: Call) -> ASGIApp:
         INVOICE,
         access=_READ,
         errors=("INVOICE_NOT_FOUND", "NOT_FOUND"),
-        headers=(Header("Accept", f"One of {', '.join(_OFFERED)}; weights are heard.", PDF),),
+        headers=(_ACCEPT,),
         also_as=(PLAIN_HTML, PDF),
         kept=True,
     )
@@ -66,7 +67,34 @@ async def list_invoices(call: Call) -> ASGIApp:
 async def get_invoice(call: Call) -> ASGIApp:
     wanted = chosen(call.request.headers.get("accept"), _OFFERED)
     invoice_id: UUID = call.request.path_params["invoice_id"]
-    view = await call.container.invoices.get(call.caller, invoice_id)
+    return await _answer(call, await call.container.invoices.get(call.caller, invoice_id), wanted)
+
+
+@route(
+    Operation(
+        "GET",
+        "/portraits/{portrait_id:uuid}/invoice",
+        "getPortraitInvoice",
+        "Portraits",
+        "Read the invoice of a portrait",
+        "With the job's token, for a buyer without an account: as JSON, page or PDF like any invoice, with nobody's name. "
+        "It outlives the job.",
+        InvoiceShape,
+        {**INVOICE, "buyer": None},
+        access=Access(Audience.PORTRAIT),
+        errors=("INVOICE_NOT_FOUND",),
+        headers=(_ACCEPT,),
+        also_as=(PLAIN_HTML, PDF),
+        kept=True,
+    )
+)
+async def get_portrait_invoice(call: Call) -> ASGIApp:
+    wanted = chosen(call.request.headers.get("accept"), _OFFERED)
+    view = await call.container.portraits.view(call.portrait_id)
+    return await _answer(call, await call.container.invoices.of_payment(view.portrait.payment_id), wanted)
+
+
+async def _answer(call: Call, view: InvoiceView, wanted: str) -> ASGIApp:
     if wanted == JSON:
         return call.succeed(of_invoice(view, call.zone))
     language = _language(call, view)
@@ -84,3 +112,4 @@ def _language(call: Call, view: InvoiceView) -> Language:
 
 
 ROUTES: Final = (list_invoices, get_invoice)
+OF_PORTRAITS: Final = (get_portrait_invoice,)

@@ -37,7 +37,7 @@ from madang.entrypoints.http import (
 from madang.entrypoints.http.openapi import document_of
 from madang.entrypoints.http.operation import Route
 
-PRODUCTS: Final = {"portraits": (*portraits.ROUTES, *knowledge_base.ROUTES)}
+PRODUCTS: Final = {"portraits": (*portraits.ROUTES, *invoices.OF_PORTRAITS, *knowledge_base.ROUTES)}
 SHARED: Final = (
     *webhooks.ROUTES,
     *identity.ROUTES,

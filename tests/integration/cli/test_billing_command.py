@@ -1,0 +1,31 @@
+"""`madang billing invoice`: a document by its number, on the screen and on paper."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from pypdf import PdfReader
+
+from deployment import Deployment
+from integration.billing.books import Books
+from operator_shell import Run
+
+KEY = "test-key-not-secret-test-key-not-secret"
+
+
+async def test_an_operator_prints_an_invoice_by_its_number(
+    deployment: Deployment, database_url: str, redis_url: str, tmp_path: Path, run: Run
+) -> None:
+    books = Books(deployment)
+    [issued] = await books.documents(await books.paid(await deployment.member()))
+    servers = {"MADANG_DATABASE_URL": database_url, "MADANG_REDIS_URL": redis_url, "MADANG_SECRET_KEY": KEY}
+    words = ("billing", "invoice", issued.number, "--pdf", "out.pdf", "--lang", "en", "--json")
+    done = await asyncio.to_thread(run, *words, folder=tmp_path, **servers)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["contentHash"] == issued.content_hash
+    text = PdfReader(tmp_path / "out.pdf").pages[0].extract_text()
+    assert "Invoice and receipt" in text
+    assert "홍길동" in text
+    unknown = await asyncio.to_thread(run, "billing", "invoice", "INV-1999-000001", folder=tmp_path, **servers)
+    assert (unknown.returncode, "Traceback" in unknown.stderr) == (1, False)
+    assert "no such invoice" in unknown.stderr
