@@ -234,6 +234,13 @@ class StripeBooks:
         if name == "payments":
             payments = [each for each in self.of_kind("invoice_payment") if each["invoice"] == answer["id"]]
             return {**answer, "payments": {"object": "list", "data": deepcopy(payments), "has_more": False}}
+        if name == "line_items":
+            asked = answer["asked"]
+            bought = [
+                {"id": f"li_{number}", "object": "item", "price": price, "quantity": item["quantity"]}
+                for number, (price, item) in enumerate(zip(asked["prices"], asked["line_items"], strict=True))
+            ]
+            return {**answer, "line_items": {"object": "list", "data": bought, "has_more": False}}
         value = answer.get(name)
         inner = deepcopy(self.kept[value]) if isinstance(value, str) else value
         return {**answer, name: self._expand(inner, rest) if rest and inner else inner}

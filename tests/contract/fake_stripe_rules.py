@@ -85,7 +85,7 @@ RULES: Final[Mapping[str, Mapping[str, Any]]] = {
 }  # fmt: skip
 
 EXPANSIONS: Final = frozenset(
-    {"payment_intent", "payment_intent.latest_charge", "latest_charge", "subscription", "payments"}
+    {"payment_intent", "payment_intent.latest_charge", "latest_charge", "subscription", "payments", "line_items"}
     | {f"data.{each}" for each in ("payment_intent", "payment_intent.latest_charge", "payments")}
 )
 

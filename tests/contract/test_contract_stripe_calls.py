@@ -164,10 +164,18 @@ async def test_a_checkout_that_takes_long_fails_after_it_was_completed(
 async def test_a_price_of_the_settings_that_costs_something_else_is_the_operators_to_mend(
     gateway: StripePaymentGateway,
 ) -> None:
-    for wrong in (replace(MONTHLY, price_reference="price_other"), replace(MONTHLY, amount=Money(9900, "JPY"))):
+    for number, changes in enumerate(
+        (
+            {"price_reference": "price_other"},
+            {"price_reference": "price_other", "trial_days": 7},
+            {"amount": Money(9900, "JPY")},
+            {"interval_months": 12},
+        )
+    ):
         with pytest.raises(Misconfigured) as refused:
-            await gateway.subscribe(replace(wrong, idempotency_key=wrong.price_reference + wrong.amount.currency))
+            await gateway.subscribe(replace(MONTHLY, **changes, idempotency_key=f"wrong-{number}"))
         assert refused.value.code == "amount_mismatch"
+    assert (await gateway.subscribe(replace(MONTHLY, trial_days=7, idempotency_key="right"))).checkout
 
 
 async def test_a_subscription_without_a_price_of_stripes_is_told_amount_and_interval(

@@ -14,13 +14,23 @@ from madang.ports.payment import ChangeSubscriptionRequest, CheckoutRequest, Ref
 
 if TYPE_CHECKING:
     from stripe import RequestOptions
-    from stripe.params import RefundCreateParams, SubscriptionUpdateParams, SubscriptionUpdateParamsItem
-    from stripe.params.checkout import SessionCreateParams, SessionCreateParamsLineItem
+    from stripe.params import (
+        InvoiceListParams,
+        RefundCreateParams,
+        RefundListParams,
+        SubscriptionUpdateParams,
+        SubscriptionUpdateParamsItem,
+    )
+    from stripe.params.checkout import SessionCreateParams, SessionCreateParamsLineItem, SessionListParams
 
 PAYMENT_ID: Final = "madang_payment_id"
 SUBSCRIPTION_ID: Final = "madang_subscription_id"
 REFERENCE: Final = "madang_reference"
 REFUND_KEY: Final = "madang_refund_key"
+
+PAGE: Final = 100
+INVOICES: Final = 20
+"""A page of invoices asks for the charge of each."""
 
 _LONGEST_KEY: Final = 255
 _LONGEST_VALUE: Final = 500
@@ -73,6 +83,7 @@ def session_end(wanted: datetime | None, now: datetime) -> int | None:
 
 
 def subscribe_params(request: SubscribeRequest) -> "SessionCreateParams":
+    """A price that is only named comes back with the answer, to be compared with ours."""
     ours = {SUBSCRIPTION_ID: request.subscription_id}
     params: SessionCreateParams = {
         "mode": "subscription",
@@ -85,6 +96,8 @@ def subscribe_params(request: SubscribeRequest) -> "SessionCreateParams":
         "adaptive_pricing": {"enabled": False},
         "locale": locale_of(request.locale),
     }
+    if request.price_reference:
+        params["expand"] = ["line_items"]
     if request.trial_days:
         params["subscription_data"]["trial_period_days"] = request.trial_days
     if request.customer_email:
@@ -132,6 +145,35 @@ def change_params(request: ChangeSubscriptionRequest, item: Mapping[str, Any]) -
     }
 
 
+def sessions_page(since: datetime, until: datetime, cursor: str | None) -> "SessionListParams":
+    page: SessionListParams = {
+        "created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())},
+        "limit": PAGE,
+        "expand": ["data.payment_intent.latest_charge"],
+    }
+    if cursor is not None:
+        page["starting_after"] = cursor
+    return page
+
+
+def invoices_page(since: datetime, until: datetime, cursor: str | None) -> "InvoiceListParams":
+    page: InvoiceListParams = {
+        "created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())},
+        "limit": INVOICES,
+        "expand": ["data.payments"],
+    }
+    if cursor is not None:
+        page["starting_after"] = cursor
+    return page
+
+
+def refunds_page(payment_intent: str, cursor: str | None) -> "RefundListParams":
+    page: RefundListParams = {"payment_intent": payment_intent, "limit": PAGE}
+    if cursor is not None:
+        page["starting_after"] = cursor
+    return page
+
+
 def options_of(key: str, *, expires: int | None = None) -> "RequestOptions":
     """With the idempotency key. Stripe refuses a key that comes again with other values, and the end of a checkout depends on
     when it is asked for: it is a part of that key."""
@@ -162,6 +204,15 @@ def _subscribed(request: SubscribeRequest) -> "SessionCreateParamsLineItem":
             "recurring": {"interval": interval, "interval_count": count},
         },
     }
+
+
+def recurs_as(request: SubscribeRequest, price: Mapping[str, Any]) -> bool:
+    """Whether a price of Stripe's costs what ours does, as often."""
+    recurring = price.get("recurring")
+    recurring = recurring if isinstance(recurring, dict) else {}
+    months = {"month": 1, "year": 12}.get(str(recurring.get("interval")), 0) * recurring.get("interval_count", 1)
+    told = (price.get("unit_amount"), price.get("currency"), months)
+    return told == (*stripe_amount(request.amount), request.interval_months)
 
 
 def _interval(months: int) -> tuple[str, int]:

@@ -12,7 +12,16 @@ from madang.adapters.stripe.capabilities import NAME, as_configured
 from madang.adapters.stripe.errors import refused
 from madang.adapters.stripe.lookups import next_cursor, unreadable
 from madang.adapters.stripe.mapping import listed, object_of, refund_snapshot, subscription_of
-from madang.adapters.stripe.payload import REFUND_KEY, checkout_params, key_of, options_of, refund_params
+from madang.adapters.stripe.payload import (
+    REFUND_KEY,
+    checkout_params,
+    invoices_page,
+    key_of,
+    options_of,
+    refund_params,
+    refunds_page,
+    sessions_page,
+)
 from madang.adapters.stripe.subscriptions import READ_SECONDS, StripeSubscriptions, checkout_of
 from madang.adapters.stripe.transport import Call
 from madang.adapters.stripe.webhooks import told_by, verified
@@ -38,9 +47,6 @@ from madang.ports.webhook import WebhookRequest
 
 CHECK_SECONDS: Final = 10.0
 LIST_SECONDS: Final = 60.0
-PAGE: Final = 100
-INVOICES: Final = 20
-"""A page of invoices asks for the charge of each."""
 _MOST_PAGES: Final = 20
 _INVOICES: Final = "invoices"
 
@@ -97,7 +103,7 @@ class StripePaymentGateway(StripeSubscriptions):
             return None
         wanted, cursor = key_of(idempotency_key), None
         for _ in range(_MOST_PAGES):
-            page = await self._api.ask(call, self._api.v1.refunds.list_async(_refunds(intent, cursor)))
+            page = await self._api.ask(call, self._api.v1.refunds.list_async(refunds_page(intent, cursor)))
             for each in listed(page):
                 if object_of(each.get("metadata")).get(REFUND_KEY) == wanted:
                     return _refund(call, each)
@@ -119,13 +125,12 @@ class StripePaymentGateway(StripeSubscriptions):
         """By when a checkout was opened or an invoice made: first all checkouts that were for payments, then all invoices of
         subscriptions that asked for money."""
         call = Call.within("list_payments", LIST_SECONDS)
-        created = {"gte": int(since.timestamp()), "lt": int(until.timestamp())}
         if cursor is None or cursor.startswith("cs_"):
-            page = await self._api.ask(call, self._api.v1.checkout.sessions.list_async(_sessions(created, cursor)))
+            page = await self._api.ask(call, self._api.v1.checkout.sessions.list_async(sessions_page(since, until, cursor)))
             found = [await self._lookups.of_session(call, each) for each in listed(page) if each.get("mode") == "payment"]
             return PaymentPage(found, next_cursor(page) or _INVOICES)
         after = None if cursor == _INVOICES else cursor
-        page = await self._api.ask(call, self._api.v1.invoices.list_async(_invoices(created, after)))
+        page = await self._api.ask(call, self._api.v1.invoices.list_async(invoices_page(since, until, after)))
         return PaymentPage(
             [await self._lookups.of_invoice(call, each) for each in listed(page) if _asks_for_money(each)], next_cursor(page)
         )
@@ -150,20 +155,6 @@ class StripePaymentGateway(StripeSubscriptions):
 
     async def forget_method(self, customer_id: str, token: str) -> None:
         raise _unsupported("forget_method")
-
-
-def _sessions(created: Mapping[str, int], cursor: str | None) -> Any:
-    span = {"created": created, "limit": PAGE, "expand": ["data.payment_intent.latest_charge"]}
-    return {**span, **({"starting_after": cursor} if cursor else {})}
-
-
-def _invoices(created: Mapping[str, int], cursor: str | None) -> Any:
-    span = {"created": created, "limit": INVOICES, "expand": ["data.payments"]}
-    return {**span, **({"starting_after": cursor} if cursor else {})}
-
-
-def _refunds(intent: str, cursor: str | None) -> Any:
-    return {"payment_intent": intent, "limit": PAGE, **({"starting_after": cursor} if cursor else {})}
 
 
 def _asks_for_money(invoice: Mapping[str, Any]) -> bool:

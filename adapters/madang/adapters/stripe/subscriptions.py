@@ -7,8 +7,8 @@ from madang.adapters.stripe.capabilities import NAME
 from madang.adapters.stripe.client import Api
 from madang.adapters.stripe.errors import refused
 from madang.adapters.stripe.lookups import Lookups, prefix_of, unreadable
-from madang.adapters.stripe.mapping import listed, moment_of
-from madang.adapters.stripe.payload import change_params, options_of, subscribe_params
+from madang.adapters.stripe.mapping import listed, moment_of, object_of
+from madang.adapters.stripe.payload import change_params, options_of, recurs_as, subscribe_params
 from madang.adapters.stripe.settings import StripeSettings
 from madang.adapters.stripe.subscription_mapping import begun_snapshot, subscription_snapshot
 from madang.adapters.stripe.transport import Call
@@ -45,7 +45,9 @@ class StripeSubscriptions:
             raise refused("subscribe", str(error)) from None
         sessions = self._api.v1.checkout.sessions
         session = await self._api.ask(call, sessions.create_async(params, options_of(request.idempotency_key)))
-        _check_price(session, params, request)
+        if request.price_reference and not any(recurs_as(request, price) for price in _prices(session)):
+            message = "the price that the settings name costs something else than ours, or at other intervals"
+            raise Misconfigured(message, provider=NAME, operation="subscribe", code="amount_mismatch")
         return SubscriptionStart(checkout_of(call, session))
 
     async def fetch_subscription(self, reference: str) -> SubscriptionSnapshot:
@@ -120,13 +122,8 @@ def checkout_of(call: Call, session: Mapping[str, Any]) -> Checkout:
     return Checkout(url, reference, expires_at=moment_of(session.get("expires_at")))
 
 
-def _check_price(session: Mapping[str, Any], params: Mapping[str, Any], request: SubscribeRequest) -> None:
-    from madang.adapters.stripe.amounts import stripe_amount
-
-    expected = (0 if request.trial_days else stripe_amount(request.amount)[0], stripe_amount(request.amount)[1])
-    if (session.get("amount_subtotal"), session.get("currency")) != expected:
-        message = "the price that the settings name costs another amount than ours, or another currency"
-        raise Misconfigured(message, provider=NAME, operation="subscribe", code="amount_mismatch")
+def _prices(session: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [object_of(item.get("price")) for item in listed(session.get("line_items"))]
 
 
 def _read(call: Call, subscription: Mapping[str, Any]) -> SubscriptionSnapshot:
