@@ -20,6 +20,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "opencv": ("opencv_faces.py",),
     "lemonsqueezy": ("lemonsqueezy_payment.py",),
+    "paddle": ("paddle_payment.py",),
     "paypal": ("paypal_payment.py",),
     "portone": ("portone_payment.py", "portone_reading.py"),
     "replicate": ("replicate_image_model.py", "replicate_mapping.py", "replicate_calls.py"),

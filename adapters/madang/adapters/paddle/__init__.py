@@ -1,0 +1,1 @@
+"""Payments and subscriptions through Paddle Billing, which sells in its own name."""
