@@ -195,6 +195,7 @@ class InMemoryPortraits:
         self.crops: dict[UUID, Crop | None] = {}
         self.receipts: dict[UUID, DeletionReceipt] = {}
         self.hints: list[UUID] = []
+        self.payment_keys: list[str | None] = []
         self.accounts: list[str] = []
         self.interrupt: Callable[[], Any] | None = None
         self.report = REPORT
@@ -227,9 +228,10 @@ class InMemoryPortraits:
         receipt = self.receipts.get(portrait_id)
         return PortraitView(portrait, self.pictures.get(portrait_id, []), "https://pay.test.invalid/c", receipt)
 
-    async def check_payment(self, portrait_id: UUID) -> None:
+    async def check_payment(self, portrait_id: UUID, key: str | None = None) -> None:
         self._existing(portrait_id)
         self.hints.append(portrait_id)
+        self.payment_keys.append(key)
 
     async def set_phone(self, portrait_id: UUID, written: str) -> Portrait:
         number = E164PhoneNumbers().to_e164(written)

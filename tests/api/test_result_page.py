@@ -283,3 +283,11 @@ async def test_a_cancelled_checkout_can_be_taken_up_again(client: httpx.AsyncCli
     answer = await client.get(f"/portraits/{buyer.id}/cancelled", headers=ENGLISH)
     assert 'href="https://pay.test.invalid/c"' in answer.text
     assert "Nothing was charged" in answer.text
+
+
+async def test_the_key_that_a_provider_gives_the_browser_is_passed_on_and_junk_is_not(
+    client: httpx.AsyncClient, container: InMemoryContainer, buyer: Buyer
+) -> None:
+    for query in ("?paymentKey=test_key-1&amount=9900", "?paymentKey=two%20words", ""):
+        assert (await client.get(f"/portraits/{buyer.id}/paid{query}", headers=ENGLISH)).status_code == 200
+    assert container.portraits.payment_keys == ["test_key-1", None, None]

@@ -92,7 +92,7 @@ class BillingWiring(containers.DeclarativeContainer):
         clock,
         environment=settings.provided.environment,
     )
-    payments = providers.Singleton(Payments, units, service, routing, audit_trail, clock)
+    payments = providers.Singleton(Payments, units, service, routing, audit_trail)
     inbox_keeping = providers.Singleton(InboxKeeping, units, audit_trail)
 
     work = providers.Singleton(

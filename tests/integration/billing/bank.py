@@ -37,6 +37,7 @@ from madang.ports.provider import ProviderHealth
 from madang.ports.webhook import WebhookRequest
 
 ABLE = PaymentCapabilities(finds_by_payment_id=True, finds_refunds=True)
+TAKEN = (RemotePaymentStatus.PAID, RemotePaymentStatus.PARTLY_REFUNDED, RemotePaymentStatus.REFUNDED)
 SIGNATURE = "signed-by-the-test-bank"
 
 
@@ -44,7 +45,8 @@ SIGNATURE = "signed-by-the-test-bank"
 class Bank:
     """Fulfils `PaymentGateway`. What is set to an exception is raised: by `ask` for every question, by `before_refund` instead
     of refunding, by `after_refund` once the money is back, and so for a charge, for
-    what is collected (confirmed or captured) and for a checkout. `thinks` is how often a question lets others go
+    what is collected (confirmed or captured) and for a checkout. `taken` names each time that money was taken, and
+    nothing here keeps it from being taken twice. `thinks` is how often a question lets others go
     first; `held` holds the answers back, with what was true when the question came; `meanwhile` happens before the answer to a
     refund."""
 
@@ -57,6 +59,7 @@ class Bank:
     charge_status: RemotePaymentStatus = RemotePaymentStatus.PAID
     before_charge: Exception | None = None
     after_charge: BaseException | None = None
+    taken: list[str] = field(default_factory=list)
     collected: list[ConfirmRequest | CaptureRequest] = field(default_factory=list)
     before_collect: Exception | None = None
     after_collect: BaseException | None = None
@@ -169,7 +172,9 @@ class Bank:
         self.collected.append(request)
         if self.before_collect is not None:
             raise self.before_collect
-        self.tell(request.payment_id, RemotePaymentStatus.PAID)
+        self.taken.append(request.payment_id)
+        if self.books[request.payment_id].status not in TAKEN:
+            self.tell(request.payment_id, RemotePaymentStatus.PAID)
         if self.after_collect is not None:
             raise self.after_collect
         return self.books[request.payment_id]
@@ -199,6 +204,7 @@ class Bank:
         self.charges.append(request)
         if self.before_charge is not None:
             raise self.before_charge
+        self.taken.append(request.payment_id)
         if request.payment_id not in self.books:
             self.tell(request.payment_id, self.charge_status, amount=request.amount)
         if self.after_charge is not None:

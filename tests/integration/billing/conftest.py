@@ -114,7 +114,7 @@ class Office:
         route: Any = Route(bank, *others)
         self.billing = BillingService(self.units, route, SystemClock(), base_url="http://test.invalid")
         trail, routing = AuditTrail(CIPHER, SystemClock()), PaymentRouting(route)
-        self.payments = Payments(self.units, self.billing, routing, trail, SystemClock())
+        self.payments = Payments(self.units, self.billing, routing, trail)
         self.inbox_keeping = InboxKeeping(self.units, trail)
         self.checkouts = Checkouts(self.units, self.billing, routing, released_catalogue(), NoPlans(), trail, SystemClock())
         handlers: Sequence[Handler[Any]] = BillingHandlers(

@@ -189,3 +189,24 @@ async def test_a_charge_in_doubt_does_not_expire(office: Office) -> None:
     await office.execute("UPDATE payments SET expires_at = now() - interval '2 hours'")
     await office.work_for_days()
     assert (await office.payment(payment)).status is PaymentStatus.PENDING
+
+
+async def test_another_key_is_not_spent_while_one_is_in_doubt(office: Office) -> None:
+    office.open_with(Bank(capabilities=replace(CONFIRMS, finds_by_payment_id=False)))
+    payment = await ordered(office)
+    await office.execute("UPDATE payments SET reference = NULL")
+    office.bank.after_collect = OutcomeUnknown("no answer")
+    for key in ("key-1", "key-2"):
+        await office.payments.confirm(BUYER, payment.id, key=key)
+        await office.work()
+    assert len(office.bank.collected) == 1
+
+
+async def test_keys_that_mean_nothing_are_not_tried_for_ever(office: Office) -> None:
+    office.open_with(Bank(capabilities=CONFIRMS))
+    payment = await ordered(office)
+    office.bank.before_collect = Rejected("no such key", reason="not_found", provider="bank")
+    for number in range(12):
+        await office.payments.confirm(BUYER, payment.id, key=f"key-{number}")
+        await office.work()
+    assert len(office.bank.collected) == 10

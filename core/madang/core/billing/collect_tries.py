@@ -18,6 +18,9 @@ CAPTURE: Final = "billing.capture"
 MOST_CAPTURES: Final = 3
 """A person may approve again after a refusal; who says `authorised` for ever is not asked for ever."""
 
+MOST_CONFIRMS: Final = 10
+"""Anybody who knows the address of a page of ours may bring keys that mean nothing."""
+
 
 class _Unit(AttemptsUnitOfWork, Protocol):
     def send(self, message: NewMessage) -> None: ...
@@ -37,9 +40,11 @@ async def begin_capture(uow: _Unit, payment: Payment, clock: Clock) -> None:
 
 
 async def begin_confirm(uow: _Unit, payment: Payment, key: str, clock: Clock) -> None:
-    """The window has done its part: the browser came back with a key. The same key makes no second try."""
+    """The window has done its part: the browser came back with a key. The same key makes no second try, and another one none
+    while a try is under way: two keys may be two charges."""
     attempts = await uow.payment_attempts.of_payment(payment.id)
-    if any(attempt.operation is AttemptOperation.CONFIRM and attempt.reference == key for attempt in attempts):
+    tries = [attempt for attempt in attempts if attempt.operation is AttemptOperation.CONFIRM]
+    if any(attempt.is_open or attempt.reference == key for attempt in tries) or len(tries) >= MOST_CONFIRMS:
         return
     now = clock.now()
     for attempt in attempts:

@@ -103,14 +103,13 @@ class CollectWork:
         async with delivery.finish() as uow:
             if snapshot is not None and snapshot.status not in _UNTOUCHED[found.attempt.operation]:
                 await self._settle(uow, found.payment.id, snapshot)
-            payment = await uow.payments.get(found.payment.id, lock=True)
-            if payment is None or payment.status not in _UNPAID:
-                return
-            now = self._clock.now()
-            failure = Failure.of(refused)
-            ended = found.attempt.ended(AttemptStatus.FAILED, now, failure=failure.message, code=failure.code)
-            await uow.payment_attempts.update(ended)
-            await self._fail(uow, payment, refused.reason)
+            again = await self._found(uow, delivery.message)
+            if again is not None and again.attempt.is_open:
+                failure = Failure.of(refused)
+                ended = again.attempt.ended(AttemptStatus.FAILED, self._clock.now(), failure=failure.message, code=failure.code)
+                await uow.payment_attempts.update(ended)
+            if again is not None and again.payment.status in _UNPAID:
+                await self._fail(uow, again.payment, refused.reason)
 
     async def _doubt(self, delivery: Delivery[BillingUnitOfWork], found: _Try, error: OutcomeUnknown) -> None:
         async with delivery.step() as uow:

@@ -6,13 +6,11 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from madang.core.billing.attempts import PaymentAttempt
-from madang.core.billing.collect_tries import begin_confirm
 from madang.core.billing.model import OPEN, SETTLED, Payment, PaymentStatus, Refund, left_to_refund
 from madang.core.billing.repository import BillingUnitOfWork, PaymentFilter
 from madang.core.billing.routing import PaymentRouting
 from madang.core.billing.service import BillingService
 from madang.core.kernel.caller import Caller
-from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import Conflict, NotFound, PermissionDenied, Problem, ValidationFailed, WrongState
 from madang.core.kernel.paging import CursorPage, CursorRequest, Page, PageRequest
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
@@ -52,13 +50,11 @@ class Payments:
         billing: BillingService,
         routing: PaymentRouting,
         audit_trail: AuditTrail,
-        clock: Clock,
     ) -> None:
         self._units = units
         self._billing = billing
         self._routing = routing
         self._audit_trail = audit_trail
-        self._clock = clock
 
     async def page(self, caller: Caller, request: PageRequest, *, status: PaymentStatus | None = None) -> Page[Payment]:
         """The caller's own, the newest first."""
@@ -144,12 +140,12 @@ class Payments:
             return
         if payment.status not in OPEN:
             raise WrongState("this payment is over", state=payment.status.value, expected="pending")
-        if not self._routing.gateway(payment.provider).capabilities.confirms:
-            await self._billing.check_soon(uow, payment.id)
-            return
-        if key is None:
+        confirms = self._routing.gateway(payment.provider).capabilities.confirms
+        if confirms and key is None:
             raise ValidationFailed(Problem("key", "is needed: it is what the provider gave to the browser"))
-        await begin_confirm(uow, payment, key, self._clock)
+        await self._billing.come_back(uow, payment, key)
+        if not confirms:
+            return
         subject, provider = f"payment:{payment.id}", payment.provider
         await self._audit_trail.record(uow, caller, AuditAction.PAYMENT_CONFIRMED, subject, provider=provider)
 

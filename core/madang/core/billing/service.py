@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from madang.core.billing.attempts import AttemptOperation, begin_attempt, follow_payment
-from madang.core.billing.collect_tries import begin_capture
+from madang.core.billing.collect_tries import begin_capture, begin_confirm
 from madang.core.billing.events import payment_changed, payment_refunded
 from madang.core.billing.model import (
     OPEN,
@@ -140,6 +140,14 @@ class BillingService:
         """Ask the provider now: the browser came back, which is a hint. Hints within two seconds are one."""
         bucket = int(self._clock.now().timestamp()) // 2
         uow.send(single_look_up(payment_id, f"hint:{bucket}"))
+
+    async def come_back(self, uow: BillingUnitOfWork, payment: Payment, key: str | None) -> None:
+        """The browser is back, and the caller holds the row. Where the provider gave it a key to spend, that is done once;
+        otherwise it is a hint."""
+        if key is not None and self._providers.payment_gateway(payment.provider).capabilities.confirms:
+            await begin_confirm(uow, payment, key, self._clock)
+        else:
+            await self.check_soon(uow, payment.id)
 
     async def request_refund(
         self,

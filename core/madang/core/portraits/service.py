@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid5
 
-from madang.core.billing.model import Payment
+from madang.core.billing.model import OPEN, Payment
 from madang.core.billing.service import BillingService, NewPayment
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import (
@@ -163,12 +163,16 @@ class PortraitService:
             raise _no_such_portrait()
         return view
 
-    async def check_payment(self, portrait_id: UUID) -> None:
-        """The browser came back from the checkout: a hint to ask the provider now, never the truth."""
+    async def check_payment(self, portrait_id: UUID, key: str | None = None) -> None:
+        """The browser came back from the checkout: a hint to ask the provider now, never the truth. Where the provider gave it
+        a `key`, that is spent once, for our amount."""
         async with self._units() as uow:
             portrait = await _existing(uow, portrait_id)
-            if portrait.status is PortraitStatus.PENDING_PAYMENT:
-                await self._billing.check_soon(uow, portrait.payment_id)
+            if portrait.status is not PortraitStatus.PENDING_PAYMENT:
+                return
+            payment = await uow.payments.get(portrait.payment_id, lock=True)
+            if payment is not None and payment.status in OPEN:
+                await self._billing.come_back(uow, payment, key)
 
     async def set_phone(self, portrait_id: UUID, written: str) -> Portrait:
         """Keep the buyer's phone number, encrypted; until the photo is in, a mistyped one can be replaced.

@@ -1,5 +1,6 @@
 """Where the browser comes back to from the checkout. The return is a hint and never the truth."""
 
+import re
 from typing import Final
 
 import structlog
@@ -15,6 +16,7 @@ from madang.entrypoints.http.pages.rendering import clock_time, notice
 logger = structlog.stdlib.get_logger("madang.http")
 
 _REFRESH: Final = 3
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,300}")
 _AFTER_UPLOAD: Final = (PortraitStatus.PROCESSING, PortraitStatus.COMPLETED, PortraitStatus.FAILED, PortraitStatus.EXPIRED)
 
 
@@ -47,11 +49,17 @@ async def _view(visit: Visit) -> PortraitView:
 async def _hint(visit: Visit) -> None:
     """A hint that is lost costs nothing: the sweeper asks the provider anyway."""
     try:
-        await visit.container.portraits.check_payment(visit.portrait_id)
+        await visit.container.portraits.check_payment(visit.portrait_id, _key(visit))
     except Exception as error:
         if is_database_failure(error):
             raise
         logger.warning("the return from the checkout could not be passed on", exc_info=True)
+
+
+def _key(visit: Visit) -> str | None:
+    """What Toss Payments puts into the address for the server to spend."""
+    written = visit.request.query_params.get("paymentKey")
+    return written if written is not None and _KEY.fullmatch(written) else None
 
 
 def _safe(url: str | None) -> str | None:

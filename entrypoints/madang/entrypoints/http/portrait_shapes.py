@@ -32,6 +32,12 @@ class OrderBody(Input, frozen=True):
     client_reference: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\u0000]*$")] | None = None
 
 
+class PaymentKeyBody(Input, frozen=True):
+    """`key` is what the payment provider gave to the browser, where it gave one."""
+
+    key: Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^[\x21-\x7e]*$")] | None = None
+
+
 class PhoneBody(Input, frozen=True):
     """Any common Korean or E.164 form: `010-1234-5678`, `+82 10 1234 5678`."""
 

@@ -141,16 +141,19 @@ async def submit_photo(call: Call) -> ASGIApp:
         "checkPortraitPayment",
         TAG,
         "Say that the browser came back from the checkout",
-        "A hint to ask the payment provider now. It never changes the payment by itself: read the status a moment later.",
+        "A hint to ask the payment provider now. It never changes the payment by itself: read the status a moment later. Where "
+        "the provider gave the browser a key (Toss: `paymentKey`), it is spent once.",
         shapes.PortraitShape,
         examples.UNPAID,
         status=202,
         access=_JOB,
+        body=JsonBody(shapes.PaymentKeyBody, {"key": "test-payment-key"}, optional=True),
     )
 )
 async def check_payment(call: Call) -> ASGIApp:
     container = call.container
-    await container.portraits.check_payment(call.portrait_id)
+    body: shapes.PaymentKeyBody = call.body
+    await container.portraits.check_payment(call.portrait_id, body.key)
     view = await container.portraits.view(call.portrait_id)
     return call.succeed(answers.of_view(view, container.settings.base_url, _zone(call)))
 
