@@ -84,3 +84,20 @@ def test_the_invoice_is_of_what_was_paid_and_can_be_read(kept: Path) -> None:
     assert re.search(r"INV-20\d\d-000001", text)
     assert "9,900원" in text
     assert "결제 완료" in text
+
+
+def test_the_customer_has_credits_a_subscription_and_a_part_of_the_money_back(kept: Path) -> None:
+    told = json.loads((kept / "purchases.json").read_text())
+    assert (told["subscription"]["status"], told["subscription"]["currentPeriod"]["status"]) == ("active", "paid")
+    assert (told["refund"]["status"], told["refund"]["amount"]) == ("succeeded", {"amount": 10_000, "currency": "KRW"})
+    assert told["credits"]["balance"] == 1000 + told["subscription"]["credits"] - 1000 * 10_000 // 45_000
+
+
+def test_the_papers_are_an_invoice_of_each_payment_and_the_credit_note_of_the_refund(kept: Path) -> None:
+    told = {each["number"]: each for each in json.loads((kept / "purchases.json").read_text())["invoices"]}
+    assert sorted(each["kind"] for each in told.values()) == ["credit_note", "invoice", "invoice"]
+    assert {path.stem for path in (*kept.glob("INV-*.pdf"), *kept.glob("CN-*.pdf"))} == set(told)
+    for number, paper in told.items():
+        words = PdfReader(kept / f"{number}.pdf").pages[0].extract_text()
+        assert number in words
+        assert f"{abs(paper['amount']['amount']):,}원" in words

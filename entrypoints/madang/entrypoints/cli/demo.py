@@ -18,8 +18,9 @@ from madang.entrypoints.cli.screen import print_table
 if TYPE_CHECKING:
     import httpx
 
-    from madang.entrypoints.cli.demo_journey import Finished
+    from madang.entrypoints.cli.demo_journey import Finished, Progress
     from madang.entrypoints.cli.demo_providers import ChosenProviders
+    from madang.entrypoints.cli.demo_purchases import MakeAdmin, Purchases
 
 _SECONDS = 30.0
 _LOG = "deployment.log"
@@ -41,7 +42,8 @@ _LOG = "deployment.log"
 )
 @click.option("--phone", help="The mobile number that the SMS goes to, where a real provider sends it.")
 def demo(photo: Path | None, language: str, out: Path, url: str | None, settings: Path | None, phone: str | None) -> None:
-    """Order a portrait, pay, send the photo, receive the SMS, pass the phone check, and keep the results in --out.
+    """Order a portrait, pay, send the photo, receive the SMS, pass the phone check; then sign up, buy credits, subscribe to a
+    plan and get money back. Keep the results, with the invoices, in --out.
 
     Everything runs on the sandbox: no money moves, no SMS leaves this machine, no AI is asked. With --settings the providers
     named there are asked, at their price, and only the payment is the sandbox's. Nothing is left running, or in a storage.
@@ -49,7 +51,7 @@ def demo(photo: Path | None, language: str, out: Path, url: str | None, settings
     started = time.monotonic()
     chosen = _chosen(settings, url, phone)
     out.mkdir(parents=True, exist_ok=True)
-    for left in (*out.glob("picture-*"), out / "sms.txt"):
+    for left in (*out.glob("picture-*"), *out.glob("INV-*"), *out.glob("CN-*"), out / "sms.txt"):
         left.unlink(missing_ok=True)
     order = _Order(photo or _shipped_photo(), language, out, url, chosen, phone)
     finished = asyncio.run(order.done())
@@ -129,8 +131,8 @@ class _Order:
                 bar.update(task, completed=percent, description=words)
 
             try:
-                async with self._deployment(lambda words: progress(1, words)) as base_url:
-                    finished = await self._go(base_url, progress)
+                async with self._deployment(lambda words: progress(1, words)) as (base_url, make_admin):
+                    finished = await self._go(base_url, make_admin, progress)
                     progress(98, "stopping everything")
             finally:
                 await self._forget()
@@ -138,20 +140,22 @@ class _Order:
         return finished
 
     @asynccontextmanager
-    async def _deployment(self, tell: Callable[[str], None]) -> AsyncIterator[str]:
+    async def _deployment(self, tell: Callable[[str], None]) -> "AsyncIterator[tuple[str, MakeAdmin | None]]":
+        """Where it is, and who makes an administrator there: nobody in a deployment of somebody else's."""
         from madang.entrypoints.cli.demo_stack import own_stack
 
         if self._url is not None:
-            yield self._url.rstrip("/")
+            yield self._url.rstrip("/"), None
             return
-        async with own_stack(self._out / _LOG, tell, None if self._chosen is None else self._chosen.environment) as base_url:
-            yield base_url
+        async with own_stack(self._out / _LOG, tell, None if self._chosen is None else self._chosen.environment) as stack:
+            yield stack.base_url, lambda email: stack.command("users", "grant", email, "admin")
 
-    async def _go(self, base_url: str, progress: Callable[[int, str], None]) -> "Finished":
+    async def _go(self, base_url: str, make_admin: "MakeAdmin | None", progress: "Progress") -> "Finished":
         import httpx
 
         from madang.entrypoints.cli.demo_journey import Buyer
         from madang.entrypoints.cli.demo_phone import Phone, ProvidersPhone, SandboxPhone
+        from madang.entrypoints.cli.demo_purchases import Customer
 
         headers = {"Accept-Language": self._language, "User-Agent": "madang-demo"}
         async with httpx.AsyncClient(
@@ -159,12 +163,16 @@ class _Order:
         ) as client:
             sandbox = SandboxPhone(client)
             phone: Phone = ProvidersPhone(self._out / _LOG, sandbox) if self._chosen else sandbox
-            buyer = Buyer(client, phone, number=self.number, language=self._language, progress=progress)
+            first = _part(progress, 0, 70)
+            buyer = Buyer(client, phone, number=self.number, language=self._language, progress=first)
             try:
                 finished = await buyer.go(self._photo)
             finally:
                 self._portrait_id = buyer.portrait_id
-            self.kept = await _keep(client, finished, self._photo, self._out)
+            second = _part(progress, 70, 97)
+            customer = Customer(client, language=self._language, progress=second, make_admin=make_admin)
+            purchases = await customer.go()
+            self.kept = [*await _keep(client, finished, self._photo, self._out), *_papers(purchases, self._out)]
         return finished
 
     async def _forget(self) -> None:
@@ -194,6 +202,19 @@ async def _keep(client: "httpx.AsyncClient", finished: "Finished", photo: Path, 
         ("invoice.pdf", "the invoice of the payment, which is its receipt", finished.invoice),
     ]
     return [(_written(out / name, content), what) for name, what, content in kept]
+
+
+def _papers(purchases: "Purchases", out: Path) -> Sequence[tuple[Path, str]]:
+    from madang.entrypoints.cli.demo_purchases import paper_names
+
+    told = json.dumps(purchases.told, ensure_ascii=False, indent=2).encode()
+    papers = [("purchases.json", "credits, subscription and refund, as the API tells them", told), *paper_names(purchases)]
+    return [(_written(out / name, content), what) for name, what, content in papers]
+
+
+def _part(progress: "Progress", since: int, until: int) -> "Progress":
+    """For a part of the whole that counts from 0 to 100 by itself."""
+    return lambda percent, words: progress(since + (until - since) * percent // 100, words)
 
 
 def _written(path: Path, content: bytes) -> Path:

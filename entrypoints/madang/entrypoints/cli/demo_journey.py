@@ -74,7 +74,7 @@ class Buyer:
 
     async def _pay(self, checkout_url: str) -> None:
         self._progress(5, "paying at the sandbox's checkout")
-        page = _right(await self._client.get(checkout_url))
+        page = right(await self._client.get(checkout_url))
         await submit(self._client, page, wanted=lambda form: ("action", "pay") in form.buttons, button=("action", "pay"))
         await self._wait_for("pending_phone", since=8, until=15)
 
@@ -114,8 +114,8 @@ class Buyer:
 
     async def _open(self, link: str) -> httpx.Response:
         self._progress(90, "opening the link and passing the phone check")
-        page = _right(await self._client.get(link))
-        return _right(
+        page = right(await self._client.get(link))
+        return right(
             await submit(self._client, page, wanted=lambda form: "phone" in form.fields, filled={"phone": self._number})
         )
 
@@ -124,17 +124,17 @@ class Buyer:
         access = await self._api("POST", self._path("/access"), json={"phone": self._number}, token="")
         key = access["resultToken"]
         result = await self._api("GET", self._path("/result"), token=key)
-        archive = _right(await self._client.get(self._path("/download", api=True), headers=_bearer(key)))
+        archive = right(await self._client.get(self._path("/download", api=True), headers=bearer(key)))
         pictures = dict([await self._picture(picture) for picture in result["pictures"]])
         return Finished(self.portrait_id, sms, link, page, result, pictures, archive.content, await self._invoice())
 
     async def _invoice(self) -> bytes:
         """It was issued moments after the payment."""
-        headers = {**_bearer(self._token), "Accept": "application/pdf"}
-        return _right(await self._client.get(self._path("/invoice", api=True), headers=headers)).content
+        headers = {**bearer(self._token), "Accept": "application/pdf"}
+        return right(await self._client.get(self._path("/invoice", api=True), headers=headers)).content
 
     async def _picture(self, picture: Mapping[str, Any]) -> tuple[str, tuple[str, bytes]]:
-        response = _right(await self._client.get(picture["full"]["url"]))
+        response = right(await self._client.get(picture["full"]["url"]))
         ending = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}[response.headers["content-type"]]
         return response.url.path, (f"picture-{picture['index'] + 1}.{ending}", response.content)
 
@@ -142,16 +142,16 @@ class Buyer:
         return f"{'/api/v1' if api else ''}/portraits/{self.portrait_id}{rest}"
 
     async def _api(self, method: str, path: str, *, token: str | None = None, **request: Any) -> Any:
-        headers = {**request.pop("headers", {}), **_bearer(self._token if token is None else token)}
-        response = _right(await self._client.request(method, f"/api/v1{path}", headers=headers, **request))
+        headers = {**request.pop("headers", {}), **bearer(self._token if token is None else token)}
+        response = right(await self._client.request(method, f"/api/v1{path}", headers=headers, **request))
         return response.json()["data"]
 
 
-def _bearer(token: str) -> dict[str, str]:
+def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _right(response: httpx.Response) -> httpx.Response:
+def right(response: httpx.Response) -> httpx.Response:
     """The answer, if it is one. Raises `CliError` with what the API says."""
     if response.is_success:
         return response

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from madang.entrypoints.cli.deployment import CliError
@@ -22,22 +23,49 @@ _READY_WITHIN = 90.0
 _STOPPED_WITHIN = 45.0
 
 
+@dataclass(frozen=True, slots=True)
+class OwnStack:
+    """A running deployment: where it is served, and the command line for it."""
+
+    base_url: str
+    folder: Path = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
+
+    async def command(self, *words: str) -> None:
+        """Run `madang WORDS`. Raises `CliError` with what it said when it fails."""
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            *words,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        if process.returncode != 0:
+            raise CliError(f"madang {' '.join(words)}: {said.decode(errors='replace').strip()}")
+
+
 @asynccontextmanager
-async def own_stack(log: Path, tell: Callable[[str], None], providers: Mapping[str, str] | None = None) -> AsyncIterator[str]:
-    """The address of a `madang up` that uses no setting of this folder or environment: the sandbox stands for everything, or
-    what the variables in `providers` say."""
+async def own_stack(
+    log: Path, tell: Callable[[str], None], providers: Mapping[str, str] | None = None
+) -> AsyncIterator[OwnStack]:
+    """A `madang up` that uses no setting of this folder or environment: the sandbox stands for everything, or what the
+    variables in `providers` say."""
     folder = Path(tempfile.mkdtemp(prefix="madang-demo-"))
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
     try:
         if providers is None:
             (folder / CONFIGURATION).write_text(SANDBOX_CONFIGURATION, encoding="utf-8")
+        environment = for_child({**_environment(port, base_url), **(providers or {})})
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 *COMMAND,
                 "up",
                 cwd=folder,
-                env=for_child({**_environment(port, base_url), **(providers or {})}),
+                env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
@@ -45,7 +73,7 @@ async def own_stack(log: Path, tell: Callable[[str], None], providers: Mapping[s
             )
         try:
             await _until_ready(process, port, log, tell)
-            yield base_url
+            yield OwnStack(base_url, folder, environment)
         finally:
             await _stop(process)
     finally:
