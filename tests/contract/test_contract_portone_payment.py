@@ -128,8 +128,10 @@ def charge_of(method: StoredMethod, **changed: Any) -> ChargeRequest:
 async def test_the_amount_is_registered_before_the_browser_opens_the_window(
     portone: FakePortOne, gateway: PortOnePaymentGateway
 ) -> None:
-    checkout = await gateway.open_checkout(replace(CHECKOUT, extra={"payMethod": "EASY_PAY", "totalAmount": 1}, locale="en"))
+    until, extra = datetime(2026, 11, 22, tzinfo=UTC), {"payMethod": "EASY_PAY", "totalAmount": 1}
+    checkout = await gateway.open_checkout(replace(CHECKOUT, extra=extra, locale="en", expires_at=until))
     window = checkout.client_params
+    assert checkout.expires_at == until
     assert portone.registered == {"payment-1": (9900, "KRW")}
     assert (window["totalAmount"], window["payMethod"], window["locale"]) == (9900, "EASY_PAY", "EN_US")
     assert window["redirectUrl"] == CHECKOUT.success_url
@@ -192,6 +194,8 @@ async def test_what_became_of_a_charge_is_asked_where_its_answer_leaves_it_open(
     with pytest.raises(error) as refused:
         await gateway.charge(charge_of(method))
     assert (refused.value.operation, getattr(refused.value, "reason", None)) == ("charge", reason)
+    if said == "PG_PROVIDER" and error is OutcomeUnknown:
+        assert refused.value.code == "PG_PROVIDER", "an operator asks the payment company by it"
 
 
 async def test_a_charge_whose_payment_cannot_be_read_afterwards_is_unknown(

@@ -90,6 +90,11 @@ def test_a_billing_key_that_is_nobodys_is_none(change: dict[str, Any]) -> None:
     assert reading.method_of({**KEY, **change}) is None
 
 
+def test_the_mark_of_a_refund_never_changes() -> None:
+    """It is written in PortOne's books, and found again by exactly these letters."""
+    assert reading.mark_of("refund-1") == " (m:04f3320a08d7710b)"
+
+
 @given(st.text(), st.text())
 def test_a_key_is_what_portone_takes_whatever_ours_is(operation: str, key: str) -> None:
     made = payload.key_of(operation, key.encode(errors="replace").decode())

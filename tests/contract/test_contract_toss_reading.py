@@ -131,6 +131,8 @@ def test_a_notice_says_when_and_which_payment_and_nothing_more() -> None:
     assert first.event_id.startswith("sha256:")
     strange = notice_of(webhook("PAYMENT_STATUS_CHANGED", {"paymentKey": "k", "orderId": "a b"}))
     assert (strange.reference, strange.payment_id) == ("k", None)
+    nameless = notice_of(webhook("PAYMENT_STATUS_CHANGED", {"paymentKey": "", "orderId": "payment-1"}))
+    assert (nameless.reference, nameless.payment_id) == (None, "payment-1")
 
 
 @pytest.mark.parametrize(
@@ -169,6 +171,11 @@ def test_wrong_settings_are_refused_without_secrets(wrong: dict[str, Any]) -> No
     with pytest.raises(ValueError, match=r"base_url|secret_key|client_key|method") as refused:
         settings_for(**wrong)
     assert "Evil" not in str(refused.value)
+
+
+def test_the_mark_of_a_refund_never_changes() -> None:
+    """It is written in Toss's books, and found again by exactly these letters."""
+    assert reading.mark_of("refund-1") == " (m:04f3320a08d7710b)"
 
 
 def test_times_are_asked_for_in_koreas_time() -> None:
