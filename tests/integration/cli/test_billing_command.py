@@ -26,6 +26,9 @@ async def test_an_operator_prints_an_invoice_by_its_number(
     text = PdfReader(tmp_path / "out.pdf").pages[0].extract_text()
     assert "Invoice and receipt" in text
     assert "홍길동" in text
+    shown = await asyncio.to_thread(run, "billing", "invoice", issued.number, folder=tmp_path, **servers)
+    assert "영수증 (인보이스)" in shown.stdout
+    assert "합계: 9,900원" in shown.stdout
     unknown = await asyncio.to_thread(run, "billing", "invoice", "INV-1999-000001", folder=tmp_path, **servers)
     assert (unknown.returncode, "Traceback" in unknown.stderr) == (1, False)
     assert "no such invoice" in unknown.stderr

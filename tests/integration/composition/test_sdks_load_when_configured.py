@@ -8,7 +8,7 @@ import pytest
 
 SDKS = {
     "aiosmtplib", "boto3", "botocore", "cv2", "google.genai", "google.generativeai", "jsonschema_rs", "numpy", "openai",
-    "opentelemetry.sdk", "replicate", "sentry_sdk", "solapi",
+    "opentelemetry.sdk", "replicate", "reportlab", "sentry_sdk", "solapi",
 }  # fmt: skip
 HELP = "import sys\nfrom madang.entrypoints.cli.main import main\ntry: main()\nfinally: print(*sys.modules, file=sys.stderr)"
 OPENED = """
@@ -20,7 +20,7 @@ from madang.entrypoints.http.app import create_app
 async def opened(kinds):
     async with open_container(Settings()) as container:
         create_app(container)
-        container.portraits, container.billing, container.provider_administration, container.call_ledger
+        container.portraits, container.billing, container.invoices, container.provider_administration, container.call_ledger
         for kind in kinds:
             getattr(container.providers, kind)()
 

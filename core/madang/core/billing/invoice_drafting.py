@@ -1,11 +1,12 @@
 """What an invoice and a credit note say: from the payment and the rules of tax, without any storage."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from madang.core.billing.invoice_model import Invoice, InvoiceContent, InvoiceLine, Seller
-from madang.core.billing.model import Payment, PaymentLine
+from madang.core.billing.model import UNDER_WAY, Payment, PaymentLine, Refund, RefundStatus
 from madang.core.billing.taxes import TaxRule, rule_for, split, split_of_part
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,26 @@ def credit_content(invoice: Invoice, payment: Payment, before: int, part: int, p
         reference=billed.reference,
         credits=invoice.number,
     )
+
+
+def to_credit(payment: Payment, refunds: Sequence[Refund], notes: Sequence[Invoice]) -> Iterator[tuple[UUID | None, int]]:
+    """The refunds without a credit note, and at last what a person gave back at the provider.
+
+    A refund that is under way may be in the provider's sum already, so its amount waits until it has ended. Never more than
+    went back is credited: a refund that was taken for failed may have had its note as the provider's already.
+    """
+    credited = sum(note.amount.amount for note in notes)
+    done = [refund for refund in refunds if refund.status is RefundStatus.SUCCEEDED]
+    returned = min(payment.amount.amount, max(payment.refunded, sum(refund.amount.amount for refund in done)))
+    known = {note.refund_id for note in notes}
+    for refund in done:
+        part = min(refund.amount.amount, returned - credited)
+        if refund.id not in known and part > 0:
+            credited += part
+            yield refund.id, part
+    under_way = sum(refund.amount.amount for refund in refunds if refund.status in UNDER_WAY)
+    if (elsewhere := returned - credited - under_way) > 0:
+        yield None, elsewhere
 
 
 def _taxed(lines: Sequence[PaymentLine], rule: TaxRule) -> Sequence[InvoiceLine]:

@@ -1,13 +1,13 @@
 """What the worker does for invoices: issue what a payment or a refund that changed calls for, once."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from madang.core.billing.invoice_drafting import InvoicePolicy, credit_content, invoice_content
+from madang.core.billing.invoice_drafting import InvoicePolicy, credit_content, invoice_content, to_credit
 from madang.core.billing.invoice_model import (
     BUYER_EMAIL,
     BUYER_NAME,
@@ -19,7 +19,7 @@ from madang.core.billing.invoice_model import (
     written_document,
 )
 from madang.core.billing.invoice_repository import InvoicesUnitOfWork
-from madang.core.billing.model import SETTLED, UNDER_WAY, Payment, Refund, RefundStatus
+from madang.core.billing.model import SETTLED, Payment
 from madang.core.identity.model import EMAIL_PURPOSE, NAME_PURPOSE, User, UserStatus
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.ids import new_id
@@ -83,7 +83,7 @@ class InvoiceIssuing:
             invoice = await self._issued(uow, InvoiceKind.INVOICE, payment, payment.amount, content, buyer)
         refunds = await uow.payments.refunds(payment.id)
         credited = sum(note.amount.amount for note in documents[1:])
-        for refund_id, part in _to_credit(payment, refunds, documents[1:]):
+        for refund_id, part in to_credit(payment, refunds, documents[1:]):
             content = credit_content(invoice, payment, credited, part, self._policy)
             amount = Money(part, payment.amount.currency)
             about = {"credited_id": invoice.id, "refund_id": refund_id}
@@ -145,26 +145,6 @@ async def _buyer(uow: InvoicesUnitOfWork, payment: Payment) -> User | None:
     """Whose purchase it is; nobody once they asked to be forgotten."""
     user = None if payment.user_id is None else await uow.users.get(payment.user_id)
     return user if user is not None and user.status in (UserStatus.ACTIVE, UserStatus.SUSPENDED) else None
-
-
-def _to_credit(payment: Payment, refunds: Sequence[Refund], notes: Sequence[Invoice]) -> Iterator[tuple[UUID | None, int]]:
-    """The refunds without a credit note, and at last what a person gave back at the provider.
-
-    A refund that is under way may be in the provider's sum already, so its amount waits until it has ended. Never more than
-    went back is credited: a refund that was taken for failed may have had its note as the provider's already.
-    """
-    credited = sum(note.amount.amount for note in notes)
-    done = [refund for refund in refunds if refund.status is RefundStatus.SUCCEEDED]
-    returned = min(payment.amount.amount, max(payment.refunded, sum(refund.amount.amount for refund in done)))
-    known = {note.refund_id for note in notes}
-    for refund in done:
-        part = min(refund.amount.amount, returned - credited)
-        if refund.id not in known and part > 0:
-            credited += part
-            yield refund.id, part
-    under_way = sum(refund.amount.amount for refund in refunds if refund.status in UNDER_WAY)
-    if (elsewhere := returned - credited - under_way) > 0:
-        yield None, elsewhere
 
 
 def _head(invoice: Invoice) -> dict[str, Any]:
