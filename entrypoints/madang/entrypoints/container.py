@@ -20,6 +20,7 @@ from madang.adapters.postgres.metering import MeteringLog
 from madang.adapters.postgres.outbox import PostgresOutbox
 from madang.adapters.postgres.provider_standings import ProviderStandings
 from madang.adapters.postgres.revocations import Revocations
+from madang.adapters.postgres.subscription_invariants import subscription_invariants
 from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork
 from madang.adapters.redis.connection import Client, connect
 from madang.core.billing.events import PAYMENT_CHANGED
@@ -241,7 +242,7 @@ class Container(BillingServices, IdentityServices, NotificationServices, Operati
         of_rows = invariants(self.database, units=self.units, refund_owed=refund_owed)
         of_portraits = NoFilePastItsPurge(self.units, self.providers.storage, self.clock)
         of_credits = credit_invariants(self.database, self.units, self.credit_settling)
-        of_invoices = invoice_invariants(self.database, self.units)
+        of_invoices = (*invoice_invariants(self.database, self.units), *subscription_invariants(self.database, self.units))
         of_files = (of_portraits, NoFilePastItsTime(self.units, self.clock))
         return (*of_rows, *of_credits, *of_invoices, *of_files)
 

@@ -132,5 +132,5 @@ class Subscribed(RuleBasedStateMachine):
             self.over = self.life.course
 
 
-Subscribed.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+Subscribed.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
 TestAnySubscription = Subscribed.TestCase

@@ -89,6 +89,7 @@ _BY_CLIENT_REFERENCE: Final = select("subscriptions", _COLUMNS, "user_id = $1 AN
 _OF_PRODUCT: Final = select("subscriptions", _COLUMNS, f"user_id = $1 AND product = $2 AND {_LIVE}", lock=True)
 _OF_USER: Final = select("subscriptions", _COLUMNS, "user_id = $1 ORDER BY created_at, id")
 _DUE: Final = select("subscriptions", _COLUMNS, "due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED")
+_MAKE_DUE: Final = "UPDATE subscriptions SET due_at = least(due_at, now()) WHERE id = $1"
 _ADD: Final = insert("subscriptions", _COLUMNS, on_conflict="ON CONFLICT DO NOTHING")
 _UPDATE: Final = update("subscriptions", _COLUMNS)
 _FORGET: Final = "DELETE FROM subscriptions WHERE user_id = $1"
@@ -140,6 +141,9 @@ class PostgresSubscriptions:
     async def update(self, subscription: Subscription) -> None:
         if not affected(await self._connection.execute(_UPDATE, *_values(subscription))):
             raise NotFound("no such subscription")
+
+    async def make_due(self, subscription_id: UUID) -> None:
+        await self._connection.execute(_MAKE_DUE, subscription_id)
 
     async def course(self, subscription: Subscription) -> Course:
         rows = [_period(row) for row in await self._connection.fetch(_MATTERING, subscription.id)]

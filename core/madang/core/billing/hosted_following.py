@@ -11,7 +11,7 @@ from madang.core.billing import hosted_steps
 from madang.core.billing.model import AmountMismatch, Payment, PaymentLine, PaymentStatus
 from madang.core.billing.notices import SubscriptionNotice
 from madang.core.billing.service import BillingService
-from madang.core.billing.subscription_book import PURPOSE, SubscriptionBook
+from madang.core.billing.subscription_book import PURPOSE, SubscriptionBook, looking_for_charge
 from madang.core.billing.subscription_course import Course
 from madang.core.billing.subscription_model import Subscription
 from madang.core.billing.subscription_offers import PlanOffers
@@ -94,7 +94,9 @@ class HostedFollowing:
                     logger.error("subscription amount mismatch, nothing believed: %s", wrong)
                     payment = replace(payment, amount=wrong.expected)
                 payments.append((payment, charge))
-            await self._book.save(uow, subscription, course)
+            saved = await self._book.save(uow, subscription, course)
+            if course.awaited is not None and not charges:
+                uow.send(looking_for_charge(saved, course.awaited))
             for payment, charge in payments:
                 await uow.payments.add(payment)
                 if not await self._settle(uow, payment, charge):
@@ -141,9 +143,10 @@ class HostedFollowing:
         if begun is None or (course.awaited is None and last is not None and begun < last.ends_at):
             return []
         found: list[PaymentSnapshot] = []
+        now = self._clock.now()
         cursor: str | None = None
         for _ in range(_PAGES):
-            page = await gateway.list_payments(begun - _LISTED_SINCE, self._clock.now(), cursor=cursor)
+            page = await gateway.list_payments(min(begun, now) - _LISTED_SINCE, now, cursor=cursor)
             found += [one for one in page.payments if one.subscription == told.reference and one.status in _ARRIVED]
             cursor = page.cursor
             if cursor is None:

@@ -22,7 +22,7 @@ from madang.core.billing.subscription_course import (
     ResumeAtProvider,
     Tell,
 )
-from madang.core.billing.subscription_model import Subscription
+from madang.core.billing.subscription_model import Period, Subscription
 from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
 from madang.core.billing.subscription_snapshots import terms_as_json
 from madang.core.kernel.clock import Clock
@@ -119,6 +119,12 @@ class SubscriptionBook:
 
 def follow_message(subscription: Subscription) -> NewMessage:
     return NewMessage(FOLLOW, {"subscription_id": str(subscription.id)}, subject=subscription.subject)
+
+
+def looking_for_charge(subscription: Subscription, period: Period) -> NewMessage:
+    """Once for each period: its money may have come without a word."""
+    key = f"{subscription.subject}:look-for-charge:{period.number}"
+    return NewMessage(FOLLOW, {"subscription_id": str(subscription.id)}, key=key, subject=subscription.subject)
 
 
 def _asking(subscription: Subscription, asked: CancelAtProvider | ResumeAtProvider | ChangeAtProvider) -> NewMessage:

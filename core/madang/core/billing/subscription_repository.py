@@ -40,6 +40,10 @@ class SubscriptionRepository(Protocol):
 
     async def update(self, subscription: Subscription) -> None: ...
 
+    async def make_due(self, subscription_id: UUID) -> None:
+        """What would come later, or was forgotten, is due now."""
+        ...
+
     async def course(self, subscription: Subscription) -> Course:
         """With the periods that matter now."""
         ...
