@@ -31,8 +31,11 @@ def test_a_trial_costs_nothing_and_is_followed_by_the_first_charge() -> None:
     life = Life(trial_days=14)
     life.use_method()
     assert (life.status, life.asked, life.current.kind) == (S.TRIALING, [], PeriodKind.TRIAL)
-    life.let_pass(days=13)
-    assert life.asked == []
+    life.let_pass(days=10)
+    assert life.told == []
+    life.let_pass(days=1)
+    life.let_pass(days=1)
+    assert (life.told, life.asked) == (["billing.trial_ending"], [])
     life.until_due()
     life.pay()
     assert (life.status, life.current.number) == (S.ACTIVE, 2)
@@ -128,7 +131,7 @@ def test_a_change_in_a_trial_is_free_and_holds_from_its_end_on() -> None:
     life.use_method()
     life.took_step(steps.change(life.course, PREMIUM, life.now, at_once=True))
     assert life.asked == []
-    life.until_due()
+    life.let_pass(days=14)
     life.pay()
     assert life.current.amount == PREMIUM.price
 

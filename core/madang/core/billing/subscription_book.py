@@ -22,7 +22,7 @@ from madang.core.billing.subscription_course import (
     ResumeAtProvider,
     Tell,
 )
-from madang.core.billing.subscription_model import Period, Subscription
+from madang.core.billing.subscription_model import Period, PeriodKind, Subscription
 from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
 from madang.core.billing.subscription_snapshots import terms_as_json
 from madang.core.kernel.clock import Clock
@@ -106,7 +106,8 @@ class SubscriptionBook:
 
     async def _tell(self, uow: SubscriptionsUnitOfWork, subscription: Subscription, tell: Tell) -> None:
         period = tell.period
-        values = {"plan": self.title(subscription, period.terms.plan_id), "amount": str(period.amount)}
+        amount = period.terms.price if period.kind is PeriodKind.TRIAL else period.amount
+        values = {"plan": self.title(subscription, period.terms.plan_id), "amount": str(amount)}
         if tell.at is not None:
             values["date"] = _day(tell.at, subscription)
         key = f"{subscription.subject}:{tell.kind}:{period.number}:{len(period.tries)}"

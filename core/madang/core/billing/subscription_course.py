@@ -17,6 +17,7 @@ from madang.core.billing.subscription_model import (
 from madang.core.kernel.ids import new_id
 from madang.ports.money import Money
 
+TRIAL_ENDING: Final = "billing.trial_ending"
 PAYMENT_FAILED: Final = "billing.payment_failed"
 SUSPENDED: Final = "billing.subscription_suspended"
 ENDED: Final = "billing.subscription_ended"

@@ -156,7 +156,10 @@ class SubscriptionService:
         terms = self._offers.terms(plan, price.currency, subscription.interval_months, subscription.provider)
         if plan_id == subscription.terms.plan_id:
             terms = subscription.terms
-        at_once = terms.price > price if prorate is None else prorate
+        higher = terms.price > price
+        if prorate and not higher and subscription.status is not SubscriptionStatus.TRIALING:
+            raise ValidationFailed(Problem("prorate", "a lower price holds from the next period on: nothing is given back"))
+        at_once = higher if prorate is None else prorate
 
         def step(course: Course) -> Course:
             now = self._clock.now()

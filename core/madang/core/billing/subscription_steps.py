@@ -17,6 +17,7 @@ from madang.core.billing.subscription_course import (
     ENDED,
     PAYMENT_FAILED,
     SUSPENDED,
+    TRIAL_ENDING,
     WATCH,
     Course,
     GiveBack,
@@ -35,6 +36,9 @@ from madang.ports.money import Money
 
 BEGUN_WITHIN: Final = timedelta(hours=24)
 """A subscription that has no means of payment by then is over."""
+
+TRIAL_NOTICE: Final = timedelta(days=3)
+"""How long before its end the person is told that a trial becomes a payment."""
 
 _S = SubscriptionStatus
 _CHANGEABLE: Final = frozenset({_S.TRIALING, _S.ACTIVE})
@@ -172,7 +176,7 @@ def _begin(course: Course, now: datetime) -> Course:
         ends_at = days_later(now, subscription.trial_days, subscription.calendar.zone)
         nothing = Money.zero(subscription.terms.price.currency)
         trial = course.next_period(PeriodKind.TRIAL, -1, subscription.terms, (now, ends_at), nothing, PeriodStatus.FREE, now)
-        return course.begin(trial).to(_S.TRIALING, now, anchor=ends_at, due_at=ends_at)
+        return course.begin(trial).to(_S.TRIALING, now, anchor=ends_at, due_at=max(now, ends_at - TRIAL_NOTICE))
     return _charge_cycle(course.changed(now, anchor=now), 0, now)
 
 
@@ -181,7 +185,9 @@ def _at_the_end_of_the_period(course: Course, now: datetime) -> Course:
     if current is None:
         raise ValueError(f"subscription {course.subscription.id} is {course.status} without a period")
     if current.ends_at > now:
-        return course.changed(now, due_at=current.ends_at)
+        waiting = course.changed(now, due_at=current.ends_at)
+        ending = current.kind is PeriodKind.TRIAL and not course.subscription.cancel_at_period_end
+        return waiting.following(Tell(TRIAL_ENDING, current, current.ends_at)) if ending else waiting
     if course.subscription.cancel_at_period_end:
         return course.over(_S.CANCELLED, current.ends_at, now, "cancelled")
     return _charge_cycle(course, max(current.cycle + 1, course.subscription.calendar.cycle_at(now)), now)

@@ -83,6 +83,7 @@ KINDS: Final = _kinds(
     Kind("webhooks.endpoint_disabled", Category.TRANSACTIONAL, needs=_with("host")),
     Kind("billing.invoice_issued", Category.TRANSACTIONAL, needs=_with("number", "amount", "link")),
     Kind("billing.credit_note_issued", Category.TRANSACTIONAL, needs=_with("number", "amount", "link")),
+    Kind("billing.trial_ending", Category.TRANSACTIONAL, needs=_with("plan", "amount", "date")),
     Kind("billing.payment_failed", Category.TRANSACTIONAL, needs=_with("plan", "amount"), takes=_with("date")),
     Kind("billing.subscription_suspended", Category.TRANSACTIONAL, needs=_with("plan", "amount"), takes=_with("date")),
     Kind("billing.subscription_ended", Category.TRANSACTIONAL, needs=_with("plan", "amount")),

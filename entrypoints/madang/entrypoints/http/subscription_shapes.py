@@ -53,7 +53,8 @@ class ActivateBody(Input, frozen=True):
 
 
 class ChangePlanBody(Input, frozen=True):
-    """Without `prorate`, a higher price is charged for the rest of the period at once, and a lower one waits for its end."""
+    """A higher price is charged for the rest of the period at once, unless `prorate` is false; a lower one waits for its end in
+    any case, and naming `prorate` true for it is refused."""
 
     plan_id: PlanId
     prorate: bool | None = None

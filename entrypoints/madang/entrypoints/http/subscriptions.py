@@ -175,7 +175,7 @@ async def change_payment_method(call: Call) -> ASGIApp:
         "Change the plan",
         "To another plan of the same product. A higher price is charged for the rest of the period at once: the difference of "
         "the prices by the time that is left, rounded down to the minor unit. A lower one waits for the period's end, and "
-        "gives nothing back. `prorate` true changes at once, false at the end. Naming the present plan takes that back.",
+        "gives nothing back. `prorate` false lets a higher one wait, too. Naming the present plan takes that back.",
         shapes.SubscriptionShape,
         shapes.SUBSCRIPTION,
         status=202,
