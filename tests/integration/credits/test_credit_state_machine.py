@@ -239,5 +239,5 @@ def test_credits_are_where_a_simple_model_has_them(database_url: str) -> None:
     class Machine(CreditMachine):
         url = database_url
 
-    Machine.TestCase.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
+    Machine.TestCase.settings = settings(max_examples=10, stateful_step_count=20, deadline=None)
     Machine.TestCase("runTest").runTest()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madang.core.billing.credits.book import Book, in_spending_order
+from madang.core.billing.credits.book import Book, change_of_balance, in_spending_order, spent_by
 from madang.core.billing.credits.model import AccountKind, InsufficientCredits, Lot, LotSource, Move, Wallet
 from madang.core.kernel.ids import new_id
 
@@ -126,3 +126,31 @@ def test_a_refund_never_asks_for_less_than_before_nor_for_more_than_there_was() 
     for asked, wanted in ((4, 4), (2, 4), (99, 10)):
         book.revoke(lot.id, asked)
         assert book.lot(lot.id).revoked == wanted
+
+
+def test_a_part_that_is_refunded_is_first_waited_for_and_then_lost() -> None:
+    lot = a_lot(10)
+    book = book_of([lot])
+    book.spend(5)
+    book.hold(3)
+    book.revoke(lot.id, 6)
+    book.take_back()
+    now = book.lot(lot.id)
+    assert (now.available, now.taken_back, now.lost, now.spent, now.owed) == (0, 2, 1, 4, 3)
+
+
+def test_what_moves_do_to_the_balance_and_what_they_use_up() -> None:
+    lot = a_lot(10)
+    book = book_of([lot])
+    told = []
+    for act in (
+        lambda: book.spend(2),
+        lambda: book.hold(5),
+        lambda: book.take([(lot.id, 5)], 4),
+        lambda: book.revoke(lot.id, 10),
+        book.take_back,
+    ):
+        act()
+        moves, _ = book.drained()
+        told.append((change_of_balance(moves), spent_by(moves)))
+    assert told == [(-2, 2), (-5, 0), (1, 4), (0, 0), (-4, 0)]
