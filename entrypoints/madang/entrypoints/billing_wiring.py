@@ -8,7 +8,6 @@ from madang.core.billing.catalogue import Catalogue
 from madang.core.billing.charges import Charges
 from madang.core.billing.checkouts import Checkouts
 from madang.core.billing.credits.accounts import CreditAccounts
-from madang.core.billing.credits.monthly import MonthlyCredits
 from madang.core.billing.credits.service import CreditService
 from madang.core.billing.credits.settling import Settling
 from madang.core.billing.handlers import BillingHandlers
@@ -146,10 +145,6 @@ class BillingServices:
     @property
     def credit_accounts(self) -> CreditAccounts:
         return cast(CreditWiring, self._billing.crediting).accounts()
-
-    @property
-    def monthly_credits(self) -> MonthlyCredits:
-        return cast(CreditWiring, self._billing.crediting).monthly()
 
     @property
     def credit_settling(self) -> Settling:

@@ -17,7 +17,13 @@ from madang.core.billing.credits.personal_data import CreditsPersonalData
 from madang.core.billing.credits.purchases import CreditPurchases
 from madang.core.billing.credits.service import CreditService
 from madang.core.billing.credits.settling import Settling
-from madang.core.billing.events import PAYMENT_CHANGED, PAYMENT_REFUNDED, REFUND_CHANGED, SUBSCRIPTION_PERIOD_STARTED
+from madang.core.billing.events import (
+    PAYMENT_CHANGED,
+    PAYMENT_REFUNDED,
+    REFUND_CHANGED,
+    SUBSCRIPTION_CHANGED,
+    SUBSCRIPTION_PERIOD_STARTED,
+)
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.invariants import Invariant
@@ -51,6 +57,7 @@ def hear(subscriptions: Subscriptions) -> None:
     for event in (PAYMENT_CHANGED, PAYMENT_REFUNDED, REFUND_CHANGED):
         subscriptions.subscribe(event, topics.PAYMENT_CHANGED)
     subscriptions.subscribe(SUBSCRIPTION_PERIOD_STARTED, topics.PERIOD_STARTED)
+    subscriptions.subscribe(SUBSCRIPTION_CHANGED, topics.SUBSCRIPTION_CHANGED)
 
 
 def invariants_of(database: Database, units: Any, settling: Settling) -> Sequence[Invariant]:

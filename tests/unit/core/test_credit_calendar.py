@@ -9,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from madang.core.billing.credits.calendar_months import end_of_day, months_of
+from madang.core.billing.credits.model import CreditMonth
+from madang.core.billing.credits.monthly import credits_of_months
+from madang.core.kernel.ids import new_id
 
 SEOUL, NEW_YORK = ZoneInfo("Asia/Seoul"), ZoneInfo("America/New_York")
 ZONES = st.sampled_from([SEOUL, NEW_YORK, UTC])
@@ -61,3 +64,32 @@ def test_a_pack_is_good_until_a_midnight_no_less_than_its_days_later(moment: dat
     end = end_of_day(moment, days, zone).astimezone(zone)
     assert end.replace(tzinfo=None).time() == datetime.min.time() or end.utcoffset() != moment.astimezone(zone).utcoffset()
     assert (end.date() - moment.astimezone(zone).date()).days == days + 1
+
+
+@given(
+    changes=st.lists(st.tuples(st.integers(1, 2000), st.integers(0, 5 * 24 * 60)), min_size=1, max_size=6),
+    start=MOMENTS,
+    zone=ZONES,
+)
+def test_changing_a_plan_to_and_fro_grants_no_more_than_the_dearest_of_them(
+    changes: list[tuple[int, int]], start: datetime, zone: ZoneInfo
+) -> None:
+    """All within one month: what all of them grant for the time that is left is the most that one of them would."""
+    now, end = start, later(start, 1, zone)
+    running: list[CreditMonth] = []
+    for number, (credits_, minutes) in enumerate(changes, 1):
+        now = min(now + timedelta(minutes=minutes), end - timedelta(minutes=1)) if running else start
+        [(amount, begins, ends)] = credits_of_months(credits_, (now, end), running, zone)
+        assert (begins, ends) == (now, end)
+        if not running:
+            assert amount == credits_
+        dearest = max(credits_ for credits_, _ in changes[:number])
+        running.append(CreditMonth(new_id(), new_id(), new_id(), number, 1, amount, begins, ends))
+        share = (end - now) / timedelta(days=28)
+        assert sum(month.left_at(now) for month in running) <= dearest * share + 1
+        assert sum(month.left_at(now) for month in running) >= credits_ * (end - now) / timedelta(days=31) - 1
+
+
+def test_a_period_that_ends_before_it_begins_has_no_months() -> None:
+    start = datetime(2026, 1, 5, tzinfo=UTC)
+    assert credits_of_months(100, (start, start), [], SEOUL) == []

@@ -76,6 +76,11 @@ _ADD_MONTH: Final = insert("credit_months", rows.MONTH, on_conflict="ON CONFLICT
 _MONTHS_DUE: Final = select(
     "credit_months", rows.MONTH, "wallet_id = $1 AND status = 'due' AND starts_at <= $2 ORDER BY starts_at, id"
 )
+_MONTHS_RUNNING: Final = select(
+    "credit_months",
+    rows.MONTH,
+    "subscription_id = $1 AND status = 'granted' AND starts_at <= $2 AND ends_at > $2 AND period < $3",
+)
 _END_MONTH: Final = update("credit_months", ("id", "status"))
 _CANCEL_MONTHS: Final = """
 UPDATE credit_months SET status = 'cancelled'
@@ -191,6 +196,10 @@ class PostgresCredits(PostgresCreditReading):
 
     async def months_due(self, wallet_id: UUID, now: datetime) -> Sequence[CreditMonth]:
         return [rows.month(row) for row in await self._connection.fetch(_MONTHS_DUE, wallet_id, now)]
+
+    async def months_running(self, subscription_id: UUID, at: datetime, before_period: int) -> Sequence[CreditMonth]:
+        found = await self._connection.fetch(_MONTHS_RUNNING, subscription_id, at, before_period)
+        return [rows.month(row) for row in found]
 
     async def end_month(self, month: CreditMonth) -> None:
         await self._connection.execute(_END_MONTH, month.id, month.status.value)

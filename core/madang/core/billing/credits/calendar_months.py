@@ -3,10 +3,12 @@
 from calendar import monthrange
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
 _DAYS_OF_A_MONTH: Final = 30.44
+_EXACT: Final = timedelta(microseconds=1)
 
 
 def months_of(start: datetime, end: datetime, zone: tzinfo) -> Sequence[tuple[datetime, datetime]]:
@@ -15,6 +17,11 @@ def months_of(start: datetime, end: datetime, zone: tzinfo) -> Sequence[tuple[da
     number = max(1, round((end - start) / timedelta(days=_DAYS_OF_A_MONTH)))
     begins = [start, *(_months_later(start, count, zone) for count in range(1, number))]
     return list(pairwise([*begins, end]))
+
+
+def share_of_month(start: datetime, end: datetime, zone: tzinfo) -> Fraction:
+    """How much this is of the month that begins then; at most the whole."""
+    return min(Fraction(1), Fraction((end - start) // _EXACT, (_months_later(start, 1, zone) - start) // _EXACT))
 
 
 def end_of_day(moment: datetime, days: int, zone: tzinfo) -> datetime:

@@ -7,8 +7,9 @@ from the ledger.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
@@ -31,6 +32,8 @@ class AccountKind(StrEnum):
 
 
 _K = AccountKind
+
+_EXACT: Final = timedelta(microseconds=1)
 
 OF_OWNERS: Final = (_K.AVAILABLE, _K.HELD)
 
@@ -205,6 +208,11 @@ class CreditMonth:
     starts_at: datetime
     ends_at: datetime
     status: MonthStatus = MonthStatus.DUE
+
+    def left_at(self, moment: datetime) -> Fraction:
+        """What of its credits is for the time that is left of it then."""
+        left, whole = self.ends_at - moment, self.ends_at - self.starts_at
+        return self.credits * Fraction(left // _EXACT, whole // _EXACT)
 
     @property
     def key(self) -> str:

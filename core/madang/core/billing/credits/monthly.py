@@ -4,20 +4,30 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
+from fractions import Fraction
+from math import floor
+from typing import Final, Protocol
 from uuid import UUID
 
 from madang.core.billing.credits.book import Book
-from madang.core.billing.credits.calendar_months import months_of
+from madang.core.billing.credits.calendar_months import months_of, share_of_month
 from madang.core.billing.credits.ledger import Ledger
 from madang.core.billing.credits.model import CreditMonth, LotSource, MonthStatus
 from madang.core.billing.credits.repository import CreditsUnitOfWork
 from madang.core.billing.credits.service import CreditService
-from madang.core.billing.credits.topics import PERIOD_STARTED
+from madang.core.billing.credits.topics import PERIOD_STARTED, SUBSCRIPTION_CHANGED
+from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
 from madang.core.kernel.errors import NotFound
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.messages import Handler, Message, Topic
 
+_HALF: Final = Fraction(1, 2)
+
 logger = logging.getLogger(__name__)
+
+
+class MonthlyUnitOfWork(CreditsUnitOfWork, SubscriptionsUnitOfWork, Protocol):
+    """For what subscriptions announce."""
 
 
 class MonthlyCredits:
@@ -26,30 +36,43 @@ class MonthlyCredits:
         self._ledger = ledger
         self._zone = zone
 
-    def handlers(self) -> Sequence[Handler[CreditsUnitOfWork]]:
-        return (Handler(Topic(PERIOD_STARTED), handle=self.period_started),)
+    def handlers(self) -> Sequence[Handler[MonthlyUnitOfWork]]:
+        return (
+            Handler(Topic(PERIOD_STARTED), handle=self.period_started),
+            Handler(Topic(SUBSCRIPTION_CHANGED), handle=self.subscription_changed),
+        )
 
-    async def period_started(self, uow: CreditsUnitOfWork, message: Message) -> None:
+    async def period_started(self, uow: MonthlyUnitOfWork, message: Message) -> None:
         """Each month of the period becomes a row that is due when it begins; the first one is granted at once. What an earlier
         period of the subscription would still have granted from then on, it grants no more: the plan was changed."""
         payload = message.payload
         subscription_id, period = UUID(payload["subscription_id"]), int(payload["period"])
         start, end = (datetime.fromisoformat(payload[name]) for name in ("period_start", "period_end"))
+        # Behind the subscription's lock: its end comes before this, and is seen, or after it, and finds these months.
+        subscription = await uow.subscriptions.get(subscription_id, lock=True)
         try:
             book = await self._ledger.open(uow, UUID(payload["user_id"]))
         except NotFound:
             logger.info("a period of subscription %s began for nobody", subscription_id)
             return
+        running = await uow.credits.months_running(subscription_id, start, period)
         await uow.credits.cancel_months(subscription_id, since=start, before_period=period)
-        if payload["credits"] > 0 and end > start:
-            months = enumerate(months_of(start, end, self._zone), 1)
-            await uow.credits.add_months(
-                [
-                    CreditMonth(new_id(), book.wallet.id, subscription_id, period, number, payload["credits"], begins, ends)
-                    for number, (begins, ends) in months
-                ]
-            )
-            await self.grant_due(uow, book)
+        until = book.now if subscription is not None and subscription.is_over else end
+        amounts = credits_of_months(payload["credits"], (start, end), running, self._zone)
+        await uow.credits.add_months(
+            [
+                CreditMonth(new_id(), book.wallet.id, subscription_id, period, number, amount, begins, ends)
+                for number, (amount, begins, ends) in enumerate(amounts, 1)
+                if amount > 0 and begins <= until
+            ]
+        )
+        await self.grant_due(uow, book)
+
+    async def subscription_changed(self, uow: MonthlyUnitOfWork, message: Message) -> None:
+        """One that is over before its period is grants no further month; what was granted stays until its own is over."""
+        subscription = await uow.subscriptions.get(UUID(message.payload["subscriptionId"]))
+        if subscription is not None and subscription.is_over:
+            await uow.credits.cancel_months(subscription.id, since=subscription.updated_at)
 
     async def grant_due(self, uow: CreditsUnitOfWork, book: Book) -> None:
         """The wallet's months that have begun. A month that nobody granted until it was over is missed."""
@@ -69,7 +92,19 @@ class MonthlyCredits:
                 )
             await uow.credits.end_month(replace(month, status=status))
 
-    async def stop(self, uow: CreditsUnitOfWork, subscription_id: UUID, since: datetime) -> int:
-        """For a subscription that ended before its period: months that begin then or later are not granted. What was granted
-        stays until its month is over. Answers how many."""
-        return await uow.credits.cancel_months(subscription_id, since=since)
+
+def credits_of_months(
+    credits_: int, between: tuple[datetime, datetime], running: Sequence[CreditMonth], zone: tzinfo
+) -> Sequence[tuple[int, datetime, datetime]]:
+    """What each month of a period grants. Where months of an earlier period are `running` when it begins, the plan was changed
+    within them: then the first one grants the new plan's share of the time that is left of it, less what was granted for that
+    time before. So who changes to and fro has no more than by the dearest plan alone."""
+    start, end = between
+    if end <= start:
+        return []
+    months = [(credits_, begins, ends) for begins, ends in months_of(start, end, zone)]
+    if running:
+        share = credits_ * share_of_month(start, months[0][2], zone)
+        first = max(0, floor(share - sum(month.left_at(start) for month in running) + _HALF))
+        months[0] = (first, *months[0][1:])
+    return months

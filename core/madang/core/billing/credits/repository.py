@@ -77,6 +77,10 @@ class CreditRepository(Protocol):
 
     async def months_due(self, wallet_id: UUID, now: datetime) -> Sequence[CreditMonth]: ...
 
+    async def months_running(self, subscription_id: UUID, at: datetime, before_period: int) -> Sequence[CreditMonth]:
+        """Granted by earlier periods, and not over then."""
+        ...
+
     async def end_month(self, month: CreditMonth) -> None: ...
 
     async def cancel_months(self, subscription_id: UUID, *, since: datetime, before_period: int | None = None) -> int:

@@ -4,4 +4,5 @@ from typing import Final
 
 PAYMENT_CHANGED: Final = "credits.payment_changed"
 PERIOD_STARTED: Final = "credits.period_started"
+SUBSCRIPTION_CHANGED: Final = "credits.subscription_changed"
 SETTLE_DUE: Final = "credits.settle_due"
