@@ -15,9 +15,9 @@ from madang.adapters.stripe.payment import StripePaymentGateway
 from madang.adapters.stripe.settings import StripeSettings
 from madang.plugins.conformance.payment import CHECKOUT
 from madang.plugins.conformance.payment_subscriptions import PLAN
-from madang.plugins.conformance.remote import serving
+from madang.plugins.conformance.remote import Reply, serving
 from madang.ports.context import ProviderContext
-from madang.ports.errors import Misconfigured, Rejected, SignatureInvalid
+from madang.ports.errors import Misconfigured, OutcomeUnknown, Rejected, SignatureInvalid, Unavailable
 from madang.ports.money import Money
 from madang.ports.payment import (
     CancelSubscriptionRequest,
@@ -115,6 +115,53 @@ async def test_the_checkout_of_a_subscription_is_no_payment_and_one_of_a_payment
     account.books.becomes(str(start.checkout.reference), "expired")
     given_up = await gateway.fetch_subscription(str(start.checkout.reference))
     assert given_up.status is RemoteSubscriptionStatus.CANCELLED
+    assert given_up.ended_at is not None
+
+
+async def test_a_payment_that_nobody_disputed_is_one_question(account: FakeStripe, gateway: StripePaymentGateway) -> None:
+    reference, _ = await paid(account, gateway)
+    account.arrived.clear()
+    await gateway.fetch(reference)
+    assert [request.path for request in account.arrived] == [f"/v1/checkout/sessions/{reference}"]
+
+
+async def test_an_answer_that_says_nothing_of_use_cannot_be_read(account: FakeStripe, gateway: StripePaymentGateway) -> None:
+    """With words of JSON, but not those that are due: asked again where it was a question, else left open."""
+    reference, _ = await paid(account, gateway)
+    subscription = await subscribed(account, gateway)
+    charge = account.books.period_ends(subscription) or ""
+    session = Reply(200, {**account.books.kept[reference], "amount_total": None})
+    intent = Reply(200, account.books.expanded(account.books.kept[reference], []))
+    questions = {
+        "fetch": (gateway.fetch(reference), [session]),
+        "fetch of an invoice": (gateway.fetch(charge), [Reply(200, {"id": charge, "object": "invoice"})]),
+        "fetch_subscription": (gateway.fetch_subscription(subscription), [Reply(200, {"object": "subscription"})]),
+    }
+    effects = {
+        "refund": (gateway.refund(RefundRequest(reference, Money(300, "KRW"), "why", "r")), [intent, Reply(200, {"a": 1})]),
+        "open_checkout": (
+            gateway.open_checkout(replace(CHECKOUT, idempotency_key="c")),
+            [Reply(200, {"url": None, "id": "x"})],
+        ),
+        "cancel": (gateway.cancel_subscription(CancelSubscriptionRequest(subscription, False, "c")), [Reply(200, {"b": 1})]),
+    }
+    for due, calls in ((Unavailable, questions), (OutcomeUnknown, effects)):
+        for what, (call, answers) in calls.items():
+            account.next.extend(answers)
+            with pytest.raises(due):
+                await call
+            assert not account.next, what
+    account.next.append(Reply(200, "no words", {"request-id": REQUEST_ID}))
+    with pytest.raises(Unavailable) as unread:
+        await gateway.fetch(reference)
+    assert (unread.value.code, unread.value.request_id) == ("200", REQUEST_ID)
+
+
+async def test_without_any_time_nothing_is_sent(account: FakeStripe, gateway: StripePaymentGateway) -> None:
+    with pytest.raises(Unavailable) as late:
+        await gateway.open_checkout(replace(CHECKOUT, timeout=0.0))
+    assert late.value.code == "timeout"
+    assert not account.arrived
 
 
 async def test_a_dispute_holds_the_payment_until_it_was_won(account: FakeStripe, gateway: StripePaymentGateway) -> None:
@@ -174,7 +221,7 @@ async def test_a_price_of_the_settings_that_costs_something_else_is_the_operator
     ):
         with pytest.raises(Misconfigured) as refused:
             await gateway.subscribe(replace(MONTHLY, **changes, idempotency_key=f"wrong-{number}"))
-        assert refused.value.code == "amount_mismatch"
+        assert (refused.value.code, refused.value.provider) == ("amount_mismatch", "stripe")
     assert (await gateway.subscribe(replace(MONTHLY, trial_days=7, idempotency_key="right"))).checkout
 
 
@@ -189,6 +236,10 @@ async def test_a_subscription_without_a_price_of_stripes_is_told_amount_and_inte
     assert account.answered[0][1]["line_items"][0]["price_data"]["recurring"] == {"interval": "year", "interval_count": 1}
     change = ChangeSubscriptionRequest(snapshot.reference, "", False, "change-1", Money(19_000, "KRW"), 3)
     assert (await gateway.change_subscription(change)).amount == Money(19_000, "KRW")
+    for wrong in ({"amount": None}, {"amount": Money(500, "IRR")}, {"interval_months": 0}):
+        with pytest.raises(Rejected) as refused:
+            await gateway.change_subscription(replace(change, **wrong, idempotency_key="wrong"))
+        assert refused.value.reason == "invalid_request"
     with pytest.raises(Rejected, match="three years"):
         await gateway.subscribe(replace(PLAN, interval_months=37, idempotency_key="long"))
 

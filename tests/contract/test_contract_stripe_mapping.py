@@ -26,6 +26,8 @@ ERRORS = [
     (402, CARD, "card_declined", None, Rejected, "declined"),
     (402, CARD, "expired_card", None, Rejected, "declined"),
     (402, CARD, None, None, Rejected, "declined"),
+    (402, REQUEST, None, None, Rejected, "declined"),
+    (400, CARD, None, None, Rejected, "declined"),
     (400, REQUEST, "charge_already_refunded", None, Rejected, "amount_exceeded"),
     (400, REQUEST, None, "amount", Rejected, "amount_exceeded"),
     (400, REQUEST, "amount_too_large", "amount", Rejected, "amount_exceeded"),
@@ -159,6 +161,28 @@ def test_each_state_of_an_invoice_has_its_status(
     assert (snapshot.status, snapshot.failure, snapshot.subscription) == (status, failure, "sub_1")
 
 
+def test_an_invoice_was_paid_when_it_says_and_how_its_charge_says() -> None:
+    charge = {"id": "ch_1", "created": 1_800_000_000, "currency": "krw", "amount_refunded": 0, "disputed": False}
+    intent = {"status": "succeeded", "latest_charge": {**charge, "payment_method_details": {"type": "kakao_pay"}}}
+    snapshot = mapping.invoice_snapshot(invoice(status="paid", status_transitions={"paid_at": 1_800_000_060}), intent)
+    assert (snapshot.paid_at, snapshot.method) == (datetime.fromtimestamp(1_800_000_060, UTC), "kakao_pay")
+    told_less = mapping.invoice_snapshot(invoice(status="paid"), intent)
+    assert told_less.paid_at == datetime.fromtimestamp(1_800_000_000, UTC)
+
+
+def test_a_subscriptions_times_are_its_items_or_its_own() -> None:
+    times = {"current_period_start": 1_800_000_000, "current_period_end": 1_802_592_000}
+    price = {"id": "price_1", "unit_amount": 9900, "currency": "krw"}
+    whole = {"id": "sub_1", "status": "canceled", "trial_end": 1_799_000_000, "ended_at": 1_801_000_000}
+    newer = subscription_snapshot({**whole, "items": {"data": [{"price": price, "quantity": 2, **times}]}})
+    older = subscription_snapshot({**whole, **times, "items": {"data": [{"price": price, "quantity": 2}]}})
+    assert newer == older
+    moments = (newer.current_period_start, newer.current_period_end, newer.trial_ends_at, newer.ended_at)
+    seconds = (1_800_000_000, 1_802_592_000, 1_799_000_000, 1_801_000_000)
+    assert moments == tuple(datetime.fromtimestamp(each, UTC) for each in seconds)
+    assert newer.amount == Money(19_800, "KRW")
+
+
 def test_an_invoice_of_an_older_version_names_its_subscription_and_payment_itself() -> None:
     older = {**invoice(), "parent": None, "subscription": "sub_2", "payment_intent": "pi_2"}
     assert (mapping.subscription_of(older), mapping.intent_of_invoice(older)) == ("sub_2", "pi_2")
@@ -208,7 +232,8 @@ def test_a_cancellation_may_be_told_as_the_time_when_the_period_ends() -> None:
         (timedelta(minutes=10), False),
         (timedelta(minutes=30), False),
         (timedelta(hours=1), True),
-        (timedelta(hours=23), True),
+        (timedelta(minutes=31), True),
+        (timedelta(hours=23, minutes=59), True),
         (timedelta(hours=24), False),
         (timedelta(days=3), False),
     ],

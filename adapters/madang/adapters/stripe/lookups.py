@@ -107,7 +107,7 @@ class Lookups:
         charge_id = id_of(charge)
         if not charge.get("disputed") or charge_id is None:
             return ()
-        return listed(await self._api.ask(call, self._api.v1.disputes.list_async({"charge": charge_id, "limit": 100})))
+        return listed(await self._api.ask(call, self._api.v1.disputes.list_async({"charge": charge_id})))
 
 
 def prefix_of(reference: str) -> str:
