@@ -10,6 +10,7 @@ from uuid import UUID
 from api.credits_in_memory import InMemoryCredits
 from api.files_in_memory import InMemoryFiles
 from api.invoices_in_memory import InMemoryInvoices
+from api.payment_plans_in_memory import InMemoryPaymentPlans
 from api.payments_in_memory import InMemoryNotices, InMemoryPayments
 from api.subscriptions_in_memory import InMemoryMethods, InMemorySubscriptions
 from madang.adapters.cryptography.cipher import AesGcmCipher
@@ -599,6 +600,7 @@ class InMemoryContainer:
         self.stored_methods = InMemoryMethods(self.subscribing)
         self.inbox_keeping = InMemoryNotices(self.clock)
         self.invoices = InMemoryInvoices()
+        self.payment_plans = self.installment_checkouts = InMemoryPaymentPlans(self.clock)
         self.delivery_reports = InMemoryBilling()
         self.picture_notices = InMemoryPictureNotices()
         self.catalogue = released_catalogue()

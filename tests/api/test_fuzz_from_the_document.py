@@ -92,8 +92,9 @@ def headers_for(operation: str, path: str) -> dict[str, str]:
     elif any(part in path for part in ("/subscriptions", "/payment-methods")):
         extra = {"userId": str(OWNER), "role": "client", "permissions": ["subscriptions:read", "subscriptions:write"]}
         headers["Authorization"] = f"Bearer {container.token('api', OWNER, **extra)}"
-    elif any(part in path for part in ("/checkouts", "/payments", "/admin/webhooks")):
+    elif any(part in path for part in ("/checkouts", "/payments", "/payment-plans", "/admin/webhooks")):
         permissions = ["payments:read", "payments:write", "payments:refund", "operations:read", "operations:write"]
+        permissions.append("payment_plans:write")
         extra = {"userId": str(OWNER), "role": "pm", "permissions": permissions}
         headers["Authorization"] = f"Bearer {container.token('api', OWNER, **extra)}"
     elif "/invoices" in path:

@@ -5,6 +5,7 @@ The walk is over the document: an operation that is added without a recipe for w
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from deployment import Deployment, Member, OpenDeployment
 from integration.billing.books import Books
 from madang.core.billing.model import Refund, RefundStatus
 from madang.core.billing.subscription_model import PaymentMethod
+from madang.core.identity.roles import Role
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.inbox import InboxEntry
 from madang.entrypoints.http.authentication import Audience
@@ -104,6 +106,15 @@ async def a_payment(deployment: Deployment, owner: Member) -> Ids:
     return {"paymentId": payment_id, "refundId": str(refund_id)}
 
 
+async def a_payment_plan(deployment: Deployment, owner: Member) -> Ids:
+    manager = await deployment.member(Role.PROJECT_MANAGER)
+    day = (deployment.container.clock.now() + timedelta(days=30)).date().isoformat()
+    installments = [{"phase": "계약금", "amount": 1000, "dueDate": day}]
+    body = {"projectId": str(new_id()), "clientId": str(owner.id), "currency": "KRW", "installments": installments}
+    made = await asked(deployment, manager, "POST", "/payment-plans", json={**body, "monthlyFee": 100})
+    return {"planId": made["id"], "number": "1"}
+
+
 async def a_notice(deployment: Deployment, owner: Member) -> Ids:
     entry = InboxEntry(new_id(), "sandbox", new_id().hex, "payment.paid", {}, deployment.container.clock.now())
     async with deployment.container.units() as uow:
@@ -143,6 +154,7 @@ RECIPES: Mapping[str, Recipe] = {
     "/invoices": an_invoice,
     "/knowledge-base": a_care_entry,
     "/payment-methods": a_payment_method,
+    "/payment-plans": a_payment_plan,
     "/payments": a_payment,
     "/portraits": a_portrait,
     "/privacy/erasures": an_erasure,
@@ -150,8 +162,10 @@ RECIPES: Mapping[str, Recipe] = {
     "/users": the_owner,
     "/webhook-endpoints": a_webhook_endpoint,
 }
-OF_ROLES = ("/admin/", "/knowledge-base/", "/users/", "/payments/{paymentId}/refunds")
+OF_ROLES = ("/admin/", "/knowledge-base/", "/users/", "/payments/{paymentId}/refunds", "/payment-plans/")
 """What a permission guards and nobody owns."""
+OF_OWNERS = ("getRefund", "getPaymentPlan", "payInstallment")
+"""Among them, what is its owner's all the same."""
 
 
 def recipe_for(path: str) -> Recipe:
@@ -194,7 +208,7 @@ async def test_what_is_somebody_elses_is_not_there(open_deployment: OpenDeployme
     async with open_deployment(outbound_networks=["127.0.0.0/8"]) as deployment:
         for named in operations():
             status, code, for_nobody = await answers_to_others(deployment, named)
-            guarded = named[1].startswith(OF_ROLES) and named[2]["operationId"] != "getRefund"
+            guarded = named[1].startswith(OF_ROLES) and named[2]["operationId"] not in OF_OWNERS
             refused = (status, code) == (403, "INSUFFICIENT_PERMISSIONS") if guarded else status == 404
             if not (refused and for_nobody == 401):
                 wrong[named[2]["operationId"]] = (status, code, for_nobody)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from madang.core.billing.catalogue import Catalogue, catalogue_of, released_catalogue
+from madang.core.billing.payment_plans.calendar import REMINDER_DAYS
 from madang.core.billing.routing import RoutingRule
 from madang.entrypoints.invoice_settings import SellerSetting, Series
 from madang.entrypoints.time_zones import known_zone
@@ -43,6 +44,7 @@ class BillingSetting(BaseModel):
     grace_days: int = Field(default=3, ge=0, le=60)
     suspended_days: int = Field(default=14, ge=0, le=365)
     price_references: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+    reminder_days: tuple[Annotated[int, Field(ge=-60, le=60)], ...] = REMINDER_DAYS
 
 
 def catalogue(settings: "Settings") -> Catalogue:

@@ -13,6 +13,9 @@ from madang.core.billing.credits.settling import Settling
 from madang.core.billing.handlers import BillingHandlers
 from madang.core.billing.inbox_keeping import InboxKeeping
 from madang.core.billing.invoices import InvoiceService
+from madang.core.billing.payment_plans.checkouts import InstallmentCheckouts
+from madang.core.billing.payment_plans.service import PaymentPlans
+from madang.core.billing.payment_plans.settling import PlanSettling
 from madang.core.billing.payments import Payments
 from madang.core.billing.personal_data import BillingPersonalData
 from madang.core.billing.routing import PaymentRouting
@@ -30,6 +33,7 @@ from madang.entrypoints import parts
 from madang.entrypoints.billing_settings import catalogue, routing_rules
 from madang.entrypoints.credit_wiring import CreditWiring
 from madang.entrypoints.invoice_wiring import InvoiceWiring
+from madang.entrypoints.payment_plan_wiring import PaymentPlanWiring
 from madang.entrypoints.settings import Settings
 from madang.entrypoints.subscription_wiring import SubscriptionWiring
 
@@ -93,6 +97,17 @@ class BillingWiring(containers.DeclarativeContainer):
     )
     payments = providers.Singleton(Payments, units, service, routing, audit_trail)
     inbox_keeping = providers.Singleton(InboxKeeping, units, audit_trail)
+    planning = providers.Container(
+        PaymentPlanWiring,
+        settings=settings,
+        units=units,
+        billing=service,
+        checkouts=checkouts,
+        routing=routing,
+        notifier=notifier,
+        audit_trail=audit_trail,
+        clock=clock,
+    )
 
     work = providers.Singleton(
         parts.Working,
@@ -100,12 +115,14 @@ class BillingWiring(containers.DeclarativeContainer):
         invoicing.work,
         subscribing.work,
         providers.Singleton(BillingHandlers, service, routed, clock, subscribing.methods, subscribing.following),
+        planning.settling,
     )
-    schedules = providers.Singleton(parts.Scheduled, crediting.settling, subscribing.working, inbox_keeping)
+    schedules = providers.Singleton(parts.Scheduled, crediting.settling, subscribing.working, inbox_keeping, planning.settling)
     personal_data = providers.Singleton(BillingPersonalData)
     credit_personal_data = crediting.personal_data
     invoices_personal_data = invoicing.personal_data
     subscription_personal_data = subscribing.personal_data
+    plans_personal_data = planning.personal_data
 
 
 class BillingServices:
@@ -165,3 +182,15 @@ class BillingServices:
     @property
     def subscription_work(self) -> SubscriptionWork:
         return cast(SubscriptionWiring, self._billing.subscribing).working()
+
+    @property
+    def payment_plans(self) -> PaymentPlans:
+        return cast(PaymentPlanWiring, self._billing.planning).service()
+
+    @property
+    def installment_checkouts(self) -> InstallmentCheckouts:
+        return cast(PaymentPlanWiring, self._billing.planning).paying()
+
+    @property
+    def plan_settling(self) -> PlanSettling:
+        return cast(PaymentPlanWiring, self._billing.planning).settling()

@@ -57,6 +57,8 @@ from madang.entrypoints.invoice_wiring import hear as invoices_hear
 from madang.entrypoints.master_key import key_ring, master_key
 from madang.entrypoints.notification_wiring import NotificationServices
 from madang.entrypoints.operation_wiring import OperationServices
+from madang.entrypoints.payment_plan_wiring import hear as payment_plans_hear
+from madang.entrypoints.payment_plan_wiring import invariants_of as payment_plan_invariants
 from madang.entrypoints.plugin_work import PluginWork
 from madang.entrypoints.portrait_wiring import PortraitServices
 from madang.entrypoints.privacy_wiring import PrivacyWiring
@@ -243,8 +245,9 @@ class Container(BillingServices, IdentityServices, NotificationServices, Operati
         of_portraits = NoFilePastItsPurge(self.units, self.providers.storage, self.clock)
         of_credits = credit_invariants(self.database, self.units, self.credit_settling)
         of_invoices = (*invoice_invariants(self.database, self.units), *subscription_invariants(self.database, self.units))
+        of_plans = payment_plan_invariants(self.database, self.units, self.plan_settling)
         of_files = (of_portraits, NoFilePastItsTime(self.units, self.clock))
-        return (*of_rows, *of_credits, *of_invoices, *of_files)
+        return (*of_rows, *of_credits, *of_invoices, *of_plans, *of_files)
 
 
 @asynccontextmanager
@@ -292,6 +295,7 @@ def _connect_contexts(wiring: Wiring) -> None:
     credits_hear(subscriptions)
     invoices_hear(subscriptions)
     subscriptions_hear(subscriptions)
+    payment_plans_hear(subscriptions)
     wiring.plugin_work().subscribe(subscriptions)
     wiring.topics().update({handler.topic.name: handler.topic for handler in wiring.handlers()})
 

@@ -208,6 +208,7 @@ class Wiring(containers.DeclarativeContainer):
             selling.credit_personal_data,
             selling.subscription_personal_data,
             selling.invoices_personal_data,
+            selling.plans_personal_data,
             calling_back.personal_data,
         ),
         lockout=identity.lockout,

@@ -41,6 +41,7 @@ from madang.adapters.postgres.outgoing import Outgoing, write_messages
 from madang.adapters.postgres.payment_attempts import PostgresPaymentAttempts
 from madang.adapters.postgres.payment_methods import PostgresPaymentMethods
 from madang.adapters.postgres.payment_notices import PostgresPaymentNotices
+from madang.adapters.postgres.payment_plans import PostgresPaymentPlans
 from madang.adapters.postgres.payments import PostgresPayments
 from madang.adapters.postgres.portraits import PostgresPortraits
 from madang.adapters.postgres.receipts import PostgresReceipts
@@ -202,6 +203,10 @@ class PostgresUnitOfWork:
     @cached_property
     def payments(self) -> PostgresPayments:
         return PostgresPayments(self.connection)
+
+    @cached_property
+    def payment_plans(self) -> PostgresPaymentPlans:
+        return PostgresPaymentPlans(self.connection)
 
     @cached_property
     def credits(self) -> PostgresCredits:

@@ -108,10 +108,10 @@ class Checkouts:
         gateways = self._routing.gateways(sale, new.provider)
         payment, is_new = await self._placed(caller, wanted, gateways[0].name)
         if payment.status is not PaymentStatus.CREATED:
-            return _opened(payment)
+            return opened_checkout(payment)
         if not is_new:
             gateways = [self._routing.gateway(payment.provider)]
-        return _opened(await self._open(replace(wanted, id=payment.id), gateways))
+        return opened_checkout(await self.open_placed(replace(wanted, id=payment.id), gateways))
 
     def _check(self, new: NewCheckout) -> None:
         named = [bool(new.items), new.plan_id is not None, new.credit_pack_id is not None]
@@ -119,9 +119,13 @@ class Checkouts:
             raise ValidationFailed(Problem("items", "name exactly one of items, planId and creditPackId"))
         if new.currency not in EXPONENTS:
             raise ValidationFailed(Problem("currency", "is no currency of ISO 4217"))
+        self.check_pages(new.success_url, new.cancel_url)
+
+    def check_pages(self, success_url: str, cancel_url: str) -> None:
+        """Where a browser may be sent back to. Raises `ValidationFailed`."""
         problems = [
             Problem(path, "must be an https address; in development http is taken for this machine")
-            for path, url in (("successUrl", new.success_url), ("cancelUrl", new.cancel_url))
+            for path, url in (("successUrl", success_url), ("cancelUrl", cancel_url))
             if not self._is_page(url)
         ]
         if problems:
@@ -210,8 +214,9 @@ class Checkouts:
             raise NotFound("there is no such payment", code="PAYMENT_NOT_FOUND")
         return earlier
 
-    async def _open(self, wanted: NewPayment, gateways: Sequence[PaymentGateway]) -> Payment:
-        """The next provider is asked only when the one before surely opened nothing."""
+    async def open_placed(self, wanted: NewPayment, gateways: Sequence[PaymentGateway]) -> Payment:
+        """Open what is written already, with its first attempt. The next provider is asked only when the one before surely
+        opened nothing."""
         for number, gateway in enumerate(gateways):
             if number:
                 await self._turn_to(wanted.id, gateway.name)
@@ -282,7 +287,7 @@ def _is_same_order_in_doubt(earlier: Payment, wanted: NewPayment) -> bool:
     return same and earlier.status is PaymentStatus.CREATED
 
 
-def _opened(payment: Payment) -> OpenedCheckout:
+def opened_checkout(payment: Payment) -> OpenedCheckout:
     params: Mapping[str, object] = payment.client_params or {}
     return OpenedCheckout(payment.id, payment.provider, payment.checkout_url, params, payment.id)
 

@@ -88,6 +88,8 @@ KINDS: Final = _kinds(
     Kind("billing.subscription_suspended", Category.TRANSACTIONAL, needs=_with("plan", "amount"), takes=_with("date")),
     Kind("billing.subscription_ended", Category.TRANSACTIONAL, needs=_with("plan", "amount")),
     Kind("billing.plan_change_failed", Category.TRANSACTIONAL, needs=_with("plan", "amount")),
+    Kind("billing.installment_due", Category.TRANSACTIONAL, needs=_with("phase", "amount", "due")),
+    Kind("billing.installment_overdue", Category.TRANSACTIONAL, needs=_with("phase", "amount", "due")),
     Kind("product.news", Category.PRODUCT, needs=_with("title", "text"), takes=_with("link")),
     Kind("marketing.offer", Category.MARKETING, needs=_with("title", "text"), takes=_with("link")),
     Kind("operations.alert_raised", Category.OPERATIONS, needs=_with("rule", "summary", "since")),

@@ -29,6 +29,7 @@ from madang.entrypoints.http.identity_parts import IdentityParts
 from madang.entrypoints.http.invoice_parts import InvoiceParts
 from madang.entrypoints.http.operation_parts import OperationParts
 from madang.entrypoints.http.payment_parts import PaymentParts
+from madang.entrypoints.http.payment_plan_parts import PaymentPlanParts
 from madang.entrypoints.http.subscription_parts import SubscriptionParts
 from madang.ports.storage import PresignedRequest, StoredObject
 from madang.ports.webhook import WebhookRequest
@@ -278,7 +279,9 @@ class ApiKeyCheck(Protocol):
     async def verify(self, written: str) -> Claims: ...
 
 
-class HttpContainer(CreditParts, IdentityParts, InvoiceParts, OperationParts, PaymentParts, SubscriptionParts, Protocol):
+class HttpContainer(
+    CreditParts, IdentityParts, InvoiceParts, OperationParts, PaymentParts, PaymentPlanParts, SubscriptionParts, Protocol
+):
     """Fulfilled by the process's container, and by an in-memory one in the fast tests."""
 
     @property

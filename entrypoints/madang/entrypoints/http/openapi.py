@@ -15,6 +15,11 @@ from madang.entrypoints.http.portrait_shapes import CropBody
 
 Json = dict[str, Any]
 REF: Final = "#/components/schemas/{name}"
+_IN_PATH: Final[Mapping[str, Mapping[str, Any]]] = {
+    "uuid": {"type": "string", "format": "uuid"},
+    "int": {"type": "integer", "minimum": 1, "maximum": 100_000},
+    "str": {"type": "string", "pattern": "^[^/\\u0000]+$"},
+}
 _PARAMETER: Final = re.compile(r"\{(\w+):(\w+)\}")
 _EVERYWHERE: Final = ("RATE_LIMIT_EXCEEDED", "BAD_REQUEST", "INTERNAL_ERROR", "DATABASE_ERROR")
 _META: Final = {
@@ -29,6 +34,7 @@ _TAGS: Final = {
     "Users": "Everybody's accounts; for administrators.",
     "Credits": "What you have to spend, what became of it, and spending it.",
     "Files": "Uploads straight to the storage or through the API, and downloads.",
+    "Payment plans": "A project's instalments, and its monthly fee after the launch.",
     "Invoices": "Invoices, which are receipts, too, and credit notes: numbered without gaps, and never changed.",
     "Notifications": "What was sent to you, and by which channel you want it.",
     "Events": "What happens to what is yours, as it happens.",
@@ -92,8 +98,7 @@ def _security(operation: Operation) -> list[Json]:
 
 def _parameters(operation: Operation) -> Iterator[Json]:
     for name, kind in _PARAMETER.findall(operation.path):
-        schema = {"type": "string", "format": "uuid"} if kind == "uuid" else {"type": "string", "pattern": "^[^/\\u0000]+$"}
-        yield {"name": _camel(name), "in": "path", "required": True, "schema": schema}
+        yield {"name": _camel(name), "in": "path", "required": True, "schema": _IN_PATH[kind]}
     if operation.query is not None:
         _, components = msgspec.json.schema_components([operation.query], ref_template=REF)
         for name, schema in components[operation.query.__name__]["properties"].items():

@@ -1,0 +1,70 @@
+"""Payment plans and their instalments."""
+
+from sqlalchemy import (
+    CHAR,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Table,
+    Uuid,
+    text,
+)
+
+from madang.adapters.postgres.tables.schema import count, instant, key_column, metadata, one_of, person, words
+from madang.core.billing.payment_plans.model import InstallmentKind, InstallmentStatus, PlanStatus
+
+payment_plans = Table(
+    "payment_plans",
+    metadata,
+    key_column(),
+    Column("project_id", Uuid, nullable=False),
+    person("client_id", "who pays, until the person is erased", null=True),
+    Column("currency", CHAR(3), nullable=False, comment="ISO 4217, of every amount of the plan"),
+    words("status", "what the project's instalments come to"),
+    Column("monthly_fee", BigInteger, nullable=True, comment="of the months to come, in the currency's minor unit"),
+    Column("fee_anchor", Date, nullable=True, comment="the first month's day, once the project is launched"),
+    count("fees", "the months that were made"),
+    instant("next_fee_at", "when the next month is made", null=True),
+    Column("version", Integer, nullable=False),
+    instant("created_at"),
+    instant("updated_at"),
+    one_of("status", PlanStatus),
+    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+    CheckConstraint("monthly_fee > 0", name="monthly_fee"),
+    CheckConstraint("next_fee_at IS NULL OR (fee_anchor IS NOT NULL AND monthly_fee IS NOT NULL)", name="next_fee_at"),
+    Index("ix_payment_plans_client_id", "client_id", "id", postgresql_where=text("client_id IS NOT NULL")),
+    Index("ix_payment_plans_project_id", "project_id"),
+    Index("ix_payment_plans_next_fee_at", "next_fee_at", postgresql_where=text("next_fee_at IS NOT NULL")),
+    comment="What a project costs, in instalments, and its monthly fee after the launch",
+)
+
+payment_installments = Table(
+    "payment_installments",
+    metadata,
+    Column("plan_id", Uuid, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False, comment="counted within the plan, from 1"),
+    words("kind"),
+    words("phase", "as staff calls it; of a monthly fee the month"),
+    Column("amount", BigInteger, nullable=False, comment="in the minor unit of the plan's currency"),
+    Column("due_date", Date, nullable=False),
+    instant("overdue_at", "the end of the due day in the deployment's zone"),
+    words("status"),
+    instant("remind_at", "when the next reminder is sent", null=True),
+    Column("remind_day", Integer, nullable=True, comment="which one that is: days after the due day"),
+    Column("payment_id", Uuid, nullable=True, comment="the payment that was begun last, or the one that paid it"),
+    instant("paid_at", null=True),
+    one_of("kind", InstallmentKind),
+    one_of("status", InstallmentStatus),
+    CheckConstraint("amount > 0", name="amount"),
+    CheckConstraint("(remind_at IS NULL) = (remind_day IS NULL)", name="reminder"),
+    CheckConstraint("status NOT IN ('paid', 'refunded') OR (payment_id IS NOT NULL AND remind_at IS NULL)", name="payment_id"),
+    ForeignKeyConstraint(["plan_id"], ["payment_plans.id"], ondelete="CASCADE"),
+    Index("ix_payment_installments_overdue_at", "overdue_at", postgresql_where=text("status = 'pending'")),
+    Index("ix_payment_installments_remind_at", "remind_at", postgresql_where=text("remind_at IS NOT NULL")),
+    Index("uq_payment_installments_payment_id", "payment_id", unique=True, postgresql_where=text("payment_id IS NOT NULL")),
+    comment="What is paid at once: a part of a project's price, or a month's fee",
+)

@@ -1,0 +1,1 @@
+"""Payment plans: a project's instalments, their reminders, and the monthly fee after the launch."""
