@@ -19,7 +19,7 @@ API_KEY: Final = "test-key-not-secret"
 SIGNING: Final = "test-signing-not-secret"
 STORE: Final = "1"
 VARIANT: Final = "11"
-PLANS: Final = {"21": 990, "22": 1980}
+PLANS: Final = {"21": 990, "22": 1980, "23": 8000}
 MEDIA_TYPE: Final = "application/vnd.api+json"
 TAX: Final = 10
 """Percent of the buyer's country, put on top."""
@@ -113,6 +113,8 @@ class FakeLemonSqueezy(RemoteService):
             if told["status"] in ("cancelled", "expired"):
                 told |= {"status": "expired", "ends_at": stamp(datetime.now(UTC))}
                 return None
+            if told["status"] == "past_due" and not declined:
+                return self._recovered(identity)
             if told["status"] != "past_due":
                 told["renews_at"] = stamp(datetime.fromisoformat(told["renews_at"]) + timedelta(days=30))
             told["status"] = "past_due" if declined else "active"
@@ -203,6 +205,16 @@ class FakeLemonSqueezy(RemoteService):
             now |= {"variant_id": changes["variant_id"]}
             now["first_subscription_item"] = {"id": 1, "price_id": changes["variant_id"] + 100}
         return Reply(200, {"data": told})
+
+    def _recovered(self, identity: str) -> str:
+        """The card is tried again for the invoice that is owed."""
+        self.resources["subscriptions", identity]["attributes"]["status"] = "active"
+        invoices = [
+            (number, told["attributes"]) for (kind, number), told in self.resources.items() if kind.endswith("invoices")
+        ]
+        number, owed = next(each for each in invoices if each[1]["status"] == "pending")
+        owed["status"] = "paid"
+        return number
 
     def _invoice(self, identity: str, reason: str, status: str = "paid") -> str:
         told = self.resources["subscriptions", identity]["attributes"]

@@ -21,7 +21,7 @@ from madang.ports.webhook import WebhookRequest
 CLIENT_ID: Final = "test-client-not-secret"
 CLIENT_SECRET: Final = "test-key-not-secret"
 WEBHOOK_ID: Final = "WEBHOOK0NOT0REAL"
-PLANS: Final = {"P-BASIC": "9.90", "P-PREMIUM": "19.80"}
+PLANS: Final = {"P-BASIC": "9.90", "P-PREMIUM": "19.80", "P-ENTERPRISE": "80.00"}
 WHOLE: Final = frozenset({"HUF", "JPY", "TWD"})
 TOKEN: Final = "/v1/oauth2/token"
 VERIFY: Final = "/v1/notifications/verify-webhook-signature"
