@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.fake_paddle import API_KEY, BASIC, PREMIUM, SIGNING, FakePaddle, refusal, signature
+from contract.fake_paddle import API_KEY, BASIC, PREMIUM, SIGNING, FakePaddle, data_of, refusal, signature
 from madang.adapters.paddle import errors, mapping, payload
 from madang.adapters.paddle.capabilities import CURRENCIES
 from madang.adapters.paddle.payment import PaddleGateway
@@ -496,6 +496,48 @@ async def test_a_credit_to_the_buyer_is_no_payment(paddle: FakePaddle, gateway: 
     paddle.transactions[reference]["details"]["totals"] |= {"total": "-550", "tax": "-50"}
     payment = await gateway.fetch(reference)
     assert (payment.amount, payment.tax) == (Money.zero("USD"), None)
+
+
+@pytest.mark.parametrize("told", [{}, {"data": []}, {"data": {}}, {"data": {"id": NOBODY, "checkout": {"url": None}}}])
+async def test_a_success_that_cannot_be_read_leaves_open_what_was_done(
+    paddle: FakePaddle, gateway: PaddleGateway, told: Mapping[str, Any]
+) -> None:
+    reference = await agreed(paddle, gateway)
+    charge, now = paddle.period_ends(reference) or "", paddle.subscriptions[reference]
+    cases = (
+        ([], gateway.open_checkout(OPEN)),
+        ([], gateway.subscribe(SUBSCRIBE)),
+        ([], gateway.cancel_subscription(CancelSubscriptionRequest(reference, False, "cancel-1"))),
+        ([now], gateway.change_subscription(ChangeSubscriptionRequest(reference, PREMIUM, False, "change-1"))),
+        (
+            [{**now, "scheduled_change": {"action": "cancel"}}],
+            gateway.resume_subscription(ResumeSubscriptionRequest(reference, "resume-1")),
+        ),
+        ([paddle.transactions[charge]], gateway.refund(RefundRequest(charge, PRICE, "why", "refund-1"))),
+    )
+    for before, call in cases:
+        paddle.next.extend([*map(data_of, before), Reply(200, told)])
+        with pytest.raises(OutcomeUnknown, match="cannot be read"):
+            await call
+
+
+@pytest.mark.parametrize("told", [{}, {"data": []}, {"data": {}}])
+async def test_a_look_up_that_cannot_be_read_is_asked_again(
+    paddle: FakePaddle, gateway: PaddleGateway, told: Mapping[str, Any]
+) -> None:
+    reference = await agreed(paddle, gateway)
+    now = datetime.now(UTC)
+    calls = (
+        gateway.fetch(NOBODY),
+        gateway.fetch_subscription(NOBODY),
+        gateway.fetch_subscription(reference),
+        gateway.resume_subscription(ResumeSubscriptionRequest(reference, "resume-1")),
+        gateway.list_payments(now, now),
+    )
+    for call in calls:
+        paddle.next.append(Reply(200, told))
+        with pytest.raises(Unavailable, match="cannot be read"):
+            await call
 
 
 @pytest.mark.parametrize("code", errors.REFUSED)

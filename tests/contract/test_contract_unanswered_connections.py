@@ -16,6 +16,7 @@ from contract import test_contract_email_kit as email
 from contract import test_contract_email_sendgrid as sendgrid
 from contract import test_contract_gemini_text as gemini
 from contract import test_contract_openai_text_model as openai
+from contract import test_contract_paddle_payment as paddle
 from contract import test_contract_portone_payment as portone
 from contract import test_contract_replicate_image_model as replicate
 from contract import test_contract_s3_storage as s3
@@ -28,8 +29,8 @@ from madang.ports.errors import Unavailable
 
 SUITES: tuple[type[ProviderConformance], ...] = (
     clerk.TestClerk, gemini.TestGeminiText, chat.TestDiscord, chat.TestSlack, email.TestResend, sendgrid.TestSendgrid,
-    openai.TestResponses, portone.TestPortOne, replicate.TestReplicate, s3.TestS3, solapi.TestSolapi, stripe.TestStripe,
-    twilio.TestTwilio,
+    openai.TestResponses, paddle.TestPaddle, portone.TestPortOne, replicate.TestReplicate, s3.TestS3, solapi.TestSolapi,
+    stripe.TestStripe, twilio.TestTwilio,
 )  # fmt: skip
 
 

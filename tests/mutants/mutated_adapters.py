@@ -43,8 +43,11 @@ FOLDERS: Final[dict[str, tuple[str, ...]]] = {"s3": ("tests/contract/s3",)}
 
 CONNECTIONS: Final = f"{CONTRACT}unanswered_connections.py::test_a_connection_that_is_not_made_in_time_leaves_nothing_done"
 REACHED: Final = frozenset(
-    ("clerk", "discord", "gemini", "openai", "replicate", "resend", "s3", "sendgrid", "slack", "solapi", "stripe", "twilio")
-)
+    (
+        "clerk", "discord", "gemini", "openai", "paddle", "replicate", "resend", "s3", "sendgrid", "slack", "solapi", "stripe",
+        "twilio",
+    )
+)  # fmt: skip
 TABLES: Final = f"{CONTRACT}tables.py::test_an_adapters_tables_say_what_its_provider_documents"
 
 
