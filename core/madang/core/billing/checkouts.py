@@ -103,7 +103,7 @@ class Checkouts:
         """
         self._check(new)
         if new.plan_id is not None:
-            return await self._plans.open(_plan_order(caller, new, new.plan_id))
+            return await self._subscribing(caller, new, new.plan_id)
         sale, wanted = self._priced(caller, new)
         gateways = self._routing.gateways(sale, new.provider)
         payment, is_new = await self._placed(caller, wanted, gateways[0].name)
@@ -112,6 +112,15 @@ class Checkouts:
         if not is_new:
             gateways = [self._routing.gateway(payment.provider)]
         return opened_checkout(await self.open_placed(replace(wanted, id=payment.id), gateways))
+
+    async def _subscribing(self, caller: Caller, new: NewCheckout, plan_id: str) -> OpenedCheckout:
+        opened = await self._plans.open(_plan_order(caller, new, plan_id))
+        async with self._units() as uow:
+            subject = f"subscription:{opened.id}"
+            await self._audit_trail.record(
+                uow, caller, AuditAction.CHECKOUT_STARTED, subject, plan=plan_id, provider=opened.provider
+            )
+        return opened
 
     def _check(self, new: NewCheckout) -> None:
         named = [bool(new.items), new.plan_id is not None, new.credit_pack_id is not None]

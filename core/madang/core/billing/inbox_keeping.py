@@ -20,7 +20,7 @@ from madang.core.operations.audit import AuditAction, AuditedUnitOfWork, AuditTr
 
 SWEEP: Final = "billing.sweep_notices"
 SWEPT_AFTER: Final = timedelta(seconds=30)
-_EVERY: Final = timedelta(seconds=15)
+_EVERY: Final = timedelta(seconds=30)
 _BATCH: Final = 100
 
 
