@@ -85,6 +85,9 @@ async def test_a_checkout_says_what_is_bought_in_our_currency_and_the_buyers_lan
     assert asked["metadata"] == asked["payment_intent_data"]["metadata"] == {"madang_payment_id": "payment-1"}
     assert (asked["customer_email"], asked["expires_at"]) == (CHECKOUT.customer_email, int(end.timestamp()))
     assert checkout.expires_at == datetime.fromtimestamp(int(end.timestamp()), UTC)
+    await gateway.open_checkout(replace(CHECKOUT, expires_at=None))
+    keys = [request.headers["idempotency-key"] for request in account.arrived]
+    assert keys == [f"{CHECKOUT.idempotency_key}@{int(end.timestamp())}", CHECKOUT.idempotency_key]
 
 
 async def test_a_payment_intent_and_an_invoice_lead_to_the_same_payment(
@@ -193,6 +196,11 @@ async def test_a_disputed_payment_is_not_given_back_twice(account: FakeStripe, g
 async def test_a_refund_is_found_among_more_than_a_page(account: FakeStripe, gateway: StripePaymentGateway) -> None:
     reference, intent = await paid(account, gateway)
     first = await gateway.refund(RefundRequest(reference, Money(50, "KRW"), "조금씩", "refund-0"))
+    assert account.books.kept[first.id]["metadata"] == {
+        "madang_reference": reference,
+        "madang_refund_key": "refund-0",
+        "reason": "조금씩",
+    }
     for _ in range(100):
         account.books.refund({"payment_intent": intent, "amount": 50})
     assert await gateway.find_refund(reference, "refund-0") == first
@@ -236,6 +244,8 @@ async def test_a_subscription_without_a_price_of_stripes_is_told_amount_and_inte
     assert account.answered[0][1]["line_items"][0]["price_data"]["recurring"] == {"interval": "year", "interval_count": 1}
     change = ChangeSubscriptionRequest(snapshot.reference, "", False, "change-1", Money(19_000, "KRW"), 3)
     assert (await gateway.change_subscription(change)).amount == Money(19_000, "KRW")
+    [item] = account.answered[-1][1]["items"]
+    assert item["price_data"]["recurring"] == {"interval": "month", "interval_count": 3}
     for wrong in ({"amount": None}, {"amount": Money(500, "IRR")}, {"interval_months": 0}):
         with pytest.raises(Rejected) as refused:
             await gateway.change_subscription(replace(change, **wrong, idempotency_key="wrong"))

@@ -188,6 +188,13 @@ def test_an_invoice_of_an_older_version_names_its_subscription_and_payment_itsel
     assert (mapping.subscription_of(older), mapping.intent_of_invoice(older)) == ("sub_2", "pi_2")
 
 
+@pytest.mark.parametrize(
+    ("told", "named"), [("in_1", "in_1"), ({"id": "in_1"}, "in_1"), ("", None), (7, None), ({}, None), (None, None)]
+)
+def test_what_is_named_is_named_by_its_id_or_there_as_a_whole(told: Any, named: str | None) -> None:
+    assert mapping.id_of(told) == named
+
+
 def test_of_several_payments_of_an_invoice_the_paid_one_counts() -> None:
     payments = [
         {"status": status, "is_default": default, "payment": {"type": "payment_intent", "payment_intent": intent}}
