@@ -1,6 +1,7 @@
 """The composition root's part for money: payments and what is sold by them."""
 
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from dependency_injector import containers, providers
 
@@ -18,6 +19,7 @@ from madang.core.billing.payment_plans.service import PaymentPlans
 from madang.core.billing.payment_plans.settling import PlanSettling
 from madang.core.billing.payments import Payments
 from madang.core.billing.personal_data import BillingPersonalData
+from madang.core.billing.reconciling import Reconciling
 from madang.core.billing.routing import PaymentRouting
 from madang.core.billing.service import BillingService
 from madang.core.billing.stored_methods import StoredMethods
@@ -96,6 +98,9 @@ class BillingWiring(containers.DeclarativeContainer):
         environment=settings.provided.environment,
     )
     payments = providers.Singleton(Payments, units, service, routing, audit_trail)
+    reconciling = providers.Singleton(
+        Reconciling, units, service, routed, providers.Singleton(ZoneInfo, settings.provided.timezone)
+    )
     inbox_keeping = providers.Singleton(InboxKeeping, units, audit_trail)
     planning = providers.Container(
         PaymentPlanWiring,
@@ -182,6 +187,10 @@ class BillingServices:
     @property
     def subscription_work(self) -> SubscriptionWork:
         return cast(SubscriptionWiring, self._billing.subscribing).working()
+
+    @property
+    def reconciling(self) -> Reconciling:
+        return self._billing.reconciling()
 
     @property
     def payment_plans(self) -> PaymentPlans:

@@ -16,7 +16,7 @@ from madang.core.kernel.errors import AlreadyExists, NotFound
 from madang.core.kernel.paging import CursorPage, CursorRequest, Page, PageRequest
 from madang.ports.money import Money
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "id",
     "purpose",
     "subject",
@@ -55,30 +55,30 @@ _REFUND_COLUMNS: Final = (
     "remote_id",
     "failure",
 )
-_GET: Final = {lock: select("payments", _COLUMNS, "id = $1", lock=lock) for lock in (False, True)}
+_GET: Final = {lock: select("payments", COLUMNS, "id = $1", lock=lock) for lock in (False, True)}
 _BY_REFERENCE: Final = {
-    lock: select("payments", _COLUMNS, "provider = $1 AND reference = $2", lock=lock) for lock in (False, True)
+    lock: select("payments", COLUMNS, "provider = $1 AND reference = $2", lock=lock) for lock in (False, True)
 }
 _ADD: Final = insert(
     "payments",
-    _COLUMNS,
+    COLUMNS,
     on_conflict="ON CONFLICT (user_id, client_reference) WHERE client_reference IS NOT NULL DO NOTHING",
 )
 _BY_CLIENT_REFERENCE: Final = {
-    lock: select("payments", _COLUMNS, "user_id = $1 AND client_reference = $2", lock=lock) for lock in (False, True)
+    lock: select("payments", COLUMNS, "user_id = $1 AND client_reference = $2", lock=lock) for lock in (False, True)
 }
 _OF_BUYER: Final = "user_id = $1 AND ($2::text IS NULL OR status = $2)"
 _COUNT: Final = f"SELECT count(*) FROM payments WHERE {_OF_BUYER}"  # noqa: S608 - a constant of this module
-_PAGE_OF: Final = select("payments", _COLUMNS, f"{_OF_BUYER} ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4")
+_PAGE_OF: Final = select("payments", COLUMNS, f"{_OF_BUYER} ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4")
 _PAGE: Final = select(
     "payments",
-    _COLUMNS,
+    COLUMNS,
     "($1::uuid IS NULL OR user_id = $1) AND ($2::text IS NULL OR provider = $2) AND ($3::text IS NULL OR status = $3) "
     "AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $5",
 )
 _FARTHEST: Final = 2**63 - 1
-_UPDATE: Final = update("payments", _COLUMNS)
-_OF_USER: Final = select("payments", _COLUMNS, "user_id = $1 ORDER BY created_at, id")
+_UPDATE: Final = update("payments", COLUMNS)
+_OF_USER: Final = select("payments", COLUMNS, "user_id = $1 ORDER BY created_at, id")
 _FORGET_USER: Final = "UPDATE payments SET user_id = NULL, client_reference = NULL WHERE user_id = $1"
 _REFUNDS: Final = select("refunds", _REFUND_COLUMNS, "payment_id = $1 ORDER BY created_at, id")
 _REFUND_BY_KEY: Final = select("refunds", _REFUND_COLUMNS, "key = $1")
@@ -95,11 +95,11 @@ class PostgresPayments:
 
     async def get(self, payment_id: UUID, *, lock: bool = False) -> Payment | None:
         row = await self._connection.fetchrow(_GET[lock], payment_id)
-        return None if row is None else _payment(row)
+        return None if row is None else payment_in(row)
 
     async def by_reference(self, provider: str, reference: str, *, lock: bool = False) -> Payment | None:
         row = await self._connection.fetchrow(_BY_REFERENCE[lock], provider, reference)
-        return None if row is None else _payment(row)
+        return None if row is None else payment_in(row)
 
     async def add(self, payment: Payment) -> None:
         if affected(await self._connection.execute(_ADD, *_values(payment))):
@@ -111,19 +111,19 @@ class PostgresPayments:
         self, user_id: UUID | None, client_reference: str | None, *, lock: bool = False
     ) -> Payment | None:
         row = await self._connection.fetchrow(_BY_CLIENT_REFERENCE[lock], user_id, client_reference)
-        return None if row is None else _payment(row)
+        return None if row is None else payment_in(row)
 
     async def page_of(self, user_id: UUID, request: PageRequest, *, status: PaymentStatus | None = None) -> Page[Payment]:
         wanted = (user_id, None if status is None else status.value)
         total: int = await self._connection.fetchval(_COUNT, *wanted)
         rows = await self._connection.fetch(_PAGE_OF, *wanted, request.limit, min(request.offset, _FARTHEST))
-        return Page([_payment(row) for row in rows], total, request.page, request.limit)
+        return Page([payment_in(row) for row in rows], total, request.page, request.limit)
 
     async def page(self, request: CursorRequest, wanted: PaymentFilter) -> CursorPage[Payment]:
         status = None if wanted.status is None else wanted.status.value
         values = (wanted.user_id, wanted.provider, status, id_in(request.cursor), request.limit + 1)
         rows = await self._connection.fetch(_PAGE, *values)
-        page = [_payment(row) for row in rows[: request.limit]]
+        page = [payment_in(row) for row in rows[: request.limit]]
         return CursorPage(page, request.limit, page[-1].id.hex if len(rows) > request.limit else None)
 
     async def update(self, payment: Payment) -> None:
@@ -131,7 +131,7 @@ class PostgresPayments:
             raise NotFound("no such payment")
 
     async def of_user(self, user_id: UUID) -> Sequence[Payment]:
-        return [_payment(row) for row in await self._connection.fetch(_OF_USER, user_id)]
+        return [payment_in(row) for row in await self._connection.fetch(_OF_USER, user_id)]
 
     async def forget_user(self, user_id: UUID) -> int:
         return affected(await self._connection.execute(_FORGET_USER, user_id))
@@ -155,7 +155,7 @@ class PostgresPayments:
             raise NotFound("no such refund")
 
 
-def _payment(row: asyncpg.Record) -> Payment:
+def payment_in(row: asyncpg.Record) -> Payment:
     return Payment(
         id=row["id"],
         purpose=row["purpose"],

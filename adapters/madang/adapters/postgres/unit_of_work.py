@@ -39,6 +39,7 @@ from madang.adapters.postgres.notifications import PostgresNotifications
 from madang.adapters.postgres.one_time_tokens import PostgresOneTimeTokens
 from madang.adapters.postgres.outgoing import Outgoing, write_messages
 from madang.adapters.postgres.payment_attempts import PostgresPaymentAttempts
+from madang.adapters.postgres.payment_books import PostgresPaymentBooks
 from madang.adapters.postgres.payment_methods import PostgresPaymentMethods
 from madang.adapters.postgres.payment_notices import PostgresPaymentNotices
 from madang.adapters.postgres.payment_plans import PostgresPaymentPlans
@@ -203,6 +204,10 @@ class PostgresUnitOfWork:
     @cached_property
     def payments(self) -> PostgresPayments:
         return PostgresPayments(self.connection)
+
+    @cached_property
+    def payment_books(self) -> PostgresPaymentBooks:
+        return PostgresPaymentBooks(self.connection)
 
     @cached_property
     def payment_plans(self) -> PostgresPaymentPlans:

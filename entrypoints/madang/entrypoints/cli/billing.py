@@ -1,5 +1,6 @@
 """`madang billing`: the deployment's money, for whoever runs it."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from madang.entrypoints.cli.screen import print_json
 if TYPE_CHECKING:
     from madang.core.billing.invoice_sheet import Language
     from madang.core.billing.invoices import InvoiceView
+    from madang.core.billing.reconciliation import Difference
+    from madang.core.billing.reconciling import Report
     from madang.entrypoints.container import Container
 
 
@@ -70,3 +73,114 @@ def _show(view: "InvoiceView", language: str | None) -> None:
     print_table("", tuple(sheet.columns), [tuple(row) for row in sheet.rows])
     for fact in sheet.totals:
         click.echo(f"{fact.label}: {fact.value}")
+
+
+@billing.command("reconcile")
+@click.option("--provider", required=True, help="The payment provider's name.")
+@click.option(
+    "--from", "since", required=True, type=click.DateTime(["%Y-%m-%d"]), help="The first day, in the deployment's zone."
+)
+@click.option("--to", "until", required=True, type=click.DateTime(["%Y-%m-%d"]), help="The day after the last one.")
+@click.option("--settle", is_flag=True, help="Ask for each payment that differs, and believe the provider as its webhooks are.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def reconcile(provider: str, since: datetime, until: datetime, settle: bool, as_json: bool) -> None:
+    """Compare our payments with the provider's own; exits with 1 when something differs (and, with --settle, still does)."""
+
+    async def compared(container: "Container") -> "Report":
+        return await container.reconciling.reconcile(
+            provider, since.date(), until.date(), settle=settle, progress=_progress if not as_json else None
+        )
+
+    report = on_deployment(compared)
+    if as_json:
+        print_json(_report(report))
+    else:
+        _show_report(report)
+    if report.open:
+        raise click.exceptions.Exit(1)
+
+
+def _progress(report: "Report") -> None:
+    """Of many pages, every tenth."""
+    if report.pages % 10 == 0:
+        click.echo(
+            f"page {report.pages}: {report.theirs} there, {report.ours} here, {len(report.differences)} differ", err=True
+        )
+
+
+def _show_report(report: "Report") -> None:
+    from madang.entrypoints.cli.screen import print_table
+
+    if report.differences:
+        rows = [
+            (", ".join(each.kinds), _name(each), _words(_ours(each)), _words(_theirs(each)), (each.settled and "yes") or "no")
+            for each in report.differences
+        ]
+        print_table("", ("differs", "payment", "here", "there", "settled"), rows)
+        for advice in dict.fromkeys(each.advice for each in report.differences if not each.settled):
+            click.echo(f"→ {advice}")
+    click.echo(f"{report.ours} payments here, {len(report.differences)} differ, {report.open} still do")
+    if not report.lists:
+        click.echo(f"{report.provider} lists no payments: what it alone knows was not seen")
+
+
+def _report(report: "Report") -> dict[str, object]:
+    return {
+        "provider": report.provider,
+        "listsPayments": report.lists,
+        "ours": report.ours,
+        "theirs": report.theirs if report.lists else None,
+        "open": report.open,
+        "differences": [
+            {
+                "kinds": [kind.value for kind in each.kinds],
+                "ours": _ours(each),
+                "theirs": _theirs(each),
+                "settled": each.settled,
+                "advice": each.advice,
+            }
+            for each in report.differences
+        ],
+    }
+
+
+def _name(difference: "Difference") -> str:
+    ours, theirs = difference.ours, difference.theirs
+    return str(ours.id) if ours is not None else theirs.reference if theirs is not None else ""
+
+
+def _ours(difference: "Difference") -> dict[str, object] | None:
+    ours = difference.ours
+    if ours is None:
+        return None
+    return {
+        "id": str(ours.id),
+        "reference": ours.reference,
+        "status": ours.status.value,
+        "amount": ours.amount.amount,
+        "currency": ours.amount.currency,
+        "refunded": ours.refunded,
+        "createdAt": ours.created_at.isoformat(),
+    }
+
+
+def _theirs(difference: "Difference") -> dict[str, object] | None:
+    theirs = difference.theirs
+    if theirs is None:
+        return None
+    return {
+        "id": theirs.payment_id,
+        "reference": theirs.reference,
+        "status": theirs.status.value,
+        "amount": theirs.amount.amount,
+        "currency": theirs.amount.currency,
+        "refunded": theirs.refunded.amount,
+        "paidAt": theirs.paid_at.isoformat() if theirs.paid_at else None,
+    }
+
+
+def _words(side: dict[str, object] | None) -> str:
+    if side is None:
+        return "–"
+    refunded = f", {side['refunded']} back" if side["refunded"] else ""
+    return f"{side['status']} {side['amount']} {side['currency']}{refunded}"

@@ -25,7 +25,7 @@ COMMANDS: Final[Mapping[str, LazyCommand]] = {
     "providers": LazyCommand(
         f"{_HERE}.providers:providers", "Check the routes' providers, sum up costs, print who can do what."
     ),
-    "billing": LazyCommand(f"{_HERE}.billing:billing", "Show and print invoices."),
+    "billing": LazyCommand(f"{_HERE}.billing:billing", "Show and print invoices, compare payments with a provider's."),
     "knowledge-base": LazyCommand(f"{_HERE}.knowledge_base:knowledge_base", "Import the care catalogue."),
     "keys": LazyCommand(f"{_HERE}.keys:keys", "List master keys, and seal personal data anew under the current one."),
     "users": LazyCommand(f"{_HERE}.users:users", "Give users their roles, the first administrator's above all."),
