@@ -3,10 +3,10 @@
 import pytest
 
 from deployment import Deployment
-from integration.subscriptions.subscriber import Subscriber
+from integration.subscriptions.subscriber import Subscriber, renewing
 
 
 @pytest.fixture
 async def subscriber(deployment: Deployment) -> Subscriber:
-    await deployment.container.schedule_recurring_work()
+    await renewing(deployment)
     return Subscriber(deployment, await deployment.member())

@@ -6,8 +6,15 @@ from typing import Any
 from deployment import Deployment, Member
 from madang.adapters.sandbox import knobs, stored
 from madang.adapters.sandbox.settings import SandboxSettings
+from madang.core.kernel.schedules import schedule
 
 BACK = {"successUrl": "https://shop.example.com/subscribed", "cancelUrl": "https://shop.example.com/plans"}
+
+
+async def renewing(deployment: Deployment) -> None:
+    """Of all that comes back by itself, only what subscriptions are renewed by."""
+    container = deployment.container
+    await schedule(container.subscription_work.recurring(), container.units, container.clock)
 
 
 class Subscriber:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deployment import Deployment, OpenDeployment
-from integration.subscriptions.subscriber import Subscriber
+from integration.subscriptions.subscriber import Subscriber, renewing
 from madang.adapters.memory.payment import MemoryPaymentGateway
 from madang.ports.money import Money
 from madang.ports.provider import ProviderKind
@@ -54,7 +54,7 @@ class Hosted(Subscriber):
 async def hosted(open_deployment: OpenDeployment, make_settings: Any) -> AsyncIterator[Hosted]:
     routes = {**make_settings().routes, "payment": ("memory",)}
     async with open_deployment(routes=routes, billing={"price_references": {"memory": REFERENCES}}) as deployment:
-        await deployment.container.schedule_recurring_work()
+        await renewing(deployment)
         yield Hosted(deployment, await deployment.member())
 
 
@@ -174,3 +174,12 @@ async def test_a_charge_after_the_end_goes_back(hosted: Hosted) -> None:
     await hosted.deployment.work()
     assert hosted.charge(late).refunded == Money(100_000, "KRW")
     assert periods(await hosted.get(active)) == [("regular", "paid", 100_000)]
+
+
+async def test_erasure_cancels_at_the_provider_first(hosted: Hosted) -> None:
+    _, reference = await hosted.agreed()
+    await hosted.call("DELETE", "/privacy/me", 202, {"confirm": True})
+    await hosted.deployment.work()
+    assert (await hosted.provider.fetch_subscription(reference)).status == "cancelled"
+    assert await hosted.deployment.value("SELECT count(*) FROM subscriptions") == 0
+    assert await hosted.deployment.value("SELECT count(*) FROM payments WHERE user_id IS NULL") == 1

@@ -177,6 +177,16 @@ def test_a_refusal_that_was_wrong_does_not_have_a_period_paid_twice() -> None:
     assert life.gave_back == {life.declined[0]}
 
 
+def test_an_old_refusal_that_is_told_again_does_not_end_the_try_that_is_under_way() -> None:
+    life = paid_for()
+    life.until_due()
+    life.decline()
+    life.use_method()
+    under_way = life.course
+    life.answer(life.declined[0], paid=False)
+    assert (life.course, len(life.asked)) == (under_way, 1)
+
+
 def test_who_was_away_for_months_is_charged_for_the_month_that_is_now_and_no_other() -> None:
     life = paid_for()
     life.let_pass(days=100)
