@@ -109,6 +109,20 @@ async def test_a_refund_takes_back_what_is_left_and_records_the_rest_as_lost(dep
     await books.check()
 
 
+async def test_of_what_was_spent_to_the_last_a_refund_takes_nothing_and_writes_it_off(
+    deployment: Deployment, books: Books
+) -> None:
+    member = await deployment.member()
+    payment = await a_payment(deployment, member)
+    await books.deduct(member, 100)
+    payment = await back(deployment, payment, PRICE // 2)
+    assert (await books.in_system("lost"), await books.in_system("spent")) == (50, 50)
+    await books.grant(member, 5)
+    await back(deployment, payment, PRICE)
+    assert (await books.in_system("lost"), await books.have(member)) == (100, (5, 0))
+    await books.check()
+
+
 async def test_refunds_in_part_take_back_in_proportion_and_add_up(deployment: Deployment, books: Books) -> None:
     member = await deployment.member()
     payment = await a_payment(deployment, member)

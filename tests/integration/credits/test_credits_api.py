@@ -7,7 +7,9 @@ import pytest
 
 from deployment import Deployment, Member
 from integration.credits.bookkeeping import DAY, HOUR, Books, now
+from madang.core.billing.credits.accounts import Deduction
 from madang.core.identity.roles import Role
+from madang.core.kernel.caller import Caller, CallerKind
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.live import channel_of
 from madang.core.operations.audit import AuditAction
@@ -105,6 +107,16 @@ async def test_a_reference_of_ones_own_spends_once_whatever_the_key_and_whatever
     at_once = await asyncio.gather(*(deduct(deployment, other, 2, clientReference="mine") for _ in range(5)))
     assert sorted(answer.status_code for answer in at_once) == [201, 409, 409, 409, 409]
     assert await books.have(other) == (8, 0)
+
+
+async def test_a_try_that_was_cut_off_after_its_commit_is_answered_as_the_first(deployment: Deployment, books: Books) -> None:
+    member = await deployment.member()
+    await books.grant(member, 10)
+    caller, again = Caller(CallerKind.USER, member.id), Deduction(new_id(), 10, "a test", "mine")
+    answers = [await deployment.container.credit_accounts.deduct(caller, again) for _ in range(3)]
+    assert len({answer.id for answer in answers}) == 1
+    assert await books.have(member) == (0, 0)
+    assert await deployment.value("SELECT count(*) FROM audit_events WHERE action = 'CREDITS_SPENT'") == 1
 
 
 async def test_the_history_tells_everything_the_newest_first_page_by_page(deployment: Deployment, books: Books) -> None:

@@ -134,6 +134,18 @@ async def test_a_year_that_is_cancelled_grants_no_further_month(deployment: Depl
     assert (await months(deployment), await books.have(member)) == (["granted"], (2000, 0))
 
 
+async def test_the_months_of_somebody_who_was_erased_are_not_granted(deployment: Deployment, books: Books) -> None:
+    member = await deployment.member()
+    await begin(deployment, member, lasts=timedelta(days=61))
+    await books.forget(member)
+    await deployment.work()
+    await deployment.let_pass(days=32)
+    await books.settle()
+    assert await months(deployment) == ["granted", "cancelled"]
+    assert (await books.in_system("granted"), await books.in_system("expired")) == (-200, 200)
+    await books.check()
+
+
 async def test_a_month_that_was_over_before_anybody_looked_is_missed(deployment: Deployment, books: Books) -> None:
     member = await deployment.member()
     await begin(deployment, member, start=now() - timedelta(days=45), lasts=timedelta(days=61))
