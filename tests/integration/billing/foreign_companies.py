@@ -1,11 +1,12 @@
-"""PayPal and Lemon Squeezy on this machine: what a buyer and time do there, and what they tell of it."""
+"""PayPal, Lemon Squeezy and Paddle on this machine: what a buyer and time do there, and what they tell of it."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, Protocol
 
-from contract import fake_lemonsqueezy, fake_paypal
+from contract import fake_lemonsqueezy, fake_paddle, fake_paypal
 from contract.fake_lemonsqueezy import FakeLemonSqueezy
+from contract.fake_paddle import FakePaddle
 from contract.fake_paypal import FakePaypal, captures_of
 from madang.plugins.conformance.remote import serving
 from madang.ports.webhook import WebhookRequest
@@ -127,6 +128,46 @@ class LemonSqueezyCompany:
 
     def runs(self) -> bool:
         return bool(self._remote.resources["subscriptions", self._subscription]["attributes"]["status"] == "active")
+
+
+class PaddleCompany:
+    name, price = "paddle", ""
+    """It is told the amount and the interval."""
+
+    def __init__(self, opened: ExitStack) -> None:
+        self._remote = opened.enter_context(serving(FakePaddle()))
+        self._subscription = ""
+
+    def settings(self) -> Mapping[str, Any]:
+        secrets = {"api_key": fake_paddle.API_KEY, "webhook_secret": fake_paddle.SIGNING}
+        return {"base_url": self._remote.url, **secrets}
+
+    def pay(self, url: str) -> WebhookRequest:
+        transaction = url.rpartition("=")[2]
+        self._remote.pay(transaction)
+        return self._of_transaction(transaction)
+
+    def taken(self) -> int:
+        paid = [each for each in self._remote.transactions.values() if each["status"] == "completed"]
+        subtotals = sum(int(each["details"]["totals"]["subtotal"]) for each in paid)
+        return subtotals - sum(int(each["totals"]["subtotal"]) for each in self._remote.adjustments.values())
+
+    def agree(self, url: str) -> list[WebhookRequest]:
+        transaction = url.rpartition("=")[2]
+        self._subscription = self._remote.pay(transaction) or ""
+        begun = self._remote.event("subscription.created", self._remote.subscriptions[self._subscription])
+        return [self._of_transaction(transaction), begun]
+
+    def period_ends(self, *, declined: bool = False) -> list[WebhookRequest]:
+        charge = self._remote.period_ends(self._subscription, declined=declined) or ""
+        now = self._remote.event("subscription.updated", self._remote.subscriptions[self._subscription])
+        return [now] if declined else [self._of_transaction(charge), now]
+
+    def runs(self) -> bool:
+        return bool(self._remote.subscriptions[self._subscription]["status"] == "active")
+
+    def _of_transaction(self, transaction: str) -> WebhookRequest:
+        return self._remote.event("transaction.completed", self._remote.transactions[transaction])
 
 
 def _cents(amount: Mapping[str, str]) -> int:

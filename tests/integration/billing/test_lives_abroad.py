@@ -1,5 +1,5 @@
-"""Whole lives of payments and subscriptions at PayPal and at Lemon Squeezy, over HTTP: the real database and worker, and the
-company on this machine."""
+"""Whole lives of payments and subscriptions at PayPal, Lemon Squeezy and Paddle, over HTTP: the real database and worker, and
+the company on this machine."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -8,17 +8,17 @@ import pytest
 
 from deployment import Deployment, OpenDeployment
 from embedded_stack import SANDBOX_ROUTES
-from integration.billing.foreign_companies import Company, LemonSqueezyCompany, PaypalCompany
+from integration.billing.foreign_companies import Company, LemonSqueezyCompany, PaddleCompany, PaypalCompany
 from integration.billing.till import Till
 from integration.subscriptions.subscriber import Subscriber
 from madang.core.identity.roles import Role
 from madang.ports.webhook import WebhookRequest
 
-COMPANIES: tuple[Callable[[ExitStack], Company], ...] = (PaypalCompany, LemonSqueezyCompany)
+COMPANIES: tuple[Callable[[ExitStack], Company], ...] = (PaypalCompany, LemonSqueezyCompany, PaddleCompany)
 DOLLARS = {"amount": 400, "currency": "USD"}
 
 
-@pytest.fixture(params=COMPANIES, ids=["paypal", "lemonsqueezy"])
+@pytest.fixture(params=COMPANIES, ids=["paypal", "lemonsqueezy", "paddle"])
 def company(request: pytest.FixtureRequest) -> Iterator[Company]:
     with ExitStack() as opened:
         yield request.param(opened)
@@ -27,7 +27,8 @@ def company(request: pytest.FixtureRequest) -> Iterator[Company]:
 @pytest.fixture
 async def till(open_deployment: OpenDeployment, company: Company) -> AsyncIterator[Till]:
     routes = {**SANDBOX_ROUTES, "payment": [company.name]}
-    prices = {"price_references": {company.name: {"hosting-enterprise/USD": company.price}}}
+    known = {"hosting-enterprise/USD": company.price} if company.price else {}
+    prices = {"price_references": {company.name: known}}
     plugins = {company.name: company.settings()}
     async with open_deployment(routes=routes, plugins=plugins, billing=prices) as deployment:
         yield Till(deployment)
