@@ -4,7 +4,7 @@ from typing import Any
 
 from dependency_injector import containers, providers
 
-from madang.core.billing.events import PAYMENT_CHANGED, REFUND_CHANGED
+from madang.core.billing.events import PAYMENT_CHANGED, PAYMENT_REFUNDED, REFUND_CHANGED
 from madang.core.billing.invoice_issuing import ISSUE, InvoiceIssuing
 from madang.core.billing.invoice_personal_data import InvoicesPersonalData
 from madang.core.billing.invoices import InvoiceService
@@ -48,5 +48,5 @@ class InvoiceWiring(containers.DeclarativeContainer):
 
 def hear(subscriptions: Subscriptions) -> None:
     """What others announce, and invoices act on."""
-    for event in (PAYMENT_CHANGED, REFUND_CHANGED):
+    for event in (PAYMENT_CHANGED, PAYMENT_REFUNDED, REFUND_CHANGED):
         subscriptions.subscribe(event, ISSUE)

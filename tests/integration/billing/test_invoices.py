@@ -17,6 +17,7 @@ from madang.core.billing.invoice_model import InvoiceKind, hash_of
 from madang.core.billing.model import PaymentLine, PaymentStatus, RefundStatus
 from madang.core.kernel.errors import NotFound
 from madang.ports.money import Money
+from madang.ports.payment import PaymentSnapshot, RemotePaymentStatus
 
 
 @pytest.fixture
@@ -75,6 +76,17 @@ async def test_what_a_person_gave_back_at_the_provider_makes_a_credit_note_of_th
     await books.given_back(payment, 9900)
     _, *notes = await books.documents(payment)
     assert [(note.amount.amount, note.refund_id is None) for note in notes] == [(2000, False), (3000, True), (4900, True)]
+
+
+async def test_a_further_part_that_changes_no_status_makes_a_credit_note_too(books: Books) -> None:
+    payment = await books.paid()
+    for back in (2000, 2000, 5000):
+        told = Money(back, payment.amount.currency)
+        said = PaymentSnapshot(payment.reference or "", RemotePaymentStatus.PARTLY_REFUNDED, payment.amount, told)
+        async with books.units() as uow:
+            await books.deployment.container.billing.settle(uow, payment.id, said)
+        await books.deployment.work()
+    assert await books.credited(payment) == [2000, 3000]
 
 
 @pytest.mark.parametrize("ended", [RefundStatus.SUCCEEDED, RefundStatus.FAILED])
