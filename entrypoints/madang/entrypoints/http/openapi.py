@@ -183,7 +183,8 @@ def _success(operation: Operation) -> Json:
         about["creditsUsed"] = 5
     example = {"success": True, "data": operation.example, "meta": about}
     media = {"schema": {"$ref": REF.format(name=_success_name(operation))}, "examples": {"example": {"value": example}}}
-    further = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in operation.also_as}
+    file = {"schema": {"type": "string", "format": "binary"}, "example": "(the file)"}
+    further = dict.fromkeys(operation.also_as, file)
     return {"description": operation.summary, "headers": headers, "content": {"application/json": media, **further}}
 
 

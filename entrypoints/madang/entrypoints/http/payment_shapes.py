@@ -64,7 +64,7 @@ class AmountBody(Input, frozen=True):
     currency: Currency
 
 
-class ConfirmBody(Input, frozen=True):
+class ConfirmPaymentBody(Input, frozen=True):
     """`key` is what the provider gave to the browser (Toss: `paymentKey`); providers that need none are asked what is true.
     `amount` is what the browser was told: another one than ours confirms nothing."""
 

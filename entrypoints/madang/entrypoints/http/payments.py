@@ -145,13 +145,13 @@ async def get_payment(call: Call) -> ASGIApp:
         {**shapes.DETAIL, "status": "pending", "paidAt": None, "refunds": []},
         status=202,
         access=_WRITE,
-        body=JsonBody(shapes.ConfirmBody, {"key": "test-payment-key", "amount": {"amount": 5000, "currency": "KRW"}}),
+        body=JsonBody(shapes.ConfirmPaymentBody, {"key": "test-payment-key", "amount": {"amount": 5000, "currency": "KRW"}}),
         errors=(*_MISSING, "AMOUNT_MISMATCH", "WRONG_STATE", "PROVIDER_NOT_CONFIGURED"),
         idempotent=True,
     )
 )
 async def confirm_payment(call: Call) -> ASGIApp:
-    body: shapes.ConfirmBody = call.body
+    body: shapes.ConfirmPaymentBody = call.body
     view = await call.container.payments.confirm(
         call.caller, _payment_id(call), key=body.key, amount=_money(body.amount, "amount")
     )
