@@ -36,6 +36,9 @@ class InMemoryPayments:
         )
         self.given_back = Refund(new_id(), self.payment.id, "key", PRICE, "reason", RefundStatus.SUCCEEDED, now, now)
 
+    def check_pages(self, success_url: str, cancel_url: str) -> None:
+        """Any page will do."""
+
     async def open(self, caller: Caller, new: NewCheckout) -> OpenedCheckout:
         if new.plan_id is not None:
             raise NotFound("none", code="PLAN_NOT_FOUND")

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from deployment import Deployment
 from integration.subscriptions.subscriber import BACK, Asked, Subscriber
 
@@ -159,3 +161,19 @@ async def test_a_card_in_use_stays_and_one_that_is_not_is_forgotten_at_the_provi
     states = await deployment.world.run(lambda c: [row["status"] for row in c.execute("SELECT status FROM stored_methods")])
     assert states == ["forgotten"]
     assert await deployment.value("SELECT count(*) FROM payment_methods") == 0
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        {"successUrl": "http://shop.example.com/subscribed"},
+        {"cancelUrl": "https://shop.example.com@elsewhere.example.net/"},
+        {"successUrl": "https://shop.example.com/\r\nset-cookie:stolen"},
+    ],
+)
+async def test_a_browser_is_sent_back_to_a_page_and_to_nothing_else(subscriber: Subscriber, pages: dict[str, str]) -> None:
+    order = {"planId": "hosting-basic", "currency": "KRW", **BACK}
+    refused = await subscriber.call("POST", "/subscriptions", 400, {**order, **pages})
+    begun = await subscriber.begin()
+    window = await subscriber.call("POST", f"/subscriptions/{begun['id']}/payment-method", 400, {**BACK, **pages})
+    assert (refused["code"], window["code"]) == ("VALIDATION_ERROR", "VALIDATION_ERROR")

@@ -16,6 +16,8 @@ from madang.ports.money import Money
 
 
 class Checkouts(Protocol):
+    def check_pages(self, success_url: str, cancel_url: str) -> None: ...
+
     async def open(self, caller: Caller, new: NewCheckout) -> OpenedCheckout: ...
 
 

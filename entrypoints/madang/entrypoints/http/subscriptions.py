@@ -62,6 +62,7 @@ async def list_plans(call: Call) -> ASGIApp:
 )
 async def create_subscription(call: Call) -> ASGIApp:
     body: shapes.NewSubscriptionBody = call.body
+    call.container.checkouts.check_pages(body.success_url, body.cancel_url)
     order = PlanOrder(
         id=call.subject_id,
         user_id=call.caller.person,
@@ -160,6 +161,7 @@ async def activate_subscription(call: Call) -> ASGIApp:
 )
 async def change_payment_method(call: Call) -> ASGIApp:
     body: shapes.MethodBody = call.body
+    call.container.checkouts.check_pages(body.success_url, body.cancel_url)
     view = await call.container.subscribing.bring_method(
         call.caller, _id(call), success_url=body.success_url, cancel_url=body.cancel_url, method_id=body.method_id
     )
