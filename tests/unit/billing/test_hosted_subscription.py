@@ -131,6 +131,13 @@ def test_one_that_is_over_and_lives_on_at_the_provider_is_cancelled_there() -> N
     assert steps.follow(over, told(R.CANCELLED), KEEPS, START).consequences == ()
 
 
+def test_one_that_is_over_and_only_runs_out_at_the_provider_is_not_told_again() -> None:
+    over = settled(steps.cancel(active(), KEEPS, START, at_period_end=False))
+    assert steps.follow(over, told(cancel_at_period_end=True), KEEPS, START).consequences == ()
+    owing = steps.follow(over, told(R.PAST_DUE, cancel_at_period_end=True), KEEPS, START)
+    assert owing.consequences == (CancelAtProvider(False),)
+
+
 def test_the_provider_is_asked_when_a_period_ends_and_told_of_a_lower_plan_before() -> None:
     course = active()
     assert course.subscription.due_at == END + steps.ASK_AFTER_THE_END

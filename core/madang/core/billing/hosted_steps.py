@@ -73,11 +73,12 @@ class NotYet(Exception):
 
 
 def follow(course: Course, told: SubscriptionSnapshot, hosting: Hosting, now: datetime) -> Course:
-    """The course after the provider's word. What is over stays over, and is cancelled there, too."""
+    """The course after the provider's word. What is over stays over, and is cancelled there, too; one that only runs out there
+    is not told again, for its answer would be a notice that asks for the next."""
     if told.status is RemoteSubscriptionStatus.PENDING:
         return course
     if course.subscription.is_over:
-        return course if told.status is RemoteSubscriptionStatus.CANCELLED else course.following(CancelAtProvider(False))
+        return course if _charges_no_more(told) else course.following(CancelAtProvider(False))
     course = course.changed(now, reference=told.reference or course.subscription.reference)
     if told.status is RemoteSubscriptionStatus.CANCELLED:
         return _ended(course, told, now)
@@ -195,6 +196,11 @@ def changed(course: Course, terms: Terms, now: datetime, *, prorated: bool) -> C
     rest = change_period(course, current, terms, Money.zero(terms.price.currency), PeriodStatus.FREE, now)
     cut = replace(current, ends_at=rest.starts_at, updated_at=now)
     return course.wrote_past(cut).begin(rest).changed(now, terms=terms, next_terms=None)
+
+
+def _charges_no_more(told: SubscriptionSnapshot) -> bool:
+    runs_out = told.cancel_at_period_end and told.status in (RemoteSubscriptionStatus.TRIALING, RemoteSubscriptionStatus.ACTIVE)
+    return runs_out or told.status is RemoteSubscriptionStatus.CANCELLED
 
 
 def _is_cancelled_here(course: Course, hosting: Hosting) -> bool:
