@@ -11,6 +11,7 @@ from deployment import Deployment, OpenDeployment
 from integration.subscriptions.subscriber import Subscriber, renewing
 from madang.adapters.memory.payment import MemoryPaymentGateway
 from madang.ports.money import Money
+from madang.ports.payment import RemotePaymentStatus
 from madang.ports.provider import ProviderKind
 from madang.ports.webhook import WebhookRequest
 
@@ -107,6 +108,22 @@ async def test_notices_that_come_twice_at_once_and_in_any_order_count_once(deplo
 async def test_a_renewal_of_which_no_notice_came_is_asked_for(hosted: Hosted) -> None:
     active, reference = await hosted.agreed()
     hosted.provider.renew(reference)
+    await hosted.deployment.execute("UPDATE subscriptions SET due_at = now()")
+    await hosted.sweep()
+    assert periods(await hosted.get(active)) == [("regular", "paid", 100_000)] * 2
+
+
+async def test_a_declined_renewal_that_was_paid_since_is_asked_for_when_no_notice_came(hosted: Hosted) -> None:
+    """Under the same reference: as an invoice that a provider tries again."""
+    active, reference = await hosted.agreed()
+    charge = hosted.provider.renew(reference)
+    assert charge is not None
+    charges = hosted.provider.world.shelf("payment")
+    charges[charge] = replace(hosted.charge(charge), status=RemotePaymentStatus.FAILED, paid_at=None)
+    await hosted.hear(hosted.provider.announce_subscription(reference, charge))
+    await hosted.deployment.work()
+    assert periods(await hosted.get(active))[1] == ("regular", "due", 100_000)
+    charges[charge] = replace(hosted.charge(charge), status=RemotePaymentStatus.PAID)
     await hosted.deployment.execute("UPDATE subscriptions SET due_at = now()")
     await hosted.sweep()
     assert periods(await hosted.get(active)) == [("regular", "paid", 100_000)] * 2

@@ -84,6 +84,18 @@ def test_a_change_is_settled_by_what_it_costs_and_never_by_more_than_the_new_pri
     assert (paid.current.status, paid.current.amount) == (PeriodStatus.PAID, Money(10_000, "KRW"))
 
 
+def test_what_a_change_costs_waits_while_the_provider_has_not_answered_to_the_change() -> None:
+    """Its notice may come before the answer: the worker that asked died, and another took the notice up."""
+    asked = settled(steps.change(active(), PREMIUM, KEEPS, START, at_once=True))
+    with pytest.raises(NotYet):
+        steps.charged(asked, Money(1, "KRW"), new_id(), START)
+    with pytest.raises(Unbelieved):
+        steps.charged(settled(steps.answered(asked, START)), Money(1, "KRW"), new_id(), START)
+    over = settled(steps.cancel(asked, KEEPS, START, at_period_end=False))
+    with pytest.raises(Unbelieved):
+        steps.charged(over, Money(1, "KRW"), new_id(), START)
+
+
 def test_a_second_charge_for_a_paid_period_goes_back() -> None:
     followed = settled(steps.follow(active(), told(month=1), KEEPS, END))
     first, second = new_id(), new_id()

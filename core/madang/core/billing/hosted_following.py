@@ -10,7 +10,7 @@ from uuid import UUID
 from madang.core.billing import hosted_steps
 from madang.core.billing.model import AmountMismatch, Payment, PaymentLine, PaymentStatus
 from madang.core.billing.notices import SubscriptionNotice
-from madang.core.billing.service import BillingService
+from madang.core.billing.service import BillingService, single_look_up
 from madang.core.billing.subscription_book import PURPOSE, SubscriptionBook, looking_for_charge
 from madang.core.billing.subscription_course import Course
 from madang.core.billing.subscription_model import Subscription
@@ -56,10 +56,13 @@ class HostedFollowing:
         return await self._take_in(delivery, subscription.id, told, [] if charge is None else [charge])
 
     async def follow(self, delivery: Delivery[SubscriptionsUnitOfWork]) -> None:
-        """Asked by the sweep: also for charges of which no notice came, where the provider lists them."""
+        """Asked by the sweep: also for charges of which no notice came, where the provider lists them, and for the last try of
+        the period that awaits its money: a declined one may have been paid since, under the same reference."""
         async with delivery.step() as uow:
             subscription = await uow.subscriptions.get(UUID(delivery.message.payload["subscription_id"]))
             course = None if subscription is None else await uow.subscriptions.course(subscription)
+            for payment_id in course.awaited.tries[-1:] if course is not None and course.awaited is not None else ():
+                uow.send(single_look_up(payment_id))
         if subscription is None or course is None or subscription.reference is None:
             return
         gateway = self._providers.payment_gateway(subscription.provider)

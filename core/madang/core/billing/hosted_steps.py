@@ -93,7 +93,8 @@ def follow(course: Course, told: SubscriptionSnapshot, hosting: Hosting, now: da
 
 
 def charged(course: Course, amount: Money, payment_id: UUID, now: datetime) -> Course:
-    """The provider took this much, and it becomes this payment: whose period it is for. Raises `Unbelieved`, and `NotYet`."""
+    """The provider took this much, and it becomes this payment: whose period it is for. Raises `Unbelieved`, and `NotYet`, also
+    while a change is under way that it may be the price of."""
     awaited, current = course.awaited, course.current
     price = course.subscription.terms.price
     if awaited is not None and amount == awaited.amount:
@@ -105,6 +106,8 @@ def charged(course: Course, amount: Money, payment_id: UUID, now: datetime) -> C
         if course.subscription.is_over:
             return course
         raise NotYet(f"subscription {course.subscription.id}: a charge for a period that the provider does not tell of yet")
+    if course.subscription.asking == ChangeAtProvider.word and not course.subscription.is_over:
+        raise NotYet(f"subscription {course.subscription.id}: a charge while the provider has not answered to a change")
     expected = awaited.amount if awaited is not None else price
     raise Unbelieved(f"subscription {course.subscription.id}: ours is {expected}, the provider charged {amount}", expected)
 
