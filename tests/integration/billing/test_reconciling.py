@@ -83,15 +83,15 @@ async def test_another_amount_is_never_believed_and_raises_the_alert(till: Till)
 async def test_many_pages_are_gone_through_and_progress_is_told(till: Till) -> None:
     buyer, books = await till.deployment.member(), Books(till.deployment)
     moment = datetime.now(UTC)
-    made = [books.payment(buyer, created_at=moment) for _ in range(450)]
+    made = [books.payment(buyer, created_at=moment) for _ in range(250)]
     await books.store(*made)
     pages: list[int] = []
     since, until = days()
     report = await till.deployment.container.reconciling.reconcile(
         "sandbox", since, until, progress=lambda so_far: pages.append(so_far.ours)
     )
-    assert (report.ours, len(report.differences)) == (450, 450)
-    assert {200, 400, 450} <= set(pages)
+    assert (report.ours, len(report.differences)) == (250, 250)
+    assert {200, 250} <= set(pages)
 
 
 async def test_the_command_tells_every_difference_and_exits_with_1_until_there_is_none(
