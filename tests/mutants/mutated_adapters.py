@@ -13,7 +13,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
     "clerk": ("clerk_identity.py", "identity.py", "identity_webhooks.py"),
     "discord": ("chat_kit.py::TestDiscord", "chat.py"),
     "gemini": ("gemini_text.py", "gemini_image.py", "gemini_schema.py", "gemini_plugin.py", "gemini_legacy.py"),
-    "local": ("local_storage.py", "storage.py"),
+    "local": ("local_storage.py", "local_files.py", "storage.py"),
     "memory": ("memory_kit.py", "memory_messages.py"),
     "openai": (
         "openai_text_model.py", "openai_image_model.py", "openai_errors.py", "openai_requests.py", "openai_pictures.py",

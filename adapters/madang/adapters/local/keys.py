@@ -41,11 +41,9 @@ def stem_of(root: Path, key: str) -> Path:
 
 
 def folder_of(root: Path, prefix: str) -> Path:
-    """The deepest folder that holds every key with this prefix."""
-    above, slash, _ = prefix.rpartition("/")
-    if not slash or any(part in ("", ".", "..") for part in above.split("/")) or _CONTROL.search(above):
-        return root
-    return root.joinpath(*(piece for part in above.split("/") for piece in _pieces(part)))
+    """The deepest folder that holds every key with this prefix; no key has a prefix that climbs."""
+    above, _, _ = prefix.rpartition("/")
+    return root if ".." in above.split("/") else stem_of(root, above)
 
 
 def key_of(root: Path, file: Path) -> str:

@@ -36,7 +36,6 @@ class Refusal(Exception):
     """An answer that says no: `status` and `code` for the client, `message` for the person who reads it."""
 
     def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
-        super().__init__(message)
         self.status = status
         self.code = code
         self.message = message

@@ -15,7 +15,6 @@ class PresignRefused(Exception):
     """`code` says which: `SIGNATURE_INVALID` or `SIGNATURE_EXPIRED`."""
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
         self.code = code
         self.message = message
 

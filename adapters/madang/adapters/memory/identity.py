@@ -55,7 +55,7 @@ class MemoryIdentity(MemoryProvider):
         return person
 
     async def delete_person(self, subject: str, *, idempotency_key: str) -> None:
-        await self.world.effect("identity.delete_person", lambda: self.world.shelf("identity").pop(subject, None), 0.0)
+        await self.world.effect("identity.delete_person", lambda: self.world.shelf("identity").pop(subject, None))
 
     def read_webhook(self, request: WebhookRequest) -> Sequence[PersonNotice]:
         event_id, event = believed_webhook(self._context.signing_key, request)

@@ -66,10 +66,10 @@ class MemorySocialPlatform(MemoryProvider):
         return await self.world.effect("social.exchange_code", act, request.timeout)
 
     async def refresh(self, grant: SocialGrant) -> SocialGrant:
-        return await self.world.effect("social.refresh", lambda: self._feed.refresh(grant).grant(), 0.0)
+        return await self.world.effect("social.refresh", lambda: self._feed.refresh(grant).grant())
 
     async def revoke(self, grant: SocialGrant) -> None:
-        await self.world.effect("social.revoke", lambda: self._feed.revoke(grant.account.id), 0.0)
+        await self.world.effect("social.revoke", lambda: self._feed.revoke(grant.account.id))
 
     async def prepare(self, request: PreparePost) -> Preparation:
         _check(request.post, "prepare")

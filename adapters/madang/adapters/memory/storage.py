@@ -90,7 +90,7 @@ class MemoryStorage(MemoryProvider):
                 self._kept.pop(key, None)
             return DeleteReport(deleted, failed)
 
-        return await self.world.effect("storage.delete_many", act, 0.0)
+        return await self.world.effect("storage.delete_many", act)
 
     async def list(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> ObjectPage:
         def look() -> ObjectPage:

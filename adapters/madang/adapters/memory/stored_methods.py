@@ -80,7 +80,7 @@ class MemoryStoredMethods(MemoryProvider):
                 if kept.method is not None and (kept.customer_id, kept.method.token) == (customer_id, token):
                     self._kept[key] = replace(kept, method=None, spent_with="")
 
-        await self.world.effect("payment.forget_method", act, 30.0)
+        await self.world.effect("payment.forget_method", act)
 
     def _charge(self, request: ChargeRequest) -> PaymentSnapshot:
         payments, opened = self.world.shelf("payment"), self.world.shelf("payment.opened")

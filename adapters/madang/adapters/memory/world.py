@@ -44,7 +44,7 @@ class MemoryWorld:
         with self._lock:
             self._faults.append((operation, fault))
 
-    async def effect(self, operation: str, act: Callable[[], T], timeout: float) -> T:
+    async def effect(self, operation: str, act: Callable[[], T], timeout: float = 0.0) -> T:
         """Do it, unless a fault comes before."""
         fault = self._met(operation)
         with self._lock:

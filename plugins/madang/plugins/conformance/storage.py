@@ -181,6 +181,8 @@ class StorageConformance(PresignedAddresses):
         assert [info.key for info in found] == keys
         assert [info.size for info in found] == [len(key.encode()) for key in keys]
         assert pages == 4
+        exactly = await provider.list("jobs/", limit=len(keys))
+        assert (len(exactly.objects), exactly.cursor) == (len(keys), None)
         assert [info.key for info in (await provider.list("jobs/1")).objects] == [
             key for key in keys if key.startswith("jobs/1")
         ]
