@@ -152,6 +152,8 @@ class Bank:
         status = told.get("status")
         payment_id = told["payment_id"]
         snapshot = replace(self.books[payment_id], status=RemotePaymentStatus(status)) if status else None
+        if snapshot is not None and told.get("reference"):
+            snapshot = replace(snapshot, reference=told["reference"])
         subscription = told.get("subscription")
         return [
             PaymentNotice(told["event"], "payment.changed", payment_id=payment_id, subscription=subscription, snapshot=snapshot)

@@ -150,8 +150,9 @@ class Office:
         signature: str = SIGNATURE,
         status: str | None = None,
         subscription: str | None = None,
+        reference: str | None = None,
     ) -> bool:
-        told = {"payment_id": str(payment_id), "status": status, "subscription": subscription}
+        told = {"payment_id": str(payment_id), "status": status, "subscription": subscription, "reference": reference}
         body = json.dumps({"event": f"{payment_id}:{event}", **told}).encode()
         request = WebhookRequest({"signature": signature}, body, datetime.now(UTC))
         return await self.billing.receive_webhook(self.bank.name, request)

@@ -236,6 +236,36 @@ async def test_a_wrong_amount_is_written_down_and_changes_nothing(office: Office
     assert await office.announced(payment) == []
 
 
+async def test_a_payment_whose_two_windows_were_both_paid_is_alerted_and_counted_once(office: Office) -> None:
+    """As where a provider knows no key, and an opening in doubt was opened again: two orders of one payment."""
+    bank = office.open_with(Bank(capabilities=PaymentCapabilities()))
+    payment = await office.open_checkout()
+    await office.commit(payment)
+    bank.tell(str(payment.id), RemotePaymentStatus.PAID)
+    for event in ("first", "second"):
+        reference = payment.reference if event == "first" else "order-2"
+        await office.deliver(event, payment.id, status="paid", reference=reference)
+        await office.work()
+    assert [entry.outcome for entry in await office.inbox()] == ["applied", "paid_twice"]
+    kept = await office.payment(payment)
+    assert (kept.status, kept.reference) == (PaymentStatus.PAID, payment.reference)
+    [alert] = await office.database.fetch("SELECT amount FROM amount_mismatches")
+    assert alert["amount"] == 2 * PRICE.amount
+
+
+async def test_a_payment_that_failed_in_one_window_is_paid_by_another(office: Office) -> None:
+    bank = office.open_with(Bank(capabilities=PaymentCapabilities()))
+    payment = await office.open_checkout()
+    await office.commit(payment)
+    bank.tell(str(payment.id), RemotePaymentStatus.FAILED)
+    await office.deliver("declined", payment.id)
+    await office.work()
+    await office.deliver("paid", payment.id, status="paid", reference="order-2")
+    await office.work()
+    kept = await office.payment(payment)
+    assert (kept.status, kept.reference) == (PaymentStatus.PAID, "order-2")
+
+
 async def test_a_forged_delivery_leaves_nothing_behind(office: Office) -> None:
     payment = await office.order()
     with pytest.raises(SignatureInvalid):

@@ -1,19 +1,25 @@
 """What the worker does with a stored notice of a provider: ask what is true now, and settle the payment that it is about."""
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
-from madang.core.billing.model import AmountMismatch, Payment
+from madang.core.billing.model import SETTLED, AmountMismatch, Payment, PaymentStatus
 from madang.core.billing.repository import BillingUnitOfWork
 from madang.core.billing.service import BillingService
 from madang.core.billing.snapshots import snapshot_of
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.inbox import InboxEntry
 from madang.core.kernel.messages import Delivery
-from madang.ports.payment import PaymentSnapshot
+from madang.ports.payment import PaymentSnapshot, RemotePaymentStatus
+
+logger = logging.getLogger(__name__)
+
+PAID_TWICE: Final = "paid_twice"
+"""The outcome of a notice that proves another payment than the one that ours was paid by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ class NoticeWork:
 
     async def handle(self, delivery: Delivery[BillingUnitOfWork]) -> None:
         """A notice says that something changed; what is true now is asked. A signed body stands in where asking gives
-        nothing."""
+        nothing, or knows of another try alone."""
         async with delivery.step() as uow:
             entry = await uow.inbox.get(UUID(delivery.message.payload["inbox_id"]))
         if entry is None or entry.handled_at is not None:
@@ -68,11 +74,25 @@ class NoticeWork:
         subscribed = await self._subscribed(delivery, entry)
         async with delivery.step() as uow:
             payment = await _payment_of(uow, entry)
-        snapshot = (await self._billing.ask(payment) or _snapshot_in(entry.notice)) if payment else None
+        proven = _snapshot_in(entry.notice)
+        snapshot = _true_of(await self._billing.ask(payment), proven) if payment else None
         async with delivery.finish() as uow:
             settled = await apply(self._billing, uow, payment, snapshot)
+            if payment is not None and proven is not None and await self._is_second(uow, payment.id, proven):
+                settled = PAID_TWICE
             outcome = subscribed if payment is None and subscribed is not None else settled
             await uow.inbox.update(dataclasses.replace(entry, handled_at=self._clock.now(), outcome=outcome))
+
+    async def _is_second(self, uow: BillingUnitOfWork, payment_id: UUID, proven: PaymentSnapshot) -> bool:
+        """Two windows of one payment were both paid: a person must give one back at the provider, so it is alerted."""
+        payment = await uow.payments.get(payment_id, lock=True)
+        if payment is None or payment.status not in SETTLED or proven.status is not RemotePaymentStatus.PAID:
+            return False
+        if payment.reference in (None, proven.reference) or proven.amount != payment.amount:
+            return False
+        logger.error("payment %s is paid twice: as %s, and as %s", payment.id, payment.reference, proven.reference)
+        await self._billing.doubt_amount(uow, payment, payment.amount + proven.amount)
+        return True
 
     async def _subscribed(self, delivery: Delivery[BillingUnitOfWork], entry: InboxEntry) -> str | None:
         reference = entry.notice.get("subscription")
@@ -83,6 +103,14 @@ class NoticeWork:
             entry.provider, reference, entry.kind, charge, snapshot, entry.notice.get("subscription_id")
         )
         return await self._subscriptions.handle(delivery, notice)
+
+
+def _true_of(asked: PaymentSnapshot | None, proven: PaymentSnapshot | None) -> PaymentSnapshot | None:
+    """A payment that was tried under two references is paid where one of them is."""
+    if asked is None or proven is None:
+        return asked or proven
+    other = proven.reference != asked.reference and proven.status is RemotePaymentStatus.PAID
+    return proven if other and PaymentStatus(asked.status.value) not in SETTLED else asked
 
 
 async def apply(

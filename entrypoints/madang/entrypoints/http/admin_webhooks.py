@@ -28,7 +28,7 @@ class NoticesQuery(Input, frozen=True):
 
 
 class NoticeShape(Shape, frozen=True):
-    """`eventId` and `kind` are the provider's. `outcome`: `applied`, `nothing_known_yet`, `unknown_payment`,
+    """`eventId` and `kind` are the provider's. `outcome`: `applied`, `nothing_known_yet`, `paid_twice`, `unknown_payment`,
     `unknown_subscription` or `amount_mismatch`; null while it is not handled."""
 
     id: UUID
