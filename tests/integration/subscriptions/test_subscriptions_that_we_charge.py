@@ -177,3 +177,26 @@ async def test_a_browser_is_sent_back_to_a_page_and_to_nothing_else(subscriber: 
     begun = await subscriber.begin()
     window = await subscriber.call("POST", f"/subscriptions/{begun['id']}/payment-method", 400, {**BACK, **pages})
     assert (refused["code"], window["code"]) == ("VALIDATION_ERROR", "VALIDATION_ERROR")
+
+
+async def test_no_card_is_kept_at_the_provider_that_its_owner_cannot_see_and_remove(subscriber: Subscriber) -> None:
+    begun = await subscriber.begin("hosting-enterprise")
+    first = await subscriber.leave_a_card(begun)
+    path = f"/subscriptions/{begun['id']}"
+    await subscriber.deployment.execute("UPDATE subscriptions SET updated_at = updated_at + interval '5 seconds'")
+    other = await subscriber.leave_a_card(await subscriber.call("POST", f"{path}/payment-method", 202, BACK))
+    await subscriber.call("POST", f"{path}/activate", 202, {"clientKey": first})
+    refused = await subscriber.call("POST", f"{path}/activate", 409, {"clientKey": other})
+    assert refused["code"] == "WRONG_STATE"
+    assert len(await subscriber.call("GET", "/payment-methods", 200)) == 2
+    await subscriber.deployment.work()
+    await subscriber.step(begun, "cancel", {"atPeriodEnd": False})
+    again = await subscriber.begin("hosting-enterprise")
+    late = await subscriber.leave_a_card(again)
+    await subscriber.step(again, "cancel", {"atPeriodEnd": False})
+    await subscriber.call("POST", f"/subscriptions/{again['id']}/activate", 409, {"clientKey": late})
+    assert len(await subscriber.call("GET", "/payment-methods", 200)) == 2
+    kept = await subscriber.deployment.world.run(
+        lambda c: c.execute("SELECT count(*) AS number FROM stored_methods WHERE status = 'kept'").fetchone()
+    )
+    assert kept["number"] == 2

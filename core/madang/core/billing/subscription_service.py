@@ -118,9 +118,13 @@ class SubscriptionService:
             if kept is not None and subscription.method_id == kept.id:
                 return await self._view(uow, subscription)
         self._must_store(subscription)
+        if subscription.is_over:
+            raise _wrong(subscription, "not over")
         method = kept or await self._keep(subscription, method_id, client_key)
         async with self._units() as uow:
+            # By itself: what the provider keeps can be seen and removed also where it cannot be used for this.
             await uow.payment_methods.add(method)
+        async with self._units() as uow:
             return await self._use(uow, caller, subscription_id, method)
 
     async def bring_method(
