@@ -30,6 +30,8 @@ class MailServer:
 
     port: int = 0
     received: list[tuple[str, list[str], bytes]] = field(default_factory=list)
+    greeted: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
     replies: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     connections: int = 0
     most_at_once: int = 0
@@ -45,6 +47,7 @@ class MailServer:
         self, server: SMTP, session: Session, envelope: Envelope, name: str, lines: list[str]
     ) -> list[str]:
         session.host_name = name
+        self.greeted.append(name)
         if reply := await self._instead("EHLO", server):
             return [reply]
         return lines
@@ -55,6 +58,7 @@ class MailServer:
         if reply := await self._instead("MAIL", server):
             return reply
         envelope.mail_from = address
+        self.options += options
         envelope.mail_options.extend(options)
         return "250 OK"
 

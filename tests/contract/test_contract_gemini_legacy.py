@@ -5,12 +5,14 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from contract.fake_gemini import FakeGemini
 from contract.gemini_kit import GeminiText
 from contract.gemini_ways import ASKED, GeminiWays
 from madang.adapters.gemini import legacy_speaker
+from madang.adapters.gemini.legacy_session import Call, Response
 from madang.adapters.gemini.settings import LEGACY
 from madang.adapters.gemini.text_model import GeminiTextModel
 from madang.plugins.conformance.remote import Fault
@@ -46,6 +48,13 @@ class TestWaysOfLegacy(GeminiWays):
             await model.generate(replace(ASKED, extra=thinking))
         assert refused.value.operation == "generate"
         assert not gemini.arrived
+
+    @pytest.mark.parametrize(("status", "taken_for"), [(200, 200), (299, 299), (300, 400), (307, 400), (401, 401)])
+    async def test_a_redirect_is_no_success(self, status: int, taken_for: int) -> None:
+        async with httpx.AsyncClient() as http:
+            answer = httpx.Response(status, request=httpx.Request("GET", "http://127.0.0.1"))
+            response = Response(Call(http, "test-key-not-secret", 1.0, []), answer)
+        assert (response.status_code, response.http_status) == (taken_for, status)
 
     async def test_a_call_that_never_gets_a_thread_was_surely_not_made(
         self, gemini: FakeGemini, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,9 +12,11 @@ CONTRACT: Final = "tests/contract/test_contract_"
 SUITES: Final[dict[str, tuple[str, ...]]] = {
     "clerk": ("clerk_identity.py", "identity.py", "identity_webhooks.py"),
     "discord": ("chat_kit.py::TestDiscord", "chat.py"),
-    "gemini": ("gemini_text.py", "gemini_image.py", "gemini_schema.py", "gemini_plugin.py", "gemini_legacy.py"),
+    "gemini": (
+        "gemini_text.py", "gemini_image.py", "gemini_schema.py", "gemini_plugin.py", "gemini_legacy.py", "gemini_reading.py",
+    ),
     "local": ("local_storage.py", "local_files.py", "storage.py"),
-    "memory": ("memory_kit.py", "memory_messages.py"),
+    "memory": ("memory_kit.py", "memory_messages.py", "memory_books.py", "memory_numbers.py"),
     "openai": (
         "openai_text_model.py", "openai_image_model.py", "openai_errors.py", "openai_requests.py", "openai_pictures.py",
     ),
@@ -32,7 +34,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "sendgrid": ("email_sendgrid.py",),
     "slack": ("chat_kit.py::TestSlack", "chat.py"),
-    "smtp": ("email_kit.py::TestSmtp", "email_smtp.py"),
+    "smtp": ("email_kit.py::TestSmtp", "email_smtp.py", "email_smtp_message.py"),
     "solapi": ("solapi_sms.py",),
     "stripe": ("stripe_payment.py", "stripe_calls.py", "stripe_mapping.py"),
     "toss": ("toss_payment.py", "toss_reading.py"),

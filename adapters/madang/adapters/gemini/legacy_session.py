@@ -100,10 +100,6 @@ class Response:
     def content(self) -> bytes:
         return self._answer.content
 
-    @property
-    def text(self) -> str:
-        return self._answer.text
-
     def json(self) -> Mapping[str, Any]:
         """For the message of the SDK's error, which nobody reads. It falls over a refusal in a list, as streams have it."""
         return {}
