@@ -11,7 +11,7 @@ from deployment import Deployment, OpenDeployment
 from integration.subscriptions.subscriber import Subscriber, renewing
 from madang.adapters.memory.payment import MemoryPaymentGateway
 from madang.ports.money import Money
-from madang.ports.payment import RemotePaymentStatus
+from madang.ports.payment import RemotePaymentStatus, RemoteSubscriptionStatus
 from madang.ports.provider import ProviderKind
 from madang.ports.webhook import WebhookRequest
 
@@ -200,3 +200,20 @@ async def test_erasure_cancels_at_the_provider_first(hosted: Hosted) -> None:
     assert (await hosted.provider.fetch_subscription(reference)).status == "cancelled"
     assert await hosted.deployment.value("SELECT count(*) FROM subscriptions") == 0
     assert await hosted.deployment.value("SELECT count(*) FROM payments WHERE user_id IS NULL") == 1
+
+
+@pytest.mark.parametrize("leaves", ["cancels", "is erased"])
+async def test_who_agreed_a_moment_ago_and_leaves_is_not_charged_on_though_no_notice_came_yet(
+    hosted: Hosted, leaves: str
+) -> None:
+    """The subscription is known by its checkout only."""
+    begun = await hosted.begin("hosting-enterprise")
+    reference = hosted.provider.agree(begun["checkout"]["url"].rsplit("/", 1)[1])
+    if leaves == "cancels":
+        await hosted.step(begun, "cancel", {"atPeriodEnd": False})
+    else:
+        await hosted.call("DELETE", "/privacy/me", 202, {"confirm": True})
+        await hosted.deployment.work()
+        assert await hosted.deployment.value("SELECT count(*) FROM subscriptions") == 0
+    told = await hosted.provider.fetch_subscription(reference)
+    assert told.status is RemoteSubscriptionStatus.CANCELLED

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -113,10 +114,19 @@ class HostedAsking:
 
 
 async def _cancel(gateway: PaymentGateway, reference: str, payload: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """One that the provider does not know is not charged by it either."""
+    """One that the provider does not know is not charged by it either; one that it knows by another reference (its checkout's
+    was ours) is cancelled by that."""
     request = CancelSubscriptionRequest(reference, payload["at_period_end"], key, timeout=_TIMEOUT)
     try:
         return subscription_as_json(await gateway.cancel_subscription(request))
+    except Rejected as rejected:
+        if rejected.reason != "not_found":
+            raise
+    try:
+        known = (await gateway.fetch_subscription(reference)).reference
+        if known == reference:
+            return {}
+        return subscription_as_json(await gateway.cancel_subscription(replace(request, reference=known)))
     except Rejected as rejected:
         if rejected.reason == "not_found":
             return {}

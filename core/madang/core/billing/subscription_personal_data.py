@@ -1,7 +1,6 @@
 """What subscriptions know about a person. Erasure cancels first, where it renews and where a means of payment is kept."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -12,7 +11,7 @@ from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.providers import Providers
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.ports.errors import Rejected
-from madang.ports.payment import CancelSubscriptionRequest
+from madang.ports.payment import CancelSubscriptionRequest, RemoteSubscriptionStatus
 
 
 class SubscriptionsPersonalData:
@@ -55,12 +54,21 @@ class SubscriptionsPersonalData:
         }
 
     async def _cancel(self, subscription: Subscription) -> None:
-        """One that the provider does not know, because nobody agreed to it, is cancelled already."""
+        """One that the provider does not know, or that nobody agreed to, is cancelled already. It is asked first: one that was
+        agreed to a moment ago may be known here by its checkout only. Any other refusal ends the erasure, not the promise."""
         if subscription.reference is None:
             return
-        request = CancelSubscriptionRequest(subscription.reference, False, f"{subscription.subject}:erase")
-        with suppress(Rejected):
-            await self._providers.payment_gateway(subscription.provider).cancel_subscription(request)
+        gateway, told = self._providers.payment_gateway(subscription.provider), None
+        try:
+            told = await gateway.fetch_subscription(subscription.reference)
+            if told.status is not RemoteSubscriptionStatus.CANCELLED:
+                await gateway.cancel_subscription(
+                    CancelSubscriptionRequest(told.reference, False, f"{subscription.subject}:erase")
+                )
+        except Rejected as refused:
+            agreed = told is not None and told.status is not RemoteSubscriptionStatus.PENDING
+            if agreed and refused.reason != "not_found":
+                raise
 
 
 def _subscription(subscription: Subscription) -> Mapping[str, Any]:
