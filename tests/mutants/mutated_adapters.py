@@ -10,7 +10,7 @@ SPARED: Final = frozenset({"__init__.py", "settings.py", "capabilities.py", "dec
 
 CONTRACT: Final = "tests/contract/test_contract_"
 SUITES: Final[dict[str, tuple[str, ...]]] = {
-    "clerk": ("clerk_identity.py", "identity.py", "identity_webhooks.py"),
+    "clerk": ("clerk_identity.py", "clerk_keys.py", "clerk_reading.py", "identity.py", "identity_webhooks.py"),
     "discord": ("chat_kit.py::TestDiscord", "chat.py"),
     "gemini": (
         "gemini_text.py", "gemini_image.py", "gemini_schema.py", "gemini_plugin.py", "gemini_legacy.py", "gemini_reading.py",
@@ -33,7 +33,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
         "payment.py", "text_model.py", "image_model.py", "webhooks.py", "faults.py", "messages.py",
     ),
     "sendgrid": ("email_sendgrid.py",),
-    "slack": ("chat_kit.py::TestSlack", "chat.py"),
+    "slack": ("chat_kit.py::TestSlack", "chat.py", "slack_mapping.py"),
     "smtp": ("email_kit.py::TestSmtp", "email_smtp.py", "email_smtp_message.py"),
     "solapi": ("solapi_sms.py",),
     "stripe": ("stripe_payment.py", "stripe_calls.py", "stripe_mapping.py"),
