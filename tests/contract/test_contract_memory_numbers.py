@@ -1,6 +1,7 @@
 """The exact numbers of what the in-memory providers simulate, and the bounds of what they take."""
 
 import io
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -163,6 +164,13 @@ async def test_storage_takes_no_more_than_it_may(context: ProviderContext, monke
     storage = MemoryStorage(MemorySettings(), context)
     monkeypatch.setattr("madang.adapters.memory.capabilities.STORAGE", replace(STORAGE, max_object_bytes=4))
     await storage.put(replace(OBJECT, key="k" * 1024, body=b"1234", size=4))
+
+    async def pieces(*each: bytes) -> AsyncIterator[bytes]:
+        for piece in each:
+            yield piece
+
+    assert (await storage.put(replace(OBJECT, body=pieces(b"12", b"34")))).size == 4
+    assert await reason_of(storage.put(replace(OBJECT, body=pieces(b"12", b"34", b"5")))) == ("too_large", "put")
     for body, size in ((b"12345", None), (b"12345", 5), (b"1234", 5)):
         assert await reason_of(storage.put(replace(OBJECT, body=body, size=size))) == ("too_large", "put")
     for key in ("\ud800", "a\x1fb", "a\x7f", "k" * 1025):

@@ -25,7 +25,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
     "paddle": ("paddle_payment.py",),
     "paypal": ("paypal_payment.py",),
     "portone": ("portone_payment.py", "portone_reading.py"),
-    "replicate": ("replicate_image_model.py", "replicate_mapping.py", "replicate_calls.py"),
+    "replicate": ("replicate_image_model.py", "replicate_mapping.py", "replicate_calls.py", "replicate_edges.py"),
     "resend": ("email_kit.py::TestResend", "email_resend.py"),
     "s3": ("s3_storage.py",),
     "sandbox": (
