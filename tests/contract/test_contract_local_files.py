@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from madang.adapters.local import files
-from madang.adapters.local.pages import create_app
+from madang.adapters.local.pages import body_of, create_app
 from madang.adapters.local.settings import LocalSettings
 from madang.adapters.local.signatures import Permission
 from madang.adapters.local.storage import LocalStorage
@@ -302,6 +302,15 @@ async def test_the_application_starts_and_stops_with_its_server(context: Provide
     app: Callable[..., Awaitable[None]] = create_app(LocalSettings(), context)
     await app({"type": "lifespan"}, receive, send)
     assert answers == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+async def test_a_body_whose_end_is_not_said_has_ended() -> None:
+    messages = iter([{"type": "http.request", "body": b"a", "more_body": True}, {"type": "http.request"}])
+
+    async def receive() -> dict[str, Any]:
+        return next(messages)
+
+    assert [chunk async for chunk in body_of(receive)] == [b"a", b""]
 
 
 async def test_a_page_is_cut_where_the_address_says(storage: LocalStorage) -> None:

@@ -199,7 +199,7 @@ def _range_of(headers: Mapping[str, str], described: Description, etag: str) -> 
 
 
 def _refusal_of(rejected: Rejected) -> Refusal:
-    status = {"not_found": 404, "too_large": 413}.get(rejected.reason, 400)
+    status = 413 if rejected.reason == "too_large" else 400
     return Refusal(status, rejected.reason.upper(), rejected.message)
 
 
