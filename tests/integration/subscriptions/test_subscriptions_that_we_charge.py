@@ -200,3 +200,18 @@ async def test_no_card_is_kept_at_the_provider_that_its_owner_cannot_see_and_rem
         lambda c: c.execute("SELECT count(*) AS number FROM stored_methods WHERE status = 'kept'").fetchone()
     )
     assert kept["number"] == 2
+
+
+async def test_a_charge_in_doubt_is_asked_for_as_long_as_the_subscription_waits_for_it(
+    deployment: Deployment, subscriber: Subscriber
+) -> None:
+    """Whoever charged it has given up asking: the company was away for more than a day."""
+    active = await subscriber.subscribe()
+    await deployment.execute("UPDATE payments SET status = 'pending', paid_at = NULL")
+    await deployment.execute("UPDATE subscription_periods SET status = 'charging', payment_id = NULL")
+    await deployment.execute("UPDATE subscriptions SET due_at = now(), status = 'incomplete'")
+    await deployment.execute("DELETE FROM messages WHERE topic = 'billing.look_up'")
+    await subscriber.sweep()
+    again = await subscriber.get(active)
+    assert (again["status"], [one["status"] for one in again["periods"]]) == ("active", ["paid"])
+    assert await subscriber.taken() == [100_000]

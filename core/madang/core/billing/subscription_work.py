@@ -11,10 +11,10 @@ from madang.core.billing.dunning import DunningPolicy
 from madang.core.billing.hosted_asking import HostedAsking
 from madang.core.billing.hosted_following import HostedFollowing
 from madang.core.billing.model import Payment, PaymentStatus
-from madang.core.billing.service import BillingService
+from madang.core.billing.service import BillingService, single_look_up
 from madang.core.billing.subscription_book import ASK_PROVIDER, FOLLOW, PURPOSE, SubscriptionBook
 from madang.core.billing.subscription_course import Course
-from madang.core.billing.subscription_model import Period, Subscription, SubscriptionKind
+from madang.core.billing.subscription_model import Period, PeriodStatus, Subscription, SubscriptionKind
 from madang.core.billing.subscription_offers import PlanOffers
 from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
 from madang.core.kernel.clock import Clock
@@ -109,6 +109,8 @@ class SubscriptionWork:
         except (DomainError, PortError, ValueError):
             logger.exception("subscription %s: what is due cannot be done", subscription.id)
             course = course.changed(self._clock.now(), due_at=self._clock.now() + _LATER)
+        if (in_doubt := _in_doubt(course)) is not None:
+            uow.send(single_look_up(in_doubt))
         await self._book.save(uow, subscription, course)
 
     def _due(self, course: Course) -> Course:
@@ -122,3 +124,11 @@ class SubscriptionWork:
         if payment.status is PaymentStatus.PAID and payment.paid_at is not None:
             key = f"{payment.subject}:give-back:{payment.id}"
             await self._billing.request_refund(uow, payment.id, key=key, reason="not_owed")
+
+
+def _in_doubt(course: Course) -> UUID | None:
+    """A charge of ours that still has no outcome. Whoever charged it asks for a day; a company that was away for longer is
+    asked as long as the subscription waits."""
+    awaited, ours = course.awaited, course.subscription.kind is SubscriptionKind.STORED_METHOD
+    waits = awaited is not None and awaited.status is PeriodStatus.CHARGING and not course.consequences
+    return awaited.tries[-1] if ours and waits and awaited is not None else None
