@@ -134,6 +134,21 @@ async def test_a_year_that_is_cancelled_grants_no_further_month(deployment: Depl
     assert (await months(deployment), await books.have(member)) == (["granted"], (2000, 0))
 
 
+async def test_a_period_that_is_told_of_after_the_change_that_cut_it_grants_nothing_besides(
+    deployment: Deployment, books: Books
+) -> None:
+    member = await deployment.member()
+    subscriber = Subscriber(deployment, member)
+    await subscriber.step(await subscriber.subscribe("hosting-basic"), "cancel", {"atPeriodEnd": False})
+    changed = await subscriber.step(await subscriber.subscribe("hosting-premium"), "change", {"planId": "hosting-enterprise"})
+    assert [one["kind"] for one in changed["periods"]] == ["regular", "change"]
+    subscription = UUID(changed["id"])
+    await begin(deployment, member, subscription=subscription, period=2, credits_=300, lasts=timedelta(days=30))
+    await begin(deployment, member, subscription=subscription, start=now() - timedelta(minutes=1))
+    assert (await months(deployment), await books.have(member)) == (["missed", "granted"], (300, 0))
+    await books.check()
+
+
 async def test_the_months_of_somebody_who_was_erased_are_not_granted(deployment: Deployment, books: Books) -> None:
     member = await deployment.member()
     await begin(deployment, member, lasts=timedelta(days=61))

@@ -44,7 +44,8 @@ class MonthlyCredits:
 
     async def period_started(self, uow: MonthlyUnitOfWork, message: Message) -> None:
         """Each month of the period becomes a row that is due when it begins; the first one is granted at once. What an earlier
-        period of the subscription would still have granted from then on, it grants no more: the plan was changed."""
+        period of the subscription would still have granted from then on, it grants no more: the plan was changed. Messages come
+        in any order: a period that a change has cut meanwhile ends where its row says."""
         payload = message.payload
         subscription_id, period = UUID(payload["subscription_id"]), int(payload["period"])
         start, end = (datetime.fromisoformat(payload[name]) for name in ("period_start", "period_end"))
@@ -55,6 +56,7 @@ class MonthlyCredits:
         except NotFound:
             logger.info("a period of subscription %s began for nobody", subscription_id)
             return
+        end = min([end, *(one.ends_at for one in await uow.subscriptions.periods(subscription_id) if one.number == period)])
         running = await uow.credits.months_running(subscription_id, start, period)
         await uow.credits.cancel_months(subscription_id, since=start, before_period=period)
         until = book.now if subscription is not None and subscription.is_over else end
