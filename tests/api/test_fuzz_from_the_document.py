@@ -94,7 +94,7 @@ def headers_for(operation: str, path: str) -> dict[str, str]:
         headers["Authorization"] = f"Bearer {container.token('api', OWNER, **extra)}"
     elif any(part in path for part in ("/checkouts", "/payments", "/payment-plans", "/admin/webhooks")):
         permissions = ["payments:read", "payments:write", "payments:refund", "operations:read", "operations:write"]
-        permissions.append("payment_plans:write")
+        permissions.append("payment-plans:write")
         extra = {"userId": str(OWNER), "role": "pm", "permissions": permissions}
         headers["Authorization"] = f"Bearer {container.token('api', OWNER, **extra)}"
     elif "/invoices" in path:

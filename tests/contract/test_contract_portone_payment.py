@@ -85,7 +85,7 @@ class TestPortOne(PaymentConformance):
         return self.portone.register(window.client_params)
 
     async def exhaust(self, stage: Stage, method: StoredMethod) -> None:
-        self.portone.declining.add(method.token)
+        self.portone.declining.add(method.token.reveal())
 
     def announcement(self, stage: Stage, snapshot: PaymentSnapshot, signed_at: datetime) -> WebhookRequest:
         return signed(event("Transaction.Paid", snapshot.reference), "event-1", signed_at)
@@ -187,7 +187,9 @@ async def test_what_became_of_a_charge_is_asked_where_its_answer_leaves_it_open(
     await gateway.charge(charge_of(method))
     portone.payments["payment/9 ?"] |= state
     portone._answers.clear()
-    portone.next.extend([Reply(200, portone.billing[method.token]), refusal(409 if said == "ALREADY_PAID" else 502, said)])
+    portone.next.extend(
+        [Reply(200, portone.billing[method.token.reveal()]), refusal(409 if said == "ALREADY_PAID" else 502, said)]
+    )
     if error is None:
         assert (await gateway.charge(charge_of(method))).status is RemotePaymentStatus.PAID
         return

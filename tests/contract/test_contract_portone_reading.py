@@ -82,7 +82,7 @@ KEY = {"status": "ISSUED", "billingKey": "key-1", "customer": {"id": "customer-1
     ],
 )
 def test_a_means_of_payment_is_labelled_by_what_is_not_masked(change: dict[str, Any], label: str) -> None:
-    assert reading.method_of({**KEY, **change}) == StoredMethod("key-1", "customer-1", label)
+    assert reading.method_of({**KEY, **change}) == StoredMethod(Secret("key-1"), "customer-1", label)
 
 
 @pytest.mark.parametrize("change", [{"status": "DELETED"}, {"status": "LATER"}, {"customer": {}}, {"customer": None}])

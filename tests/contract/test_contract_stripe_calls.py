@@ -31,8 +31,12 @@ from madang.ports.payment import (
 from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
-NOW = datetime.now(UTC)
 MONTHLY = replace(PLAN, price_reference="price_pro")
+
+
+def now() -> datetime:
+    """Of each test: it may run long after this file was read."""
+    return datetime.now(UTC)
 
 
 @pytest.fixture
@@ -76,7 +80,7 @@ async def notice_of(gateway: StripePaymentGateway, request: WebhookRequest) -> P
 async def test_a_checkout_says_what_is_bought_in_our_currency_and_the_buyers_language(
     account: FakeStripe, gateway: StripePaymentGateway
 ) -> None:
-    end = datetime.now(UTC) + timedelta(hours=2)
+    end = now() + timedelta(hours=2)
     checkout = await gateway.open_checkout(replace(CHECKOUT, expires_at=end, extra={"allow_promotion_codes": False}))
     [(_, asked)] = account.answered
     [item] = asked["line_items"]
@@ -306,7 +310,7 @@ async def test_each_kind_of_event_names_what_it_is_about(account: FakeStripe, ga
         "setup_intent.created": ({}, (None, None, None)),
     }
     for kind, (about, named) in told.items():
-        notice = await notice_of(gateway, account.event(kind, about, NOW))
+        notice = await notice_of(gateway, account.event(kind, about, now()))
         assert (notice.kind, notice.snapshot) == (kind, None)
         assert (notice.reference, notice.payment_id, notice.subscription) == named, kind
         assert notice.subscription_id == (None if notice.subscription is None else PLAN.subscription_id)
@@ -318,7 +322,7 @@ async def test_what_others_charge_by_the_same_account_asks_nothing_of_stripe(
     intent = account.books.charge(500, "krw", {})
     charge = account.books.kept[intent["latest_charge"]]
     for kind, about in (("payment_intent.succeeded", intent), ("charge.succeeded", charge), ("charge.updated", charge)):
-        notice = await notice_of(gateway, account.event(kind, about, NOW))
+        notice = await notice_of(gateway, account.event(kind, about, now()))
         assert (notice.reference, notice.payment_id) == (None, None)
     assert not account.arrived
 
@@ -329,28 +333,28 @@ async def test_the_checkout_of_a_subscription_names_the_subscription_once_it_is_
     start = await gateway.subscribe(MONTHLY)
     assert start.checkout is not None
     reference = str(start.checkout.reference)
-    waiting = await notice_of(gateway, account.event("checkout.session.expired", account.books.kept[reference], NOW))
+    waiting = await notice_of(gateway, account.event("checkout.session.expired", account.books.kept[reference], now()))
     account.books.pay(reference)
-    begun = await notice_of(gateway, account.event("checkout.session.completed", account.books.kept[reference], NOW))
+    begun = await notice_of(gateway, account.event("checkout.session.completed", account.books.kept[reference], now()))
     assert (waiting.subscription, waiting.reference) == (reference, None)
     assert begun.subscription == account.books.kept[reference]["subscription"]
-    setup = await notice_of(gateway, account.event("checkout.session.completed", {"id": "cs_1", "mode": "setup"}, NOW))
+    setup = await notice_of(gateway, account.event("checkout.session.completed", {"id": "cs_1", "mode": "setup"}, now()))
     assert (setup.subscription, setup.reference) == (None, None)
 
 
 async def test_while_a_secret_is_rolled_either_signature_is_enough(gateway: StripePaymentGateway) -> None:
     body = json.dumps({"id": "evt_1", "object": "event", "type": "ping", "created": 1, "data": {"object": {}}}).encode()
-    both = signed(body, datetime.now(UTC), "whsec_of-tomorrow", WEBHOOK_SECRET)
+    both = signed(body, now(), "whsec_of-tomorrow", WEBHOOK_SECRET)
     assert (await notice_of(gateway, both)).event_id == "evt_1"
     for wrong in (("whsec_of-tomorrow",), ("whsec_a", "whsec_b"), ("test-secret-not-secret",)):
         with pytest.raises(SignatureInvalid):
-            await gateway.read_webhook(signed(body, datetime.now(UTC), *wrong))
+            await gateway.read_webhook(signed(body, now(), *wrong))
 
 
 async def test_stripes_own_library_signs_what_is_believed(gateway: StripePaymentGateway) -> None:
     body = json.dumps({"id": "evt_1", "object": "event", "type": "ping", "data": {"object": {"이름": "마당"}}})
     header = stripe.WebhookSignature.generate_signature_header(body, WEBHOOK_SECRET)
-    request = WebhookRequest({"stripe-signature": header}, body.encode(), datetime.now(UTC))
+    request = WebhookRequest({"stripe-signature": header}, body.encode(), now())
     assert (await notice_of(gateway, request)).kind == "ping"
 
 
@@ -358,21 +362,21 @@ async def test_stripes_own_library_signs_what_is_believed(gateway: StripePayment
 async def test_a_delivery_is_believed_for_five_minutes(gateway: StripePaymentGateway, minutes: int) -> None:
     body = b'{"id": "evt_1", "type": "ping", "data": {"object": {}}}'
     with pytest.raises(SignatureInvalid):
-        await gateway.read_webhook(signed(body, datetime.now(UTC) + timedelta(minutes=minutes)))
-    assert await gateway.read_webhook(signed(body, datetime.now(UTC) + timedelta(minutes=minutes / 2)))
+        await gateway.read_webhook(signed(body, now() + timedelta(minutes=minutes)))
+    assert await gateway.read_webhook(signed(body, now() + timedelta(minutes=minutes / 2)))
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b'{"id": 7}', b"[" * 100_000, b"\xff"])
 async def test_a_signed_body_that_is_no_event_is_refused(gateway: StripePaymentGateway, body: bytes) -> None:
     with pytest.raises(SignatureInvalid):
-        await gateway.read_webhook(signed(body, datetime.now(UTC)))
+        await gateway.read_webhook(signed(body, now()))
 
 
 async def test_without_a_webhook_secret_nothing_is_believed(account: FakeStripe, context: ProviderContext) -> None:
     gateway = StripePaymentGateway(StripeSettings(Secret(API_KEY), base_url=account.url), context)
     assert not gateway.capabilities.signed_webhooks
     with pytest.raises(SignatureInvalid):
-        await gateway.read_webhook(account.event("ping", {}, NOW))
+        await gateway.read_webhook(account.event("ping", {}, now()))
 
 
 async def test_the_list_has_payments_and_renewals_and_no_subscriptions_checkout(
@@ -387,7 +391,7 @@ async def test_the_list_has_payments_and_renewals_and_no_subscriptions_checkout(
     renewals |= {each["id"] for each in account.books.of_kind("invoice")}
     found, cursor, pages = [], None, 0
     while pages == 0 or cursor is not None:
-        page = await gateway.list_payments(NOW - timedelta(hours=1), NOW + timedelta(hours=1), cursor=cursor)
+        page = await gateway.list_payments(now() - timedelta(hours=1), now() + timedelta(hours=1), cursor=cursor)
         found, cursor, pages = [*found, *page.payments], page.cursor, pages + 1
     assert sorted(each.reference for each in found) == sorted(references | renewals)
     assert {each.subscription for each in found} == {None, subscription}

@@ -75,7 +75,7 @@ class TestToss(PaymentConformance):
         return self.toss.register(window.client_params)
 
     async def exhaust(self, stage: Stage, method: StoredMethod) -> None:
-        self.toss.declining.add(method.token)
+        self.toss.declining.add(method.token.reveal())
 
     def announcement(self, stage: Stage, snapshot: PaymentSnapshot, signed_at: datetime) -> WebhookRequest:
         return webhook("PAYMENT_STATUS_CHANGED", self.toss.payments[snapshot.reference])

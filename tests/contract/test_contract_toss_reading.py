@@ -35,7 +35,7 @@ def settings_for(**changed: Any) -> TossSettings:
 )
 def test_a_card_is_labelled_by_what_is_not_masked(card: Any, label: str) -> None:
     billing = {"billingKey": "bill_1", "customerKey": "customer-1", "card": card}
-    assert reading.method_of(billing) == StoredMethod("bill_1", "customer-1", label)
+    assert reading.method_of(billing) == StoredMethod(Secret("bill_1"), "customer-1", label)
 
 
 @pytest.mark.parametrize(

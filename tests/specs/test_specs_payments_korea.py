@@ -31,7 +31,7 @@ CHECKOUT = CheckoutRequest(
 CONFIRM = ConfirmRequest("payment-1", "tgen_20261121", PRICE, "confirm-1")
 REFUND = RefundRequest("tgen_20261121", Money(300, "KRW"), "사진이 마음에 들지 않음", "refund-1")
 KEEP = KeepMethodRequest("customer-1", "auth_1", "keep-1")
-CHARGE = ChargeRequest("payment-1", "customer-1", "billing-key-1", PRICE, "마당 구독", "charge-1")
+CHARGE = ChargeRequest("payment-1", "customer-1", Secret("billing-key-1"), PRICE, "마당 구독", "charge-1")
 TOLD = replace(CHARGE, customer_email="buyer@example.com", customer_name="김마당")
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -80,7 +80,7 @@ async def test_toss_gets_what_it_describes(toss: Recorder, context: ProviderCont
             "a key's exchange": partial(gateway.keep_method, KEEP),
             "a charge": partial(gateway.charge, CHARGE),
             "a charge of somebody": partial(gateway.charge, TOLD),
-            "a deletion": partial(gateway.forget_method, "customer-1", "billing-key-1"),
+            "a deletion": partial(gateway.forget_method, "customer-1", Secret("billing-key-1")),
             "a page of the list": partial(gateway.list_payments, NOW - timedelta(days=1), NOW, cursor="txn_1"),
             "a check": gateway.check,
         },
@@ -108,7 +108,7 @@ async def test_portone_gets_what_it_describes(portone: Recorder, context: Provid
             "a charge of somebody": partial(
                 send, "charge", "/payments/p/billing-key", 10.0, payload.charge_of(TOLD, settings), "k"
             ),
-            "a deletion": partial(gateway.forget_method, "customer-1", "billing-key-1"),
+            "a deletion": partial(gateway.forget_method, "customer-1", Secret("billing-key-1")),
             "a page of the list": partial(gateway.list_payments, NOW - timedelta(days=1), NOW, cursor="c_1"),
             "a check": gateway.check,
         },

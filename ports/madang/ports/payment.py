@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from madang.ports.money import Money
 from madang.ports.provider import Provider
+from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
 
@@ -279,7 +280,7 @@ class StoredMethod:
     """A means of payment that the provider keeps. `token` charges it, and is a secret; `label` may be shown to its owner
     ("card **** 1234")."""
 
-    token: str = field(repr=False)
+    token: Secret
     customer_id: str
     label: str
 
@@ -290,7 +291,7 @@ class ChargeRequest:
 
     payment_id: str
     customer_id: str
-    token: str = field(repr=False)
+    token: Secret
     amount: Money
     description: str
     idempotency_key: str
@@ -414,7 +415,7 @@ class PaymentGateway(Provider, Protocol):
         token that is gone; after `OutcomeUnknown`, `find` tells by our id, or the same key charges no second time."""
         ...
 
-    async def forget_method(self, customer_id: str, token: str) -> None:
+    async def forget_method(self, customer_id: str, token: Secret) -> None:
         """Delete it at the provider; one that is gone already is no error."""
         ...
 

@@ -34,6 +34,7 @@ from madang.ports.payment import (
     SubscriptionStart,
 )
 from madang.ports.provider import ProviderHealth
+from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
 ABLE = PaymentCapabilities(finds_by_payment_id=True, finds_refunds=True)
@@ -213,7 +214,7 @@ class Bank:
             raise self.after_charge
         return self.books[request.payment_id]
 
-    async def forget_method(self, customer_id: str, token: str) -> None:
+    async def forget_method(self, customer_id: str, token: Secret) -> None:
         raise Unsupported("forget_method")
 
     async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:

@@ -76,7 +76,7 @@ class Wallet:
 
     def keep(self, provider: str = "bank") -> UUID:
         method_id = new_id()
-        self.tokens[method_id] = MethodToken(provider, "customer-1", "test-token-not-secret")
+        self.tokens[method_id] = MethodToken(provider, "customer-1", Secret("test-token-not-secret"))
         return method_id
 
     async def token_of(self, uow: Any, method_id: UUID) -> MethodToken | None:

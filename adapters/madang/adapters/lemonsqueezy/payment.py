@@ -36,6 +36,7 @@ from madang.ports.payment import (
     SubscriptionStart,
 )
 from madang.ports.provider import ProviderHealth
+from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
 API_SECONDS: Final = 15.0
@@ -152,7 +153,7 @@ class LemonSqueezyGateway:
     async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
         _unsupported("charge")
 
-    async def forget_method(self, customer_id: str, token: str) -> None:
+    async def forget_method(self, customer_id: str, token: Secret) -> None:
         _unsupported("forget_method")
 
     async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:

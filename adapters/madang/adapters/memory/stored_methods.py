@@ -15,6 +15,7 @@ from madang.ports.payment import (
     StoredMethod,
     StoreMethodRequest,
 )
+from madang.ports.secret import Secret
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ class MemoryStoredMethods(MemoryProvider):
         query = urlencode({"clientKey": key, "customerId": request.customer_id})
         return f"{request.success_url}{'&' if '?' in request.success_url else '?'}{query}"
 
-    def decline(self, token: str) -> None:
+    def decline(self, token: Secret) -> None:
         """Every later charge of it is declined."""
         self._of(token, "charge").declining = True
 
@@ -61,7 +62,7 @@ class MemoryStoredMethods(MemoryProvider):
                 raise rejected("this key means nothing for this customer", "not_found", "keep_method")
             if kept.method is None:
                 kept.spent_with = request.idempotency_key
-                kept.method = StoredMethod(self.world.next_id("token"), request.customer_id, "card **** 1234")
+                kept.method = StoredMethod(Secret(self.world.next_id("token")), request.customer_id, "card **** 1234")
             return kept.method
 
         return await self.world.effect("payment.keep_method", act, request.timeout)
@@ -74,7 +75,7 @@ class MemoryStoredMethods(MemoryProvider):
             raise rejected("the card was declined", "declined", "charge")
         return snapshot
 
-    async def forget_method(self, customer_id: str, token: str) -> None:
+    async def forget_method(self, customer_id: str, token: Secret) -> None:
         def act() -> None:
             for key, kept in list(self._kept.items()):
                 if kept.method is not None and (kept.customer_id, kept.method.token) == (customer_id, token):
@@ -99,7 +100,7 @@ class MemoryStoredMethods(MemoryProvider):
         charges[request.payment_id] = (identity, request)
         return charged
 
-    def _of(self, token: str, operation: str, customer_id: str | None = None) -> Kept:
+    def _of(self, token: Secret, operation: str, customer_id: str | None = None) -> Kept:
         for kept in self._kept.values():
             if kept.method is not None and kept.method.token == token and customer_id in (None, kept.customer_id):
                 return kept

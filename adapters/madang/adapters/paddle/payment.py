@@ -40,6 +40,7 @@ from madang.ports.payment import (
     SubscriptionStart,
 )
 from madang.ports.provider import ProviderHealth
+from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
 API_SECONDS: Final = 15.0
@@ -180,7 +181,7 @@ class PaddleGateway:
     async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
         _unsupported("charge")
 
-    async def forget_method(self, customer_id: str, token: str) -> None:
+    async def forget_method(self, customer_id: str, token: Secret) -> None:
         _unsupported("forget_method")
 
     async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:

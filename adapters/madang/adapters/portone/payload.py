@@ -70,7 +70,7 @@ def charge_of(request: ChargeRequest, settings: PortOneSettings) -> Mapping[str,
         customer["email"] = request.customer_email
     return {
         "storeId": settings.store_id,
-        "billingKey": request.token,
+        "billingKey": request.token.reveal(),
         "orderName": _name(request.description, "charge"),
         "customer": customer,
         "amount": {"total": request.amount.amount},

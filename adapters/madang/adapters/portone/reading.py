@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from madang.ports.money import Money
 from madang.ports.payment import PaymentSnapshot, RefundSnapshot, RemotePaymentStatus, RemoteRefundStatus, StoredMethod
+from madang.ports.secret import Secret
 
 STATUSES: Final[Mapping[str, RemotePaymentStatus]] = {
     "READY": RemotePaymentStatus.PENDING,
@@ -106,7 +107,7 @@ def method_of(document: Mapping[str, Any]) -> StoredMethod | None:
     first = methods[0] if isinstance(methods, list) and methods and isinstance(methods[0], Mapping) else {}
     last = str(_part(first, "card").get("number") or "")[-4:]
     word = KEPT.get(str(first.get("type")), "card")
-    return StoredMethod(token, customer, f"{word} **** {last}" if len(last) == 4 and last.isdigit() else word)
+    return StoredMethod(Secret(token), customer, f"{word} **** {last}" if len(last) == 4 and last.isdigit() else word)
 
 
 def page_of(document: Any) -> Sequence[tuple[PaymentSnapshot, str]]:

@@ -15,6 +15,7 @@ from madang.ports.payment import (
     StoredMethod,
     StoreMethodRequest,
 )
+from madang.ports.secret import Secret
 
 
 class PortOneStoredMethods(PortOneCalls):
@@ -31,7 +32,7 @@ class PortOneStoredMethods(PortOneCalls):
     async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
         patience, body = Patience(request.timeout), payload.charge_of(request, self._settings)
         path = payment_path(request.payment_id, "charge")
-        await self._owned(request.token, request.customer_id, "charge", patience.left)
+        await self._owned(request.token.reveal(), request.customer_id, "charge", patience.left)
         refusal: PortError | None = None
         try:
             answer = await self._do("charge", f"{path}/billing-key", patience.left, body, request.idempotency_key)
@@ -43,8 +44,8 @@ class PortOneStoredMethods(PortOneCalls):
             refusal = error
         return await self._charged(request, path, patience, refusal)
 
-    async def forget_method(self, customer_id: str, token: str) -> None:
-        path, params = f"/billing-keys/{segment(token, 'forget_method')}", {"storeId": self._settings.store_id}
+    async def forget_method(self, customer_id: str, token: Secret) -> None:
+        path, params = f"/billing-keys/{segment(token.reveal(), 'forget_method')}", {"storeId": self._settings.store_id}
         answer = await self._client.call("forget_method", "DELETE", path, API_SECONDS, params=params)
         if answer.status == 200:
             return

@@ -17,6 +17,7 @@ from madang.adapters.sandbox.payments import RemotePayment
 from madang.adapters.sandbox.settings import SandboxSettings
 from madang.ports.errors import Rejected
 from madang.ports.payment import ChargeRequest, KeepMethodRequest, StoredMethod, StoreMethodRequest
+from madang.ports.secret import Secret
 
 AGREED: Final = frozenset({"agreed", "kept", "forgotten"})
 
@@ -97,7 +98,7 @@ def keep(connection: sqlite3.Connection, knobs: SandboxSettings, request: KeepMe
         "UPDATE stored_methods SET status = 'kept', keep_key = ?, token = ? WHERE reference = ?",
         (request.idempotency_key, token, row["reference"]),
     )
-    return StoredMethod(token, request.customer_id, f"card **** {int(digest(token)[:8], 16) % 10_000:04}")
+    return StoredMethod(Secret(token), request.customer_id, f"card **** {int(digest(token)[:8], 16) % 10_000:04}")
 
 
 def forget(connection: sqlite3.Connection, customer_id: str, token: str) -> None:
@@ -118,7 +119,7 @@ def charge(connection: sqlite3.Connection, knobs: SandboxSettings, request: Char
             raise _rejected("this key or payment id was used for another payment", "invalid_request", "charge")
         if made["key"] == request.idempotency_key or made["status"] != "failed":
             return payments.get(connection, knobs, made["reference"], "charge")
-    _require_kept(connection, request.customer_id, request.token)
+    _require_kept(connection, request.customer_id, request.token.reveal())
     reference = identifier("pay", knobs.seed, request.payment_id)
     _write(connection, reference, fingerprint, request, declined=knobs.decline)
     return payments.announce(connection, knobs, reference)

@@ -12,6 +12,7 @@ from madang.ports.payment import (
     StoredMethod,
     StoreMethodRequest,
 )
+from madang.ports.secret import Secret
 
 
 class SandboxStoredMethods(SandboxProvider):
@@ -41,8 +42,8 @@ class SandboxStoredMethods(SandboxProvider):
             raise _rejected("the card was declined", payment.failure or "declined")
         return payment.snapshot()
 
-    async def forget_method(self, customer_id: str, token: str) -> None:
-        await self._gate.effect("payment.forget_method", "", lambda c, _: stored.forget(c, customer_id, token), 30.0)
+    async def forget_method(self, customer_id: str, token: Secret) -> None:
+        await self._gate.effect("payment.forget_method", "", lambda c, _: stored.forget(c, customer_id, token.reveal()), 30.0)
 
 
 def _rejected(message: str, reason: str) -> Rejected:

@@ -43,6 +43,7 @@ from madang.ports.payment import (
     StoreMethodRequest,
 )
 from madang.ports.provider import ProviderHealth
+from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
 CHECK_SECONDS: Final = 10.0
@@ -153,7 +154,7 @@ class StripePaymentGateway(StripeSubscriptions):
     async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
         raise _unsupported("charge")
 
-    async def forget_method(self, customer_id: str, token: str) -> None:
+    async def forget_method(self, customer_id: str, token: Secret) -> None:
         raise _unsupported("forget_method")
 
 

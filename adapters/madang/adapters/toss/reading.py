@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from madang.ports.money import Money
 from madang.ports.payment import PaymentSnapshot, RefundSnapshot, RemotePaymentStatus, RemoteRefundStatus, StoredMethod
+from madang.ports.secret import Secret
 
 STATUSES: Final[Mapping[str, RemotePaymentStatus]] = {
     "READY": RemotePaymentStatus.PENDING,
@@ -89,7 +90,7 @@ def method_of(billing: Mapping[str, Any]) -> StoredMethod:
     number = str(card.get("number") or "") if isinstance(card, Mapping) else ""
     last = "".join(each for each in number if each.isdigit() or each == "*")[-4:]
     label = f"card **** {last}" if last.isdigit() else "card"
-    return StoredMethod(text_of(billing.get("billingKey")), text_of(billing.get("customerKey")), label)
+    return StoredMethod(Secret(text_of(billing.get("billingKey"))), text_of(billing.get("customerKey")), label)
 
 
 def transactions_in(document: Any) -> Sequence[tuple[str, str]]:

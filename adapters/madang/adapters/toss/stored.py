@@ -15,6 +15,7 @@ from madang.ports.payment import (
     StoredMethod,
     StoreMethodRequest,
 )
+from madang.ports.secret import Secret
 
 
 class TossStoredMethods(TossCalls):
@@ -40,7 +41,7 @@ class TossStoredMethods(TossCalls):
 
     async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
         started, body = time.monotonic(), payload.charge_of(request)
-        path = f"/v1/billing/{segment(request.token, 'charge')}"
+        path = f"/v1/billing/{segment(request.token.reveal(), 'charge')}"
         try:
             answer = await self._call("charge", "POST", path, request.timeout, body=body, key=request.idempotency_key)
         except Rejected as refusal:
@@ -53,10 +54,10 @@ class TossStoredMethods(TossCalls):
             raise Rejected("the card was declined", reason="declined", provider="toss", operation="charge", code=paid.failure)
         return paid
 
-    async def forget_method(self, customer_id: str, token: str) -> None:
+    async def forget_method(self, customer_id: str, token: Secret) -> None:
         """Toss deletes a billing key by itself, whoever's it is; one that is gone is told apart by its code."""
         try:
-            await self._call("forget_method", "DELETE", f"/v1/billing/{segment(token, 'forget_method')}", API_SECONDS)
+            await self._call("forget_method", "DELETE", f"/v1/billing/{segment(token.reveal(), 'forget_method')}", API_SECONDS)
         except Rejected as refusal:
             if refusal.reason != "not_found":
                 raise

@@ -1,7 +1,7 @@
 """Charging a stored means of payment with nobody at the keyboard: one intent, one provider, and at most one charge."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -19,6 +19,7 @@ from madang.core.kernel.providers import Providers
 from madang.ports.errors import OutcomeUnknown, Rejected
 from madang.ports.money import Money
 from madang.ports.payment import ChargeRequest, PaymentSnapshot
+from madang.ports.secret import Secret
 
 CHARGE: Final = "billing.charge"
 METHOD_GONE: Final = "method_gone"
@@ -35,7 +36,7 @@ class MethodToken:
 
     provider: str
     customer_id: str
-    token: str = field(repr=False)
+    token: Secret
 
 
 class MethodTokens(Protocol):

@@ -17,6 +17,7 @@ from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.providers import Providers
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.core.operations.audit import AuditAction, AuditTrail
+from madang.ports.secret import Secret
 
 FORGET_METHOD: Final = "billing.forget_method"
 _PATIENT: Final = RetryPolicy((1, 5, 30, 120, 600, 1800, 3600, 3600, 3600, 3600))
@@ -69,7 +70,8 @@ class StoredMethods:
         method = await cast(SubscriptionsUnitOfWork, uow).payment_methods.get(method_id)
         if method is None:
             return None
-        return MethodToken(method.provider, method.customer_id, self._cipher.decrypt(method.token, purpose=METHOD_TOKEN))
+        token = Secret(self._cipher.decrypt(method.token, purpose=METHOD_TOKEN))
+        return MethodToken(method.provider, method.customer_id, token)
 
     async def forget(self, delivery: Delivery[SubscriptionsUnitOfWork]) -> None:
         """At the provider first, then the row."""
@@ -79,7 +81,7 @@ class StoredMethods:
         if method is None:
             return
         gateway = self._providers.payment_gateway(method.provider)
-        token = self._cipher.decrypt(method.token, purpose=METHOD_TOKEN)
+        token = Secret(self._cipher.decrypt(method.token, purpose=METHOD_TOKEN))
 
         async def call() -> dict[str, str]:
             await gateway.forget_method(method.customer_id, token)

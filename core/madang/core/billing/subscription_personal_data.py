@@ -12,6 +12,7 @@ from madang.core.kernel.providers import Providers
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.ports.errors import Rejected
 from madang.ports.payment import CancelSubscriptionRequest, RemoteSubscriptionStatus
+from madang.ports.secret import Secret
 
 
 class SubscriptionsPersonalData:
@@ -43,7 +44,7 @@ class SubscriptionsPersonalData:
             if subscription.kind is SubscriptionKind.HOSTED and not subscription.is_over:
                 await self._cancel(subscription)
         for method in methods:
-            token = self._cipher.decrypt(method.token, purpose=METHOD_TOKEN)
+            token = Secret(self._cipher.decrypt(method.token, purpose=METHOD_TOKEN))
             await self._providers.payment_gateway(method.provider).forget_method(method.customer_id, token)
 
     async def erase(self, uow: SubscriptionsUnitOfWork, user_id: UUID, now: datetime) -> Mapping[str, int]:

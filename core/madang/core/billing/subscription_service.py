@@ -327,7 +327,7 @@ class SubscriptionService:
         except Rejected as refused:
             logger.info("a means of payment was refused: %s", refused.reason)
             raise ValidationFailed(Problem("clientKey", "the provider keeps no means of payment for this key")) from refused
-        sealed = self._cipher.encrypt(stored.token, purpose=METHOD_TOKEN)
+        sealed = self._cipher.encrypt(stored.token.reveal(), purpose=METHOD_TOKEN)
         now = self._clock.now()
         return PaymentMethod(method_id, subscription.user_id, gateway.name, stored.customer_id, stored.label, now, sealed)
 

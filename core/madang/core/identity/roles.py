@@ -39,7 +39,7 @@ _ADMIN: Final = _STAFF | {
     "knowledge-base:write",
     "operations:read",
     "operations:write",
-    "payment_plans:write",
+    "payment-plans:write",
     "payments:refund",
     "users:read",
     "users:write",
@@ -47,7 +47,7 @@ _ADMIN: Final = _STAFF | {
 
 PERMISSIONS: Final[Mapping[str, frozenset[str]]] = {
     Role.CLIENT: _OWN,
-    Role.PROJECT_MANAGER: _STAFF | {"clients:write", "payment_plans:write", "payments:refund"},
+    Role.PROJECT_MANAGER: _STAFF | {"clients:write", "payment-plans:write", "payments:refund"},
     Role.DEVELOPER: _STAFF,
     Role.ADMIN: _ADMIN,
 }

@@ -18,7 +18,7 @@ from madang.entrypoints.http.payment_shapes import OPENED, CheckoutOpenedShape
 TAG: Final = "Payment plans"
 _READ: Final = Access(Audience.API, "payments:read")
 _PAY: Final = Access(Audience.API, "payments:write")
-_STAFF: Final = Access(Audience.API, "payment_plans:write")
+_STAFF: Final = Access(Audience.API, "payment-plans:write")
 _ONE: Final = "/payment-plans/{plan_id:uuid}"
 _INSTALLMENT: Final = f"{_ONE}/installments/{{number:int}}"
 _MISSING: Final = ("PAYMENT_PLAN_NOT_FOUND", "NOT_FOUND")

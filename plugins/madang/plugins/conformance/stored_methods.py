@@ -24,6 +24,7 @@ from madang.ports.payment import (
     StoreMethodRequest,
 )
 from madang.ports.provider import ProviderKind
+from madang.ports.secret import Secret
 
 PRICES: Final = (Money(9900, "KRW"), Money(990, "USD"), Money(990, "JPY"))
 """Currencies with and without a decimal place: 9,900 won, 9.90 dollars, 990 yen."""
@@ -75,7 +76,7 @@ class StoredMethodConformance(ProviderConformance):
         assert method.customer_id == CUSTOMER
         assert method.token
         assert method.label
-        assert method.token not in repr(method)
+        assert method.token.reveal() not in repr(method)
         assert (await stage.build().keep_method(request)).token == method.token
 
     @must("A charge is PAID with our payment id and its whole amount, and is a payment like any other.")
@@ -113,11 +114,11 @@ class StoredMethodConformance(ProviderConformance):
             call = provider.charge(self._charge(method, "charge-1", amount))
             error = await raised(self.name, "charge", call, (Rejected,))
             assert getattr(error, "reason", "") == "invalid_request"
-        for strange in (replace(method, customer_id="customer-2"), replace(method, token=self.unknown_reference)):
+        for strange in (replace(method, customer_id="customer-2"), replace(method, token=Secret(self.unknown_reference))):
             call = provider.charge(self._charge(strange, "charge-2", price))
             error = await raised(self.name, "charge", call, (Rejected,))
             assert getattr(error, "reason", "") == "not_found"
-            assert method.token not in str(error)
+            assert method.token.reveal() not in str(error)
         assert not await self._listed(provider)
 
     @must('A declined card is Rejected(reason="declined"): nothing is paid, and no later look says otherwise.')
@@ -128,7 +129,7 @@ class StoredMethodConformance(ProviderConformance):
         call = provider.charge(self._charge(method, "charge-1", self._price(provider)))
         error = await raised(self.name, "charge", call, (Rejected,))
         assert getattr(error, "reason", "") == "declined"
-        assert not [word for word in (EMAIL, method.token) if word in str(error)]
+        assert not [word for word in (EMAIL, method.token.reveal()) if word in str(error)]
         left = await provider.find("charge-1") if provider.capabilities.finds_by_payment_id else None
         assert left is None or (left.status, left.paid_at) == (RemotePaymentStatus.FAILED, None)
 
@@ -141,7 +142,7 @@ class StoredMethodConformance(ProviderConformance):
         call = provider.charge(self._charge(method, "charge-1", self._price(provider)))
         error = await raised(self.name, "charge", call, (Rejected,))
         assert getattr(error, "reason", "") == "not_found"
-        assert method.token not in str(error)
+        assert method.token.reveal() not in str(error)
 
     @must("Map a failed charge as the table says, after one try; the same key afterwards charges once.")
     @pytest.mark.parametrize("fault", EFFECT_ERRORS)
@@ -153,7 +154,7 @@ class StoredMethodConformance(ProviderConformance):
         await self.inject(stage, fault, "charge")
         patient = replace(request, timeout=PATIENCE if fault in ENDLESS else request.timeout)
         error = await raised(self.name, "charge", provider.charge(patient), self.errors[fault])
-        assert not [word for word in (EMAIL, request.token) if word in str(error)]
+        assert not [word for word in (EMAIL, request.token.reveal()) if word in str(error)]
         if able.finds_by_payment_id:
             found = await provider.find("charge-1")
             assert (found is None) == (fault in NOTHING_DONE)
@@ -180,12 +181,12 @@ class StoredMethodConformance(ProviderConformance):
     async def test_without_stored_means_of_payment_there_are_none(self, provider: PaymentGateway) -> None:
         if provider.capabilities.stored_methods:
             pytest.skip("it claims to keep means of payment")
-        method = StoredMethod("token", CUSTOMER, "card")
+        method = StoredMethod(Secret("token"), CUSTOMER, "card")
         calls = {
             "open_method_window": provider.open_method_window(WINDOW),
             "keep_method": provider.keep_method(KeepMethodRequest(CUSTOMER, "key", "keep-1")),
             "charge": provider.charge(self._charge(method, "charge-1", self._price(provider))),
-            "forget_method": provider.forget_method(CUSTOMER, "token"),
+            "forget_method": provider.forget_method(CUSTOMER, Secret("token")),
         }
         for operation, call in calls.items():
             await raised(self.name, operation, call, (Unsupported,))

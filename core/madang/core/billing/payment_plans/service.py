@@ -34,7 +34,7 @@ from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.core.operations.audit import AuditAction, AuditTrail
 from madang.ports.money import EXPONENTS
 
-STAFF: Final = "payment_plans:write"
+STAFF: Final = "payment-plans:write"
 MOST_INSTALLMENTS: Final = 60
 
 
