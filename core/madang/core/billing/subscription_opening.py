@@ -73,7 +73,7 @@ class Opening:
                 customer_id=str(subscription.user_id),
                 success_url=success_url,
                 cancel_url=cancel_url,
-                idempotency_key=f"{subscription.subject}:method:{subscription.updated_at.timestamp():.0f}",
+                idempotency_key=f"{subscription.subject}:method:{subscription.updated_at.timestamp():.6f}",
                 customer_email=customer_email,
                 customer_name=customer_name,
                 locale=subscription.locale,
