@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from madang.adapters.embedded.postgres_server import EmbeddedPostgres
 from madang.entrypoints.supervisor.addresses import free_port
 from madang.entrypoints.supervisor.restarts import LONGEST_DELAY, Restarts
 
@@ -118,6 +119,9 @@ class Supervised:
     def noted(self, pattern: str) -> list[str]:
         return re.findall(pattern, self.notes.read_text(), flags=re.MULTILINE) if self.notes.exists() else []
 
+    def answers_no_database(self) -> bool:
+        return not EmbeddedPostgres(self.folder / "data").is_running
+
     def end(self, signal_number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(signal_number)
         return self.ended()
@@ -168,6 +172,41 @@ def test_what_dies_comes_back(supervise: Callable[..., Supervised]) -> None:
     supervised.until(lambda: len(supervised.noted(r"^worker started")) == 2 and len(supervised.noted(r"^serve started")) == 2)
     supervised.until(lambda: {process.name() for process in _alive(supervised.family())} >= {"postgres", "valkey-server"})
     assert len(supervised.noted(r"^relay started")) == 1
+    assert supervised.end() == 0
+
+
+def test_others_are_brought_back_while_postgresql_recovers(supervise: Callable[..., Supervised]) -> None:
+    supervised = supervise()
+    pids = supervised.until_ready()
+    supervised.until(lambda: supervised.noted(r"^worker started"))
+    slow = supervised.folder / "data" / "postgres" / "cluster" / "postgresql.auto.conf"
+    owner = slow.stat()
+    slow.unlink()
+    os.mkfifo(slow)  # whoever starts PostgreSQL now waits until somebody writes into it
+    os.chown(slow, owner.st_uid, owner.st_gid)
+    os.kill(pids["PostgreSQL"], signal.SIGKILL)
+    supervised.until(
+        lambda: "postgres" in {each.name() for each in _alive(supervised.family()) if each.pid != pids["PostgreSQL"]}
+    )
+    os.kill(pids["worker"], signal.SIGKILL)
+    supervised.until(lambda: len(supervised.noted(r"^worker started")) == 2)
+    assert supervised.answers_no_database()
+    slow.write_text("")
+    supervised.until(lambda: not supervised.answers_no_database())
+    assert supervised.end() == 0
+
+
+def test_a_postgresql_that_cannot_come_back_at_once_is_tried_again(supervise: Callable[..., Supervised]) -> None:
+    supervised = supervise()
+    pids = supervised.until_ready()
+    left = psutil.Process(pids["PostgreSQL"]).children()[0]
+    left.suspend()  # it holds the shared memory of the server that is killed: another refuses to start meanwhile
+    os.kill(pids["PostgreSQL"], signal.SIGKILL)
+    log = supervised.folder / "data" / "postgres" / "server.log"
+    supervised.until(lambda: "is still in use" in log.read_text())
+    left.resume()
+    supervised.until(lambda: not supervised.answers_no_database())
+    assert supervised.process.poll() is None
     assert supervised.end() == 0
 
 

@@ -103,14 +103,32 @@ class EmbeddedPostgres:
 
     def start(self, *, timeout: float = 60.0) -> None:
         """Until it accepts connections. Raises `EmbeddedServerError`."""
-        if not self._lock.acquire():
-            self._be_guest(timeout)
-            return
+        self._forget_ended()
         try:
-            self._take_over_or_start(timeout)
+            if not wait_until(self.advance, seconds=timeout):
+                raise EmbeddedServerError(self._why_not_ready(), log=self.log)
         except BaseException:
             self.stop()
             raise
+
+    def advance(self) -> bool:
+        """One step towards a server that accepts connections, without waiting; whether it does. Starts one where none is.
+
+        Raises `EmbeddedServerError` when the one that this object started has ended; the next step starts another.
+        """
+        owner = self._lock.acquire()
+        if self.is_running:
+            return True
+        if self._process is not None and self._process.poll() is None:
+            return False
+        if self._process is not None:
+            self._process = None
+            raise EmbeddedServerError(f"PostgreSQL ended: {tail(self.log)}", log=self.log)
+        if owner and self.pid is None:
+            user = _system_user(self._cluster)
+            self._initialise(user)
+            self._spawn(user)
+        return False
 
     def stop(self) -> None:
         """Ends sessions and writes everything; nothing when another process owns the server."""
@@ -137,21 +155,16 @@ class EmbeddedPostgres:
         if not sockets.is_relative_to(self._folder):
             shutil.rmtree(sockets, ignore_errors=True)
 
-    def _be_guest(self, timeout: float) -> None:
-        if not wait_until(lambda: self.is_running, seconds=timeout):
-            raise EmbeddedServerError(
-                f"process {self._lock.holder()} owns PostgreSQL in {self._folder} but it does not answer", log=self.log
-            )
+    def _forget_ended(self) -> None:
+        """Of a server that is not serving any more the end need not be told again."""
+        if self._process is not None and self.pid is None:
+            reap(self._process)
+            self._process = None
 
-    def _take_over_or_start(self, timeout: float) -> None:
-        settled = wait_until(lambda: self.is_running or self.pid is None, seconds=timeout)
-        if not settled:
-            raise EmbeddedServerError("PostgreSQL is neither ready nor gone", log=self.log)
-        if self.is_running:
-            return
-        user = _system_user(self._cluster)
-        self._initialise(user)
-        self._spawn(user, timeout)
+    def _why_not_ready(self) -> str:
+        if self._lock.held:
+            return "PostgreSQL is neither ready nor gone"
+        return f"process {self._lock.holder()} owns PostgreSQL in {self._folder} but it does not answer"
 
     def _initialise(self, user: RunAs) -> None:
         """A cluster with our database in it; made aside and renamed, so one that was interrupted is never used."""
@@ -190,7 +203,7 @@ class EmbeddedPostgres:
             self.log.write_text(f"{done.stdout}\n{done.stderr}")
             raise EmbeddedServerError(f"PostgreSQL could not prepare its folder: {done.stderr.strip()[-300:]}", log=self.log)
 
-    def _spawn(self, user: RunAs, timeout: float) -> None:
+    def _spawn(self, user: RunAs) -> None:
         let_through(self._cluster, user)
         let_through(postgres_program("postgres"), user)
         sockets = private_folder(self._wanted_sockets(user), user)
@@ -199,16 +212,7 @@ class EmbeddedPostgres:
         command = [str(postgres_program("postgres")), "-D", str(self._cluster), "-k", str(sockets)]
         for name, value in self._options.items():
             command += ["-c", f"{name}={value}"]
-        reap(self._process)
         self._process = launch(command, log=self.log, user=user, directory=Path("/"), stop_with_parent=self._stop_with_parent)
-        self._wait_until_ready(self._process, timeout)
-
-    def _wait_until_ready(self, process: "subprocess.Popen[bytes]", timeout: float) -> None:
-        def settled() -> bool:
-            return process.poll() is not None or (self.is_running and self.pid == process.pid)
-
-        if not wait_until(settled, seconds=timeout) or process.poll() is not None:
-            raise EmbeddedServerError(f"PostgreSQL did not start: {tail(self.log)}", log=self.log)
 
     def _forget_dead_server(self, sockets: Path) -> None:
         """Files left by a crash name a pid that may be another program's by now: PostgreSQL would refuse to start."""

@@ -82,20 +82,29 @@ class EmbeddedValkey:
 
     def start(self, *, timeout: float = 20.0) -> None:
         """Until it answers. Raises `EmbeddedServerError`."""
-        if not self._lock.acquire():
-            if not wait_until(lambda: self.is_running, seconds=timeout):
-                raise EmbeddedServerError(
-                    f"process {self._lock.holder()} owns Valkey in {self._folder} but it does not answer", log=self.log
-                )
-            return
+        if self._process is not None and self.pid is None:
+            reap(self._process)
+            self._process = None
         try:
-            if not wait_until(lambda: self.is_running or self.pid is None, seconds=timeout):
-                raise EmbeddedServerError("Valkey is neither ready nor gone", log=self.log)
-            if not self.is_running:
-                self._spawn(timeout)
+            if not wait_until(self.advance, seconds=timeout):
+                raise EmbeddedServerError(self._why_not_ready(), log=self.log)
         except BaseException:
             self.stop()
             raise
+
+    def advance(self) -> bool:
+        """One step towards a server that answers, as `EmbeddedPostgres.advance`. Raises `EmbeddedServerError`."""
+        owner = self._lock.acquire()
+        if self.is_running:
+            return True
+        if self._process is not None and self._process.poll() is None:
+            return False
+        if self._process is not None:
+            self._process = None
+            raise EmbeddedServerError(f"Valkey ended: {tail(self.log)}", log=self.log)
+        if owner and self.pid is None:
+            self._spawn()
+        return False
 
     def stop(self) -> None:
         """Nothing when another process owns the server."""
@@ -111,10 +120,15 @@ class EmbeddedValkey:
             shutil.rmtree(sockets, ignore_errors=True)
         self._lock.release()
 
+    def _why_not_ready(self) -> str:
+        if self._lock.held:
+            return "Valkey is neither ready nor gone"
+        return f"process {self._lock.holder()} owns Valkey in {self._folder} but it does not answer"
+
     def _socket_path(self) -> Path:
         return socket_folder(self._folder, _SOCKET, RunAs.me()) / _SOCKET
 
-    def _spawn(self, timeout: float) -> None:
+    def _spawn(self) -> None:
         private_folder(self._folder, RunAs.me())
         path = self._socket_path()
         private_folder(path.parent, RunAs.me())
@@ -123,10 +137,6 @@ class EmbeddedValkey:
         command += ["--pidfile", str(self._folder / "server.pid")]
         for name, value in self._options.items():
             command += [f"--{name}", value]
-        reap(self._process)
-        process = launch(
+        self._process = launch(
             command, log=self.log, user=RunAs.me(), directory=self._folder, stop_with_parent=self._stop_with_parent
         )
-        self._process = process
-        if not wait_until(lambda: process.poll() is not None or self.is_running, seconds=timeout) or process.poll() is not None:
-            raise EmbeddedServerError(f"Valkey did not start: {tail(self.log)}", log=self.log)

@@ -115,7 +115,7 @@ class Supervisor:
         self._stop.set()
 
     async def _start_and_watch(self) -> None:
-        database_url, redis_url = self._servers.start(self._tell)
+        database_url, redis_url = await self._servers.start(self._tell, self._stop)
         environment = {
             **self._deployment.environment,
             "MADANG_DATABASE_URL": database_url,
