@@ -147,7 +147,7 @@ def test_the_operators_guide_has_every_metric() -> None:
 
 
 def test_the_operators_guide_has_every_alert_rule_with_its_numbers() -> None:
-    row = r"^\| `(\w+)` \| (?=[\d.]+ (%|s|payments))([\d.]+) .*?\| (\d+) min \| (\d+) \w+ \| (\d+) min \|$"
+    row = r"^\| `(\w+)` \| (?=[\d.]+ (%|payments|subscriptions|s))([\d.]+) .*?\| (\d+) min \| (\d+) \w+ \| (\d+) min \|$"
     said = [[name, unit, *map(float, numbers)] for name, unit, *numbers in re.findall(row, operators_guide(), re.MULTILINE)]
     minute = timedelta(minutes=1)
     assert said == [

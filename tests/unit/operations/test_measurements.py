@@ -117,8 +117,12 @@ def test_a_folder_that_is_not_there_has_no_disk(tmp_path: Path) -> None:
     assert PsutilGauge(tmp_path / "none", control_group=tmp_path).read().disk is None
 
 
-@pytest.mark.parametrize(("told", "value"), [([], 0), ([measured()], 0), ([measured(), measured(wrong_amounts=2)], 2)])
-def test_one_wrong_amount_is_enough_to_fire_at_once_and_none_is_a_reading_too(told: list[Measurement], value: int) -> None:
-    rule = RULE["payment_amounts"]
-    assert rule.value(told) == value
-    assert (value > rule.threshold, rule.lasting) == (value == 2, NOW)
+@pytest.mark.parametrize(
+    ("name", "counted"), [("payment_amounts", "wrong_amounts"), ("stuck_subscriptions", "stuck_subscriptions")]
+)
+@pytest.mark.parametrize("value", [None, 0, 2])
+def test_one_row_is_enough_to_fire_at_once_and_none_is_a_reading_too(name: str, counted: str, value: int | None) -> None:
+    rule = RULE[name]
+    told = [] if value is None else [measured(), measured(**{counted: value})]
+    assert rule.value(told) == (value or 0)
+    assert ((value or 0) > rule.threshold, rule.lasting) == (value == 2, NOW)

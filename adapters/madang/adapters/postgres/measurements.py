@@ -37,6 +37,7 @@ SELECT id, process_id, kind, requests, errors, seconds, buckets, memory, cpu, di
 FROM measurements WHERE at > now() - $1::interval ORDER BY at
 """
 _WRONG_AMOUNTS: Final = "SELECT count(DISTINCT payment_id) FROM amount_mismatches WHERE seen_at > now() - interval '1 day'"
+_STUCK: Final = "SELECT count(*) FROM subscriptions WHERE stuck_since IS NOT NULL"
 _FORGET: Final = "DELETE FROM measurements WHERE at < now() - $1::interval"
 _TOTALS: Final = "SELECT kind, provider, outcome, calls, seconds, buckets FROM provider_calls ORDER BY kind, provider, outcome"
 
@@ -69,7 +70,8 @@ class PostgresMeasurements:
     async def within(self, window: timedelta) -> Sequence[Measurement]:
         measured = [_measurement(row) for row in await self._connection.fetch(_WITHIN, window)]
         wrong = await self._connection.fetchval(_WRONG_AMOUNTS)
-        return [*measured, *([_of_rows(wrong)] if wrong else [])]
+        stuck = await self._connection.fetchval(_STUCK)
+        return [*measured, *([_of_rows(wrong, stuck)] if wrong or stuck else [])]
 
     async def forget(self, older_than: timedelta) -> int:
         return affected(await self._connection.execute(_FORGET, older_than))
@@ -100,9 +102,18 @@ def _durations(took: Durations) -> Mapping[str, Any]:
     return {"count": took.count, "seconds": took.seconds, "buckets": took.buckets}
 
 
-def _of_rows(wrong_amounts: int) -> Measurement:
+def _of_rows(wrong_amounts: int, stuck_subscriptions: int) -> Measurement:
     """What the rows tell, and no process could without losing it when it is killed."""
-    return Measurement(new_id(), "database", "rows", Durations(), 0, {}, wrong_amounts=wrong_amounts)
+    return Measurement(
+        new_id(),
+        "database",
+        "rows",
+        Durations(),
+        0,
+        {},
+        wrong_amounts=wrong_amounts,
+        stuck_subscriptions=stuck_subscriptions,
+    )
 
 
 def _measurement(row: asyncpg.Record) -> Measurement:

@@ -19,9 +19,10 @@ Units = UnitOfWorkFactory[SubscriptionsUnitOfWork]
 
 _FORGOTTEN: Final = """
 SELECT 'subscription:' || id AS subject,
-       jsonb_build_object('subscription_id', id, 'status', status, 'due_at', due_at) AS detail
+       jsonb_build_object('subscription_id', id, 'status', status, 'due_at', due_at, 'stuck_since', stuck_since) AS detail
 FROM subscriptions
-WHERE status NOT IN ('cancelled', 'ended') AND (due_at IS NULL OR due_at < now() - interval '15 minutes')
+WHERE status NOT IN ('cancelled', 'ended')
+  AND (due_at IS NULL OR due_at < now() - interval '15 minutes' OR stuck_since IS NOT NULL)
 ORDER BY created_at LIMIT $1
 """
 _NOT_RENEWED: Final = """
@@ -60,7 +61,7 @@ def subscription_invariants(database: Database, units: Units) -> Sequence[Invari
             database,
             "due-subscriptions-are-dealt-with",
             "What is due of a subscription is done within fifteen minutes, and every one that is not over has something due. "
-            "Else it is taken up again.",
+            "Else it is taken up again; what makes one stuck is in the log, and a person mends that first.",
             _FORGOTTEN,
             again,
         ),

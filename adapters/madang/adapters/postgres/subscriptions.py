@@ -59,6 +59,7 @@ _COLUMNS: Final = (
     "country",
     "locale",
     "client_reference",
+    "stuck_since",
 )
 _PLAIN: Final = _COLUMNS[_COLUMNS.index("interval_months") :]
 """Columns that are named and written as the domain has them."""
@@ -88,7 +89,11 @@ _BY_REFERENCE: Final = select("subscriptions", _COLUMNS, "provider = $1 AND refe
 _BY_CLIENT_REFERENCE: Final = select("subscriptions", _COLUMNS, "user_id = $1 AND client_reference = $2")
 _OF_PRODUCT: Final = select("subscriptions", _COLUMNS, f"user_id = $1 AND product = $2 AND {_LIVE}", lock=True)
 _OF_USER: Final = select("subscriptions", _COLUMNS, "user_id = $1 ORDER BY created_at, id")
-_DUE: Final = select("subscriptions", _COLUMNS, "due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED")
+_GET_UNLESS_HELD: Final = f"{_GET[True]} SKIP LOCKED"
+_DUE: Final = select("subscriptions", ("id",), "due_at <= $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3")
+_PUT_OFF: Final = (
+    "UPDATE subscriptions SET due_at = $2, stuck_since = coalesce(stuck_since, $3) WHERE id = $1 AND due_at IS NOT NULL"
+)
 _MAKE_DUE: Final = "UPDATE subscriptions SET due_at = least(due_at, now()) WHERE id = $1"
 _ADD: Final = insert("subscriptions", _COLUMNS, on_conflict="ON CONFLICT DO NOTHING")
 _UPDATE: Final = update("subscriptions", _COLUMNS)
@@ -117,8 +122,9 @@ class PostgresSubscriptions:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def get(self, subscription_id: UUID, *, lock: bool = False) -> Subscription | None:
-        return _one(await self._connection.fetchrow(_GET[lock], subscription_id))
+    async def get(self, subscription_id: UUID, *, lock: bool = False, wait: bool = True) -> Subscription | None:
+        question = _GET[lock] if wait else _GET_UNLESS_HELD
+        return _one(await self._connection.fetchrow(question, subscription_id))
 
     async def by_reference(self, provider: str, reference: str) -> Subscription | None:
         return _one(await self._connection.fetchrow(_BY_REFERENCE, provider, reference))
@@ -132,8 +138,11 @@ class PostgresSubscriptions:
     async def of_user(self, user_id: UUID) -> Sequence[Subscription]:
         return [_subscription(row) for row in await self._connection.fetch(_OF_USER, user_id)]
 
-    async def claim_due(self, now: datetime, *, limit: int) -> Sequence[Subscription]:
-        return [_subscription(row) for row in await self._connection.fetch(_DUE, now, limit)]
+    async def due(self, now: datetime, *, after: UUID | None, limit: int) -> Sequence[UUID]:
+        return [row["id"] for row in await self._connection.fetch(_DUE, now, after, limit)]
+
+    async def put_off(self, subscription_id: UUID, due_at: datetime, now: datetime) -> None:
+        await self._connection.execute(_PUT_OFF, subscription_id, due_at, now)
 
     async def add(self, subscription: Subscription) -> bool:
         return affected(await self._connection.execute(_ADD, *_values(subscription))) == 1

@@ -134,7 +134,8 @@ class Period:
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """One person's plan of one product. `due_at` is when something must happen next; `next_terms` those from the next period
-    on. `reference` is the provider's own id of a hosted one, `asking` what its provider is being asked to do now."""
+    on. `reference` is the provider's own id of a hosted one, `asking` what its provider is being asked to do now. What
+    is due could not be done since `stuck_since`."""
 
     id: UUID
     user_id: UUID
@@ -165,6 +166,7 @@ class Subscription:
     country: str | None = None
     locale: str = "ko"
     client_reference: str | None = None
+    stuck_since: datetime | None = None
 
     @property
     def subject(self) -> str:

@@ -13,8 +13,9 @@ from madang.core.operations.audit import AuditedUnitOfWork
 
 
 class SubscriptionRepository(Protocol):
-    async def get(self, subscription_id: UUID, *, lock: bool = False) -> Subscription | None:
-        """With `lock`, the row is held until the unit of work ends."""
+    async def get(self, subscription_id: UUID, *, lock: bool = False, wait: bool = True) -> Subscription | None:
+        """With `lock`, the row is held until the unit of work ends. None also where somebody else holds it and `wait` is
+        False."""
         ...
 
     async def by_reference(self, provider: str, reference: str) -> Subscription | None: ...
@@ -29,8 +30,13 @@ class SubscriptionRepository(Protocol):
         """All of one person, the oldest first."""
         ...
 
-    async def claim_due(self, now: datetime, *, limit: int) -> Sequence[Subscription]:
-        """Locked; those that another worker has are left out."""
+    async def due(self, now: datetime, *, after: UUID | None, limit: int) -> Sequence[UUID]:
+        """By id, so that a run goes on behind the last one that it had; nothing is locked, nor read."""
+        ...
+
+    async def put_off(self, subscription_id: UUID, due_at: datetime, now: datetime) -> None:
+        """What is due cannot be done: it is stuck from now on, or still, and due again at `due_at`. The row need not be
+        readable."""
         ...
 
     async def add(self, subscription: Subscription) -> bool:

@@ -14,14 +14,14 @@ from madang.core.billing.model import Payment, PaymentStatus
 from madang.core.billing.service import BillingService, single_look_up
 from madang.core.billing.subscription_book import ASK_PROVIDER, FOLLOW, PURPOSE, SubscriptionBook
 from madang.core.billing.subscription_course import Course
-from madang.core.billing.subscription_model import Period, PeriodStatus, Subscription, SubscriptionKind
+from madang.core.billing.subscription_model import Period, PeriodStatus, SubscriptionKind
 from madang.core.billing.subscription_offers import PlanOffers
 from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
 from madang.core.kernel.clock import Clock
-from madang.core.kernel.errors import DomainError
+from madang.core.kernel.errors import LeaseLost
 from madang.core.kernel.messages import Delivery, Handler, Message, RetryPolicy, Topic
 from madang.core.kernel.schedules import Recurring
-from madang.ports.errors import PortError
+from madang.ports.errors import OutcomeUnknown, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -66,14 +66,17 @@ class SubscriptionWork:
         return (Recurring(Topic(DUE, retry=_PATIENT, time_limit=120), _EVERY, self.sweep),)
 
     async def sweep(self, delivery: Delivery[SubscriptionsUnitOfWork]) -> None:
-        """Everything that is due, in batches; what another worker has is left to it."""
+        """Everything that is due, a commit for each: one that cannot be dealt with keeps no other waiting, and one that
+        somebody has at hand stays due for the next run."""
+        after: UUID | None = None
         while True:
             async with delivery.step() as uow:
-                claimed = await uow.subscriptions.claim_due(self._clock.now(), limit=_BATCH)
-                for subscription in claimed:
-                    await self._do_what_is_due(uow, subscription)
-            if len(claimed) < _BATCH:
+                due = await uow.subscriptions.due(self._clock.now(), after=after, limit=_BATCH)
+            for subscription_id in due:
+                await self._alone(delivery, subscription_id)
+            if len(due) < _BATCH:
                 return
+            after = due[-1]
 
     async def payment_changed(self, uow: SubscriptionsUnitOfWork, message: Message) -> None:
         """The payment's row first, as it is now, then the subscription's; any number of times."""
@@ -101,14 +104,26 @@ class SubscriptionWork:
             return subscription_steps.declined(course, period, payment.id, self._policy, now)
         return course
 
-    async def _do_what_is_due(self, uow: SubscriptionsUnitOfWork, subscription: Subscription) -> None:
-        """One that cannot be dealt with is left for later, and does not keep the others waiting: nothing of it is written."""
-        course = await uow.subscriptions.course(subscription)
+    async def _alone(self, delivery: Delivery[SubscriptionsUnitOfWork], subscription_id: UUID) -> None:
+        """Of what cannot be done nothing is written but that it is stuck, which alerts; it is tried again later."""
         try:
-            course = self._due(course)
-        except (DomainError, PortError, ValueError):
-            logger.exception("subscription %s: what is due cannot be done", subscription.id)
-            course = course.changed(self._clock.now(), due_at=self._clock.now() + _LATER)
+            async with delivery.step() as uow:
+                await self._do_what_is_due(uow, subscription_id)
+        except (LeaseLost, Unavailable, OutcomeUnknown):
+            raise
+        except Exception:
+            logger.exception("subscription %s: what is due cannot be done: see `madang doctor`", subscription_id)
+            async with delivery.step() as uow:
+                now = self._clock.now()
+                await uow.subscriptions.put_off(subscription_id, now + _LATER, now)
+
+    async def _do_what_is_due(self, uow: SubscriptionsUnitOfWork, subscription_id: UUID) -> None:
+        subscription, now = await uow.subscriptions.get(subscription_id, lock=True, wait=False), self._clock.now()
+        if subscription is None or subscription.due_at is None or subscription.due_at > now:
+            return
+        course = self._due(await uow.subscriptions.course(subscription))
+        if subscription.stuck_since is not None:
+            course = course.changed(now, stuck_since=None)
         if (in_doubt := _in_doubt(course)) is not None:
             uow.send(single_look_up(in_doubt))
         await self._book.save(uow, subscription, course)

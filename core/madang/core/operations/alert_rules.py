@@ -101,6 +101,11 @@ def wrong_amounts(measurements: Sequence[Measurement]) -> Reading:
     return Reading(float(sum(one.wrong_amounts for one in measurements)), 1)
 
 
+def stuck_subscriptions(measurements: Sequence[Measurement]) -> Reading:
+    """Subscriptions: somebody has what is not paid, or pays for what does not work. None is a reading, too."""
+    return Reading(float(sum(one.stuck_subscriptions for one in measurements)), 1)
+
+
 def _share(part: int, whole: int) -> Reading:
     return Reading(100 * part / whole if whole else 0.0, whole)
 
@@ -109,6 +114,7 @@ _QUARTER: Final = timedelta(minutes=15)
 RULES: Final = (
     AlertRule("payment_failures", "%", 10, failures_of("payment"), at_least=10, window=_QUARTER),
     AlertRule("payment_amounts", "payments", 0, wrong_amounts, lasting=timedelta(0)),
+    AlertRule("stuck_subscriptions", "subscriptions", 0, stuck_subscriptions, lasting=timedelta(0)),
     AlertRule("ai_failures", "%", 5, failures_of("text_model", "image_model"), at_least=20, window=_QUARTER),
     AlertRule("sms_failures", "%", 5, failures_of("sms"), at_least=20, window=_QUARTER),
     AlertRule("email_failures", "%", 5, failures_of("email"), at_least=20, window=_QUARTER),

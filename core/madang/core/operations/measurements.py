@@ -76,7 +76,8 @@ class SystemGauge(Protocol):
 class Measurement:
     """One process in one interval. `errors` are answers of 500 and above; `age` is how long ago it was written down.
 
-    `wrong_amounts` is no process's: how many payments somebody told another amount of than ours, within a day."""
+    Two are no process's: `wrong_amounts`, how many payments somebody told another amount of than ours, within a day, and
+    `stuck_subscriptions`, of how many what is due could not be done."""
 
     id: UUID
     process_id: str
@@ -87,6 +88,7 @@ class Measurement:
     system: SystemReading = SystemReading()
     age: timedelta = timedelta(0)
     wrong_amounts: int = 0
+    stuck_subscriptions: int = 0
 
 
 class Meter:

@@ -48,6 +48,7 @@ payments = Table(
     CheckConstraint("amount >= 0 AND refunded BETWEEN 0 AND amount", name="amount"),
     Index("uq_payments_reference", "provider", "reference", unique=True, postgresql_where=text("reference IS NOT NULL")),
     Index("ix_payments_subject", "subject"),
+    Index("ix_payments_provider_created_at", "provider", "created_at", "id"),
     Index("ix_payments_user_id", "user_id", "created_at", postgresql_where=text("user_id IS NOT NULL")),
     Index(
         "uq_payments_client_reference",
