@@ -1,4 +1,5 @@
-"""`python -m mutants [adapter …]`: how many mistakes in our adapters the conformance kit and the adapters' own tests notice."""
+"""`python -m mutants [name …]`: how many mistakes the tests notice, in our adapters (the conformance kit and the adapters' own
+tests) and in contexts of the core."""
 
 import argparse
 import json
@@ -8,18 +9,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mutants import mutated_adapters, mutated_core
 from mutants.mutant_sites import Mutant, mutants_of
 from mutants.mutant_trials import LEAST_SECONDS, OF_MANY, Verdict, load_what_was_loaded, rehearsal_of, report_file, trial_of
-from mutants.mutated_adapters import SUITES, modules_of, trials_of
 
-GOAL = 0.9
+
+@dataclass(frozen=True)
+class Subject:
+    """What is mutated. `fresh` are the packages that a trial must load anew; `goal` is the share of mutants to be caught."""
+
+    name: str
+    paths: Sequence[Path]
+    tests: Sequence[str]
+    fresh: tuple[str, ...]
+    goal: float
+
+
+def subject_of(name: str) -> Subject:
+    if name in mutated_core.SUITES:
+        return Subject(name, mutated_core.modules_of(name), mutated_core.trials_of(name), ("madang",), 0.8)
+    fresh = ("madang.adapters", "madang.plugins.conformance")
+    return Subject(name, mutated_adapters.modules_of(name), mutated_adapters.trials_of(name), fresh, 0.9)
 
 
 @dataclass
 class Tally:
-    """What became of an adapter's mutants."""
+    """What became of a subject's mutants."""
 
-    adapter: str
+    subject: Subject
     tried: int = 0
     survived: list[Mutant] = field(default_factory=list)
 
@@ -29,34 +46,33 @@ class Tally:
 
     def __str__(self) -> str:
         caught = self.tried - len(self.survived)
-        return f"{self.adapter}: {caught} of {self.tried} caught ({self.share:.0%}), {len(self.survived)} survived"
+        return f"{self.subject.name}: {caught} of {self.tried} caught ({self.share:.0%}), {len(self.survived)} survived"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0 when of each adapter's mutants at least nine in ten were caught."""
+    """0 when of each subject's mutants as many were caught as is its goal."""
     options = _parser().parse_args(arguments)
-    wanted = options.adapters or sorted(SUITES)
-    tallies = [_tried(each, options) for each in wanted]
+    tallies = [_tried(subject_of(each), options) for each in options.names or sorted(mutated_adapters.SUITES)]
     print("\n" + "\n".join(map(str, tallies)))
-    return 0 if all(tally.share >= GOAL for tally in tallies) else 1
+    return 0 if all(tally.share >= tally.subject.goal for tally in tallies) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("mutants", description=__doc__)
-    parser.add_argument("adapters", nargs="*", help="names of adapters; all without any")
-    parser.add_argument("--limit", type=int, default=100, help="how many of an adapter's mutants are tried; 0 is all")
+    parser.add_argument("names", nargs="*", help="adapters, or contexts of the core; all adapters without any")
+    parser.add_argument("--limit", type=int, default=100, help="how many mutants of each are tried; 0 is all")
     parser.add_argument("--seed", type=int, default=1, help="which of them")
     parser.add_argument("--only", default="", help="modules whose path ends like this")
-    parser.add_argument("--tests", nargs="+", help="tests instead of the adapter's own")
+    parser.add_argument("--tests", nargs="+", help="tests instead of its own")
     parser.add_argument("--diffs", action="store_true", help="show what survived")
     return parser
 
 
-def _tried(adapter: str, options: argparse.Namespace) -> Tally:
-    paths = [path for path in modules_of(adapter) if str(path).endswith(options.only)]
-    rehearsed = _rehearsed(paths, options.tests or trials_of(adapter))
-    tally = Tally(adapter)
-    for mutant, code in _chosen(adapter, paths, options):
+def _tried(subject: Subject, options: argparse.Namespace) -> Tally:
+    paths = [path for path in subject.paths if str(path).endswith(options.only)]
+    rehearsed = _rehearsed(paths, options.tests or subject.tests, subject.fresh)
+    tally = Tally(subject)
+    for mutant, code in _chosen(subject.name, paths, options):
         tally.tried += 1
         tests = rehearsed.tests_for(mutant)
         if not tests or trial_of(mutant.path, code, tests, rehearsed.limit).verdict is Verdict.SURVIVED:
@@ -83,12 +99,12 @@ class Rehearsal:
         return self.tests if OF_MANY in found else found
 
 
-def _rehearsed(paths: Sequence[Path], tests: Sequence[str]) -> Rehearsal:
+def _rehearsed(paths: Sequence[Path], tests: Sequence[str], fresh: tuple[str, ...]) -> Rehearsal:
     """Raises `SystemExit` when the tests fail already."""
     report = report_file()
     try:
         before = rehearsal_of(paths, tests, report)
-        load_what_was_loaded(report)
+        load_what_was_loaded(report, fresh)
         lines = json.loads(report.read_text())["lines"]
     finally:
         report.unlink()
@@ -98,10 +114,10 @@ def _rehearsed(paths: Sequence[Path], tests: Sequence[str]) -> Rehearsal:
     return Rehearsal(tests, max(LEAST_SECONDS, 4 * after.seconds), lines)
 
 
-def _chosen(adapter: str, paths: Sequence[Path], options: argparse.Namespace) -> list[tuple[Mutant, str]]:
+def _chosen(name: str, paths: Sequence[Path], options: argparse.Namespace) -> list[tuple[Mutant, str]]:
     """The same ones in every run with the same seed."""
     found = [mutant for path in paths for mutant in mutants_of(path)]
-    random.Random(f"{options.seed} {adapter}").shuffle(found)
+    random.Random(f"{options.seed} {name}").shuffle(found)
     chosen: list[tuple[Mutant, str]] = []
     for mutant in found:
         if options.limit and len(chosen) == options.limit:
