@@ -2,19 +2,17 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from joserfc.jwk import ECKey
-from standardwebhooks import Webhook
 
 from contract.fake_clerk import NOW, FakeIssuer, key, signed
 from madang.adapters.clerk.client import ClerkClient
 from madang.adapters.clerk.mapping import error_of, notice_from, person_from_claims, person_from_user, retry_after_of
 from madang.adapters.clerk.settings import ClerkSettings
 from madang.adapters.clerk.tokens import TokenRules
-from madang.adapters.clerk.webhooks import verified
 from madang.plugins.conformance.remote import serving
 from madang.ports.errors import (
     Misconfigured,
@@ -22,12 +20,10 @@ from madang.ports.errors import (
     PortError,
     RateLimited,
     Rejected,
-    SignatureInvalid,
     Unavailable,
 )
 from madang.ports.identity import PersonChange, VerifyToken
 from madang.ports.secret import Secret
-from madang.ports.webhook import WebhookRequest
 
 ISSUER = "https://clerk.madang.example"
 SETTINGS = ClerkSettings((ISSUER,), keys_lifetime=100.0, keys_stale=200.0, keys_pause=30.0)
@@ -203,38 +199,6 @@ def test_each_claim_is_held_to_the_settings(settings: dict[str, Any], claims: di
     with pytest.raises(Rejected) as refused:
         rules.verified(request, ISSUER, keys)
     assert refused.value.reason == reason
-
-
-def delivery(
-    body: bytes = b'{"type": "x"}', late: timedelta = timedelta(0), identity: str = "msg_1", **headers: str
-) -> WebhookRequest:
-    signature = Webhook(SECRET.reveal()).sign(identity, NOW, body.decode(errors="replace"))
-    usual = {"svix-id": identity, "svix-timestamp": str(int(NOW.timestamp())), "svix-signature": f"v1,other {signature}"}
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return WebhookRequest({**usual, **named}, body, datetime.fromtimestamp(int(NOW.timestamp()), UTC) + late)
-
-
-def test_a_delivery_is_believed_for_five_minutes() -> None:
-    for late in (timedelta(minutes=5), timedelta(minutes=-5)):
-        assert verified(SECRET, delivery(late=late)) == ("msg_1", {"type": "x"})
-        with pytest.raises(SignatureInvalid, match="too long ago"):
-            verified(SECRET, delivery(late=late + late / 300))
-    assert verified(SECRET, delivery(identity="i" * 255))[0] == "i" * 255
-    fitting = delivery().headers["svix-signature"].split(" ")[1]
-    assert verified(SECRET, delivery(svix_signature=" ".join(["v1,a"] * 9 + [fitting])))
-    for request, why in (
-        (delivery(identity="i" * 256), "missing or wrong"),
-        (delivery(svix_id=""), "missing or wrong"),
-        (delivery(svix_timestamp="1" * 12), "missing or wrong"),
-        (delivery(svix_timestamp="²"), "missing or wrong"),
-        (delivery(b"\xff"), "cannot be read"),
-        (delivery(b"{"), "cannot be read"),
-        (delivery(b"[]"), "not an event"),
-        (delivery(svix_signature=" ".join(["v1,a"] * 10 + [fitting])), "no signature"),
-    ):
-        with pytest.raises(SignatureInvalid, match=why) as odd:
-            verified(SECRET, request)
-        assert (odd.value.provider, odd.value.operation) == ("clerk", "read_webhook")
 
 
 async def test_every_request_says_who_asks_and_for_what() -> None:

@@ -6,13 +6,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from madang.adapters.clerk import webhooks
 from madang.adapters.clerk.capabilities import as_configured
 from madang.adapters.clerk.client import ClerkClient
 from madang.adapters.clerk.issuer_keys import FETCH_SECONDS, IssuerKeys
 from madang.adapters.clerk.mapping import NAME, notice_from, person_from_claims, person_from_user
 from madang.adapters.clerk.settings import ClerkSettings
 from madang.adapters.clerk.tokens import TokenRules, refused
+from madang.adapters.standard_webhooks.verification import WebhookVerification
 from madang.ports.context import ProviderContext
 from madang.ports.errors import OutcomeUnknown, Rejected, SignatureInvalid, Unavailable, Unsupported
 from madang.ports.identity import ForeignPerson, IdentityCapabilities, PersonNotice, VerifyToken
@@ -83,9 +83,9 @@ class ClerkIdentity:
     def read_webhook(self, request: WebhookRequest) -> Sequence[PersonNotice]:
         if self._settings.webhook_secret is None:
             raise Unsupported("needs plugins.clerk.webhook_secret", provider=NAME, operation="read_webhook")
-        event_id, event = webhooks.verified(self._settings.webhook_secret, request)
+        event = WebhookVerification(NAME, self._settings.webhook_secret, "svix").read(request)
         try:
-            return [notice_from(event_id, event, self._settings.issuers[0])]
+            return [notice_from(event.id, event.document, self._settings.issuers[0])]
         except ValueError as error:
             raise SignatureInvalid(str(error), provider=NAME, operation="read_webhook") from None
 

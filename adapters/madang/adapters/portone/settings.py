@@ -1,12 +1,11 @@
 """What a deployment says about its store at PortOne."""
 
-import base64
-import binascii
 import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from madang.adapters.standard_webhooks.signing_secrets import is_signing_secret
 from madang.ports.secret import Secret
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -48,17 +47,10 @@ class PortOneSettings:
                 raise ValueError(f"{name} holds a character that none has")
         if self.billing_channel_key is not None and not _NAME.fullmatch(self.billing_channel_key):
             raise ValueError("billing_channel_key holds a character that none has")
-        if not _is_signing_secret(self.webhook_secret.reveal()):
+        if not is_signing_secret(self.webhook_secret):
             raise ValueError("webhook_secret is whsec_ and base64")
         if self.pay_method not in PAY_METHODS or self.billing_method not in BILLING_METHODS:
             raise ValueError(
                 f"pay_method is one of {', '.join(sorted(PAY_METHODS))}, "
                 f"billing_method one of {', '.join(sorted(BILLING_METHODS))}"
             )
-
-
-def _is_signing_secret(value: str) -> bool:
-    try:
-        return bool(base64.b64decode(value.removeprefix("whsec_"), validate=True))
-    except binascii.Error:
-        return False

@@ -6,12 +6,11 @@ and tells nothing of its state but the kind of the event.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
-
-from standardwebhooks import Webhook, WebhookVerificationError
+from typing import Final
 
 from madang.adapters.portone.capabilities import NAME
 from madang.adapters.portone.settings import PortOneSettings
+from madang.adapters.standard_webhooks.verification import WebhookVerification
 from madang.ports.errors import SignatureInvalid
 from madang.ports.payment import PaymentNotice
 from madang.ports.webhook import WebhookRequest
@@ -21,9 +20,9 @@ LONGEST: Final = 200
 
 def notice_of(settings: PortOneSettings, request: WebhookRequest) -> PaymentNotice:
     """Raises `SignatureInvalid` unless PortOne signed it within the last five minutes."""
-    event = _verified(settings, request)
-    identity, kind = request.headers["webhook-id"][:LONGEST], _word(event.get("type"))
-    data = event.get("data")
+    signed = WebhookVerification(NAME, settings.webhook_secret).read(request)
+    identity, event = signed.id[:LONGEST], signed.document
+    kind, data = _word(event.get("type")), event.get("data")
     if kind is None or not isinstance(data, Mapping):
         raise _invalid("the body is no event of PortOne's")
     occurred_at = _when(event.get("timestamp"))
@@ -31,18 +30,6 @@ def notice_of(settings: PortOneSettings, request: WebhookRequest) -> PaymentNoti
     if payment is None or not kind.startswith("Transaction.") or data.get("storeId") != settings.store_id:
         return PaymentNotice(identity, kind, occurred_at)
     return PaymentNotice(identity, kind, occurred_at, payment, payment)
-
-
-def _verified(settings: PortOneSettings, request: WebhookRequest) -> Mapping[str, Any]:
-    try:
-        event = Webhook(settings.webhook_secret.reveal()).verify(request.body, dict(request.headers))
-    except WebhookVerificationError as error:
-        raise _invalid(str(error)) from None
-    except (ValueError, OverflowError, OSError, RecursionError):
-        raise _invalid("the signature or the body cannot be read") from None
-    if not isinstance(event, dict):
-        raise _invalid("the body is no event of PortOne's")
-    return event
 
 
 def _invalid(message: str) -> SignatureInvalid:

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from replicate.client import Client
 
-from madang.adapters.replicate import webhooks
 from madang.adapters.replicate.capabilities import as_configured
 from madang.adapters.replicate.client import Answer, ReplicateClient
 from madang.adapters.replicate.delivery import PictureDelivery
@@ -24,8 +23,9 @@ from madang.adapters.replicate.payload import (
     with_photo,
 )
 from madang.adapters.replicate.settings import ReplicateSettings
+from madang.adapters.standard_webhooks.verification import WebhookVerification
 from madang.ports.context import ProviderContext
-from madang.ports.errors import OutcomeUnknown, Rejected, Unavailable, Unsupported
+from madang.ports.errors import OutcomeUnknown, Rejected, SignatureInvalid, Unavailable, Unsupported
 from madang.ports.image_model import ImageModelCapabilities, PictureRequest, Prediction, RemotePicture
 from madang.ports.provider import ProviderHealth
 from madang.ports.text_model import Picture
@@ -104,10 +104,11 @@ class ReplicateImageModel:
     def read_webhook(self, request: WebhookRequest) -> Prediction:
         if self._settings.webhook_secret is None:
             raise Unsupported("needs plugins.replicate.webhook_secret", provider=NAME, operation="read_webhook")
+        event = WebhookVerification(NAME, self._settings.webhook_secret).read(request)
         try:
-            return prediction_of(webhooks.verified(self._settings.webhook_secret, request))
+            return prediction_of(event.document)
         except ValueError:
-            raise webhooks.invalid("the body is no prediction") from None
+            raise SignatureInvalid("the body is no prediction", provider=NAME, operation="read_webhook") from None
 
     async def _create(self, wanted: Mapping[str, Any], sdk: Client) -> object:
         """An official model has an address of its own; any other is named by its version."""

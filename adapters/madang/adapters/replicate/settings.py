@@ -1,12 +1,12 @@
 """What a deployment says about its account at Replicate, and about the model that it runs there."""
 
-import base64
 import json
 import re
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from madang.adapters.standard_webhooks.signing_secrets import is_signing_secret
 from madang.ports.secret import Secret
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -84,14 +84,7 @@ class ReplicateSettings:
             raise ValueError("base_url is not an address with https://")
         if not re.fullmatch(r"[!-~]+", self.api_key.reveal()):
             raise ValueError("api_key holds a character that no key has, such as a line break")
-        if self.webhook_secret is not None and not _is_signing_secret(self.webhook_secret):
+        if self.webhook_secret is not None and not is_signing_secret(self.webhook_secret):
             raise ValueError("webhook_secret is whsec_ and base64")
         if not all(re.fullmatch(r"[a-z0-9.-]+(:\d{1,5})?", each) for each in self.delivery_hosts):
             raise ValueError("delivery_hosts are names of hosts, without https://")
-
-
-def _is_signing_secret(secret: Secret) -> bool:
-    try:
-        return len(base64.b64decode(secret.reveal().removeprefix("whsec_"), validate=True)) >= 16
-    except ValueError:
-        return False

@@ -5,12 +5,12 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from madang.adapters.resend import webhooks
 from madang.adapters.resend.capabilities import as_configured
 from madang.adapters.resend.client import ResendClient
 from madang.adapters.resend.mapping import error_of, notices_of, receipt_of
 from madang.adapters.resend.payload import NAME, key_of, payload_of
 from madang.adapters.resend.settings import ResendSettings
+from madang.adapters.standard_webhooks.verification import WebhookVerification
 from madang.ports.context import ProviderContext
 from madang.ports.email import EmailCapabilities, EmailNotice, EmailReceipt, EmailRequest
 from madang.ports.errors import OutcomeUnknown, Rejected, Unavailable, Unsupported
@@ -79,5 +79,5 @@ class ResendEmailSender:
     def read_webhook(self, request: WebhookRequest) -> Sequence[EmailNotice]:
         if self._settings.webhook_secret is None:
             raise Unsupported("needs plugins.resend.webhook_secret", provider=NAME, operation="read_webhook")
-        event_id, event = webhooks.verified(self._settings.webhook_secret, request)
-        return notices_of(event_id, event, request.received_at)
+        event = WebhookVerification(NAME, self._settings.webhook_secret, "svix").read(request)
+        return notices_of(event.id, event.document, request.received_at)

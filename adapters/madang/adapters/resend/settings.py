@@ -1,11 +1,11 @@
 """What a deployment says about its account at Resend."""
 
-import base64
 import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from madang.adapters.standard_webhooks.signing_secrets import is_signing_secret
 from madang.ports.secret import Secret
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -34,12 +34,5 @@ class ResendSettings:
             raise ValueError("sender_name holds a line break")
         if not re.fullmatch(r"[!-~]+", self.api_key.reveal()):
             raise ValueError("api_key holds a character that no key has, such as a line break")
-        if self.webhook_secret is not None and not _is_base64(self.webhook_secret):
+        if self.webhook_secret is not None and not is_signing_secret(self.webhook_secret):
             raise ValueError("webhook_secret is whsec_ and base64")
-
-
-def _is_base64(secret: Secret) -> bool:
-    try:
-        return len(base64.b64decode(secret.reveal().removeprefix("whsec_") + "==")) >= 16
-    except ValueError:
-        return False

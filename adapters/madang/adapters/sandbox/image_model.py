@@ -67,7 +67,7 @@ class SandboxImageModel(SandboxProvider):
         )
 
     def read_webhook(self, request: WebhookRequest) -> Prediction:
-        _, body = webhooks.verified(webhooks.signing_secret(self._settings, self._context), request)
+        body = webhooks.verified(webhooks.signing_secret(self._settings, self._context), request).document
         identity = body["data"].get("id")
         if not str(body.get("type", "")).startswith("prediction.") or not isinstance(identity, str):
             raise SignatureInvalid(

@@ -80,18 +80,18 @@ class SandboxPaymentGateway(SandboxStoredMethods):
         )
 
     async def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
-        event_id, body = webhooks.verified(webhooks.signing_secret(self._settings, self._context), request)
-        kind, data = str(body.get("type", "")), body["data"]
-        occurred_at = _when(body.get("timestamp"))
+        event = webhooks.verified(webhooks.signing_secret(self._settings, self._context), request)
+        kind, data = str(event.document.get("type", "")), event.document["data"]
+        occurred_at = _when(event.document.get("timestamp"))
         if not kind.startswith("payment."):
-            return (PaymentNotice(event_id, kind, occurred_at),)
+            return (PaymentNotice(event.id, kind, occurred_at),)
         try:
             snapshot = payments.snapshot_of(data)
         except (KeyError, TypeError, ValueError) as error:
             raise SignatureInvalid(
                 "the event's payment cannot be read", provider=NAME, operation="payment.read_webhook"
             ) from error
-        return (PaymentNotice(event_id, kind, occurred_at, snapshot.reference, snapshot.payment_id, snapshot=snapshot),)
+        return (PaymentNotice(event.id, kind, occurred_at, snapshot.reference, snapshot.payment_id, snapshot=snapshot),)
 
     async def subscribe(self, request: SubscribeRequest) -> SubscriptionStart:
         raise unsupported("payment.subscribe")

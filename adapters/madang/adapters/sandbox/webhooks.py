@@ -15,12 +15,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import httpx
-from standardwebhooks import Webhook, WebhookVerificationError
+from standardwebhooks import Webhook
 
 from madang.adapters.sandbox import knobs as knobs_module
 from madang.adapters.sandbox.chance import identifier, share
 from madang.adapters.sandbox.gate import NAME, Gate
 from madang.adapters.sandbox.settings import SandboxSettings
+from madang.adapters.standard_webhooks.verification import SignedEvent, WebhookVerification
 from madang.ports.context import ProviderContext
 from madang.ports.errors import SignatureInvalid
 from madang.ports.secret import Secret
@@ -63,17 +64,12 @@ def signed_headers(secret: Secret, event_id: str, body: str, now: datetime) -> M
     }
 
 
-def verified(secret: Secret, request: WebhookRequest) -> tuple[str, Mapping[str, Any]]:
-    """The event's id and its body. Raises `SignatureInvalid` unless we sent it within the last five minutes."""
-    try:
-        body = Webhook(secret.reveal()).verify(request.body, dict(request.headers))
-    except WebhookVerificationError as error:
-        raise SignatureInvalid(str(error), provider=NAME, operation="read_webhook") from error
-    except ValueError as error:
-        raise SignatureInvalid("the signature or the body cannot be read", provider=NAME, operation="read_webhook") from error
-    if not isinstance(body, dict) or not isinstance(body.get("data"), dict):
+def verified(secret: Secret, request: WebhookRequest) -> SignedEvent:
+    """An event of ours. Raises `SignatureInvalid` unless we sent it within five minutes of its arrival."""
+    event = WebhookVerification(NAME, secret).read(request)
+    if not isinstance(event.document.get("data"), dict):
         raise SignatureInvalid("the body is not an event", provider=NAME, operation="read_webhook")
-    return request.headers["webhook-id"], body
+    return event
 
 
 def schedule(

@@ -1,0 +1,1 @@
+"""Webhooks signed by the scheme of Standard Webhooks, which several providers share."""
