@@ -55,6 +55,8 @@ class FakePaypal(RemoteService):
         self.orders: dict[str, dict[str, Any]] = {}
         self.subscriptions: dict[str, dict[str, Any]] = {}
         self.sales: dict[str, dict[str, Any]] = {}
+        self.disputes: dict[str, str] = {}
+        """The state of the dispute about a capture."""
         self.tokens: set[str] = set()
         self._answered: dict[tuple[str, str], tuple[str, Reply]] = {}
         self._aside: dict[str, dict[str, Any]] = {}
@@ -194,6 +196,7 @@ class FakePaypal(RemoteService):
             rf"GET /v2/checkout/orders/({_ID})": self._show,
             rf"POST /v2/checkout/orders/({_ID})/capture": self._capture,
             rf"GET /v2/payments/captures/({_ID})": self._show_capture,
+            r"GET /v1/customer/disputes": self._list_disputes,
             rf"POST /v2/payments/captures/({_ID})/refund": self._refund,
             r"POST /v1/billing/subscriptions": self._subscribe,
             rf"GET /v1/billing/subscriptions/({_ID})": self._show_subscription,
@@ -261,12 +264,17 @@ class FakePaypal(RemoteService):
         order = self._order_of_capture(capture_id)
         return Reply(200, captures_of(order)[0]) if order else refusal(404, "RESOURCE_NOT_FOUND")
 
+    def _list_disputes(self, request: Arrived) -> Reply:
+        state = self.disputes.get(request.query["disputed_transaction_id"])
+        return Reply(200, {"items": [{"dispute_id": "PP-D-1", "status": state}] if state else [], "links": []})
+
     def _refund(self, request: Arrived, capture_id: str) -> Reply:
         order, body = self._order_of_capture(capture_id), request.json
         if not body.keys() <= _REFUND_FIELDS or any(len(str(body.get(name, ""))) > 127 for name in ("custom_id", "invoice_id")):
             return refusal(400, "INVALID_PARAMETER_SYNTAX")
         if capture_id in self.sales:
-            self.sales[capture_id]["status"] = "REFUNDED"
+            whole = body["amount"] == self.sales[capture_id]["amount"]
+            self.sales[capture_id]["status"] = "REFUNDED" if whole else "PARTIALLY_REFUNDED"
             return Reply(201, {"id": self._new_id("R"), "status": "COMPLETED", "amount": body["amount"]})
         if order is None:
             return refusal(404, "RESOURCE_NOT_FOUND")

@@ -347,7 +347,7 @@ async def test_events_name_the_order_or_our_payment(paypal: FakePaypal, gateway:
     reference = await paid(paypal, gateway)
     await gateway.refund(RefundRequest(reference, Money(300, "USD"), "why", "refund:1"))
     order = paypal.orders[reference]
-    refund = mapping.refunds_of(order)[0]
+    [refund] = order["purchase_units"][0]["payments"]["refunds"]
     events = {
         "CHECKOUT.ORDER.APPROVED": (order, (reference, "payment-1", None)),
         "PAYMENT.CAPTURE.PENDING": (captures_of(order)[0], (reference, "payment-1", None)),
@@ -445,8 +445,60 @@ async def test_each_charge_of_a_subscription_is_a_payment_of_it(paypal: FakePayp
     await gateway.refund(RefundRequest(charge.reference, charge.amount, "why", "refund-1"))
     back = await gateway.fetch(charge.reference)
     assert (back.status, back.refunded) == (RemotePaymentStatus.REFUNDED, charge.amount)
-    with pytest.raises(Unsupported):
-        await gateway.find_refund(charge.reference, "refund-1")
+
+
+async def test_of_a_part_that_went_back_of_a_subscriptions_charge_paypal_does_not_tell_which(
+    paypal: FakePaypal, gateway: PaypalGateway
+) -> None:
+    start = await gateway.subscribe(SUBSCRIBE)
+    assert start.checkout is not None
+    paypal.agree(start.checkout.reference or "")
+    charge = f"{start.checkout.reference}/{next(iter(paypal.sales))}"
+    await gateway.refund(RefundRequest(charge, Money(300, "USD"), "why", "refund-1"))
+    with pytest.raises(Unsupported, match="which part") as unknown:
+        await gateway.find_refund(charge, "refund-1")
+    assert (unknown.value.provider, unknown.value.operation) == ("paypal", "find_refund")
+
+
+async def test_a_disputed_payment_shows_so_where_the_app_has_disputes(paypal: FakePaypal, context: ProviderContext) -> None:
+    gateway = PaypalGateway(settings_for(paypal.url, disputes=True), context)
+    reference = await approved(paypal, gateway)
+    before = await gateway.fetch(reference)
+    assert "/v1/customer/disputes" not in [each.path for each in paypal.arrived], "nothing was paid that could be disputed"
+    taken = await gateway.capture(CaptureRequest(reference, "payment-1", PRICE, "capture-1"))
+    [capture] = captures_of(paypal.orders[reference])
+    states = {None: RemotePaymentStatus.PAID, "OPEN": RemotePaymentStatus.DISPUTED, "RESOLVED": RemotePaymentStatus.PAID}
+    for state, status in states.items():
+        paypal.disputes = {capture["id"]: state} if state else {}
+        assert await gateway.fetch(reference) == replace(taken, status=status)
+    paypal.next.extend([Reply(200, paypal.orders[reference]), Reply(200, {})])
+    with pytest.raises(Unavailable, match="cannot be read"):
+        await gateway.fetch(reference)
+    assert before.status is RemotePaymentStatus.AUTHORISED
+    start = await gateway.subscribe(SUBSCRIBE)
+    assert start.checkout is not None
+    paypal.agree(start.checkout.reference or "")
+    [sale] = paypal.sales
+    paypal.disputes = {sale: "UNDER_REVIEW"}
+    assert (await gateway.fetch(f"{start.checkout.reference}/{sale}")).status is RemotePaymentStatus.DISPUTED
+    await gateway.close()
+
+
+async def test_a_disputes_webhook_is_led_back_to_our_payment(paypal: FakePaypal, gateway: PaypalGateway) -> None:
+    [capture] = captures_of(paypal.orders[await paid(paypal, gateway)])
+    for transaction, ours in (
+        ({"seller_transaction_id": capture["id"]}, "payment-1"),
+        ({"seller_transaction_id": capture["id"], "custom": "payment-1"}, "payment-1"),
+        ({"seller_transaction_id": "C0"}, None),
+        ({"seller_transaction_id": "../account"}, None),
+        ({}, None),
+    ):
+        event = paypal.event("CUSTOMER.DISPUTE.CREATED", {"dispute_id": "PP-D-1", "disputed_transactions": [transaction]})
+        [notice] = await gateway.read_webhook(event)
+        assert (notice.payment_id, notice.reference, notice.kind) == (ours, None, "CUSTOMER.DISPUTE.CREATED")
+        assert (notice.event_id, notice.occurred_at) == (
+            json.loads(event.body)["id"], datetime.fromisoformat(json.loads(event.body)["create_time"]),
+        )  # fmt: skip
 
 
 async def test_a_change_waits_for_the_buyers_word(paypal: FakePaypal, gateway: PaypalGateway) -> None:

@@ -369,7 +369,8 @@ class PaymentGateway(Provider, Protocol):
         ...
 
     async def find_refund(self, reference: str, idempotency_key: str) -> RefundSnapshot | None:
-        """The refund made with this key, None when there surely is none; `Unsupported` unless `capabilities.finds_refunds`."""
+        """The refund made with this key, None when there surely is none; `Unsupported` unless `capabilities.finds_refunds`, and
+        where the provider says of this payment only that a part went back, and not which."""
         ...
 
     async def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:

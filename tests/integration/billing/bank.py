@@ -44,12 +44,11 @@ SIGNATURE = "signed-by-the-test-bank"
 
 @dataclass
 class Bank:
-    """Fulfils `PaymentGateway`. What is set to an exception is raised: by `ask` for every question, by `before_refund` instead
-    of refunding, by `after_refund` once the money is back, and so for a charge, for
-    what is collected (confirmed or captured) and for a checkout. `taken` names each time that money was taken, and
-    nothing here keeps it from being taken twice. `thinks` is how often a question lets others go
-    first; `held` holds the answers back, with what was true when the question came; `meanwhile` happens before the answer to a
-    refund."""
+    """Fulfils `PaymentGateway`. What is set to an exception is raised: by `ask` for every question, by `ask_refund` for
+    those about a refund, by `before_refund` instead of refunding, by `after_refund` once the money is back, and so for a
+    charge, for what is collected (confirmed or captured) and for a checkout. `taken` names each time that money was taken,
+    and nothing here keeps it from being taken twice. `thinks` is how often a question lets others go first; `held` holds
+    the answers back, with what was true when the question came; `meanwhile` happens before the answer to a refund."""
 
     name: str = "bank"
     capabilities: PaymentCapabilities = ABLE
@@ -68,6 +67,7 @@ class Bank:
     checkouts: list[CheckoutRequest] = field(default_factory=list)
     refund_status: RemoteRefundStatus = RemoteRefundStatus.SUCCEEDED
     ask: Exception | None = None
+    ask_refund: Exception | None = None
     before_refund: Exception | None = None
     after_refund: BaseException | None = None
     thinks: int = 0
@@ -142,8 +142,8 @@ class Bank:
                 self._book(payment_id, self.books[payment_id].refunded.amount + refund.amount.amount)
 
     async def find_refund(self, reference: str, idempotency_key: str) -> RefundSnapshot | None:
-        if self.ask is not None:
-            raise self.ask
+        if (trouble := self.ask or self.ask_refund) is not None:
+            raise trouble
         return self.refunds.get(idempotency_key)
 
     async def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:

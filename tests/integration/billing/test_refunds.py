@@ -12,7 +12,7 @@ from integration.billing.conftest import PRICE, REFUNDS_CHANGED, Office
 from madang.core.billing.model import Payment, PaymentStatus, Refund, RefundStatus
 from madang.core.kernel.actions import ActionState
 from madang.core.kernel.messages import MessageState
-from madang.ports.errors import Misconfigured, OutcomeUnknown, Rejected, Unavailable
+from madang.ports.errors import Misconfigured, OutcomeUnknown, Rejected, Unavailable, Unsupported
 from madang.ports.payment import PaymentCapabilities, RemotePaymentStatus, RemoteRefundStatus
 
 IDEMPOTENT = PaymentCapabilities(finds_by_payment_id=True, idempotent=True)
@@ -169,6 +169,21 @@ async def test_a_refund_in_doubt_is_never_called_failed_because_of_a_question_th
     assert (await the_refund(office, payment)).status is RefundStatus.SUCCEEDED
     async with office.units() as uow:
         assert await uow.actions.in_state(ActionState.UNKNOWN) == []
+    assert len(office.bank.refund_calls) == 1
+
+
+async def test_a_refund_of_which_the_provider_tells_only_that_the_money_is_back_is_done_and_asks_nobody_any_more(
+    office: Office,
+) -> None:
+    payment = await paid(office)
+    office.bank.after_refund = OutcomeUnknown("no answer")
+    await office.request_refund(payment)
+    await office.work()
+    office.bank.ask_refund = Unsupported("it does not tell which part went back")
+    await office.deliver("refunded", payment.id)
+    await office.work_for_days()
+    assert (await the_refund(office, payment)).status is RefundStatus.SUCCEEDED
+    assert await office.dead() == []
     assert len(office.bank.refund_calls) == 1
 
 

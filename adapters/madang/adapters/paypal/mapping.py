@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from madang.adapters.paypal.capabilities import NAME
@@ -35,6 +35,7 @@ CAPTURES: Final[Mapping[str, RemotePaymentStatus]] = {
     "FAILED": _S.FAILED,
 }
 PAID: Final = frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED})
+DISPUTABLE: Final = frozenset({_S.PAID, _S.PARTLY_REFUNDED})
 REFUNDS: Final[Mapping[str, RemoteRefundStatus]] = {
     "COMPLETED": RemoteRefundStatus.SUCCEEDED,
     "PENDING": RemoteRefundStatus.PENDING,
@@ -79,6 +80,8 @@ OURS: Final[Mapping[str, str]] = {
     "USER_ACCOUNT_CLOSED": "the account is closed",
 }
 """What whoever runs the deployment must mend at PayPal."""
+UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+"""What reading an answer of another shape raises."""
 PASSING: Final = frozenset({"ORDER_COMPLETION_IN_PROGRESS"})
 """Another call of ours is under way: its outcome is known soon."""
 _MAX_RETRY_AFTER: Final = 86_400.0
@@ -115,29 +118,25 @@ def error_of(status: int, headers: Mapping[str, str], answer: Mapping[str, Any],
 
 def issue_of(answer: Mapping[str, Any]) -> str:
     """The first issue that is told, else the error's name; only in the words that PayPal's issues have."""
-    details = answer.get("details")
-    first = details[0] if isinstance(details, list) and details and isinstance(details[0], dict) else {}
-    for word in (first.get("issue"), answer.get("name"), str(answer.get("error", "")).upper()):
-        if isinstance(word, str) and _WORD.fullmatch(word):
-            return word
-    return ""
+    try:
+        told = answer["details"][0]["issue"]
+    except (LookupError, TypeError):
+        told = answer.get("name", answer.get("error"))
+    word = str(told or "").upper()
+    return word if _WORD.fullmatch(word) else ""
 
 
 def snapshot_of_order(order: Mapping[str, Any]) -> PaymentSnapshot:
-    """A payment from its order. Raises `ValueError` for another shape."""
-    unit = _first(order.get("purchase_units"), "purchase_units")
-    told = unit.get("payments")
-    payments: Mapping[str, Any] = told if isinstance(told, dict) else {}
-    capture = _first(payments["captures"], "captures") if payments.get("captures") else None
-    amount = money_of(unit.get("amount"))
-    states, word = (ORDERS, order.get("status")) if capture is None else (CAPTURES, capture.get("status"))
-    status = states.get(str(word), _S.PENDING)
+    """A payment from its order. Raises what `UNREADABLE` names for another shape."""
+    unit, capture = order["purchase_units"][0], _capture_of(order)
+    amount = money_of(unit["amount"])
+    status = ORDERS.get(order["status"], _S.PENDING) if capture is None else CAPTURES.get(capture["status"], _S.PENDING)
     return PaymentSnapshot(
-        reference=_text(order.get("id")),
+        reference=text_of(order["id"]),
         status=status,
         amount=amount,
-        refunded=amount if status is _S.REFUNDED else _sum_of(payments.get("refunds"), amount),
-        payment_id=unit.get("custom_id"),
+        refunded=amount if status is _S.REFUNDED else _sum_of(_payments_of(order).get("refunds", ()), amount),
+        payment_id=payment_id_of(order),
         paid_at=moment_of(capture.get("create_time")) if capture and status in PAID else None,
         method="paypal" if capture else None,
         failure="declined" if status is _S.FAILED else None,
@@ -146,8 +145,8 @@ def snapshot_of_order(order: Mapping[str, Any]) -> PaymentSnapshot:
 
 def snapshot_of_capture(capture: Mapping[str, Any], reference: str, subscription: str) -> PaymentSnapshot:
     """A subscription's charge. How much of it went back PayPal does not say here: nothing, as far as we know, or all."""
-    amount = money_of(capture.get("amount"))
-    status = CAPTURES.get(str(capture.get("status")), _S.PENDING)
+    amount = money_of(capture["amount"])
+    status = CAPTURES.get(capture["status"], _S.PENDING)
     return PaymentSnapshot(
         reference=reference,
         status=status,
@@ -161,46 +160,44 @@ def snapshot_of_capture(capture: Mapping[str, Any], reference: str, subscription
 
 
 def capture_id_of(order: Mapping[str, Any]) -> str | None:
-    """The id of the order's capture, which refunds are made of; None while there is none."""
-    try:
-        unit = _first(order.get("purchase_units"), "purchase_units")
-        return _text(_first(unit["payments"]["captures"], "captures").get("id"))
-    except (ValueError, KeyError, TypeError):
-        return None
+    """The id of the order's capture, which refunds are made of and disputes are about; None while there is none."""
+    capture = _capture_of(order)
+    return None if capture is None else text_of(capture["id"])
 
 
-def refunds_of(order: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    try:
-        return [each for each in order["purchase_units"][0]["payments"]["refunds"] if isinstance(each, dict)]
-    except (KeyError, IndexError, TypeError):
-        return ()
+def payment_id_of(order: Mapping[str, Any]) -> str | None:
+    """Ours."""
+    found: str | None = order["purchase_units"][0].get("custom_id")
+    return found
 
 
-def refund_of(refund: Mapping[str, Any]) -> RefundSnapshot:
-    """Raises `ValueError` for another shape."""
-    status = REFUNDS.get(str(refund.get("status")), RemoteRefundStatus.PENDING)
-    failure = "failed" if status is RemoteRefundStatus.FAILED else None
-    return RefundSnapshot(_text(refund.get("id")), status, money_of(refund.get("amount")), failure)
-
-
-def link_in(document: Mapping[str, Any], *relations: str) -> str | None:
-    """The address of the first link with one of these relations."""
-    links = document.get("links")
-    for relation in relations:
-        for link in links if isinstance(links, list) else ():
-            if isinstance(link, dict) and link.get("rel") == relation and isinstance(link.get("href"), str):
-                return str(link["href"])
+def refund_marked(order: Mapping[str, Any], mark: str) -> RefundSnapshot | None:
+    """The order's refund that carries this mark of ours."""
+    for refund in _payments_of(order).get("refunds", ()):
+        if refund.get("custom_id", "").partition(" ")[0] == mark:
+            return refund_of(refund)
     return None
 
 
+def refund_of(refund: Mapping[str, Any]) -> RefundSnapshot:
+    status = REFUNDS.get(refund["status"], RemoteRefundStatus.PENDING)
+    failure = "failed" if status is RemoteRefundStatus.FAILED else None
+    return RefundSnapshot(text_of(refund["id"]), status, money_of(refund["amount"]), failure)
+
+
+def is_disputed(answer: Mapping[str, Any]) -> bool:
+    """Whether one of a transaction's disputes is not over. What came of one that is, the transaction itself shows."""
+    return any(dispute["status"] != "RESOLVED" for dispute in answer["items"])
+
+
+def link_in(document: Mapping[str, Any], *relations: str) -> str | None:
+    """The address of the first of these relations that there is."""
+    links = {link["rel"]: link["href"] for link in document.get("links", ())}
+    return next((text_of(links[each]) for each in relations if each in links), None)
+
+
 def money_of(written: Any) -> Money:
-    """Raises `ValueError` for what is no amount."""
-    if not isinstance(written, dict) or not isinstance(written.get("value"), str):
-        raise ValueError("there is no amount")
-    try:
-        return Money.of(Decimal(written["value"]), str(written.get("currency_code")))
-    except InvalidOperation:
-        raise ValueError("the amount is no number") from None
+    return Money.of(Decimal(text_of(written["value"])), written["currency_code"])
 
 
 def object_in(body: bytes) -> Mapping[str, Any]:
@@ -234,22 +231,26 @@ def moment_of(written: Any) -> datetime | None:
     return moment if moment.tzinfo else None
 
 
-def _sum_of(refunds: Any, amount: Money) -> Money:
+def text_of(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a word is missing")
+    return value
+
+
+def _capture_of(order: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    captures: Sequence[Mapping[str, Any]] = _payments_of(order).get("captures", ())
+    return captures[0] if captures else None
+
+
+def _payments_of(order: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The captures and refunds of an order, empty before there are any."""
+    return order["purchase_units"][0].get("payments") or {}
+
+
+def _sum_of(refunds: Sequence[Mapping[str, Any]], amount: Money) -> Money:
     """What has gone back; one that is on its way, or failed, has not."""
     back = Money.zero(amount.currency)
-    for refund in refunds if isinstance(refunds, list) else ():
-        if REFUNDS.get(str(refund.get("status")), RemoteRefundStatus.PENDING) is RemoteRefundStatus.SUCCEEDED:
-            back += money_of(refund.get("amount"))
+    for refund in refunds:
+        if refund["status"] == "COMPLETED":
+            back += money_of(refund["amount"])
     return back
-
-
-def _first(found: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(found, list) or not found or not isinstance(found[0], dict):
-        raise ValueError(f"there are no {what}")
-    return found[0]
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("there is no id")
-    return value

@@ -3,8 +3,8 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final, NoReturn, TypeVar
 
 from madang.adapters.paypal import mapping, payload, webhooks
@@ -29,6 +29,8 @@ from madang.ports.payment import (
     PaymentSnapshot,
     RefundRequest,
     RefundSnapshot,
+    RemotePaymentStatus,
+    RemoteRefundStatus,
     RemoteSubscriptionStatus,
     ResumeSubscriptionRequest,
     StoredMethod,
@@ -54,8 +56,11 @@ T = TypeVar("T")
 class PaypalGateway:
     """Fulfils `PaymentGateway`.
 
+    Disputes no order shows: they are a product of their own, which the setting `disputes` says that the app has. Without it a
+    dispute's webhook is kept with its payment, and changes nothing.
+
     Not verified: that a subscription's charge (a `sale` in PayPal's webhooks) is read and refunded as a capture of Payments v2,
-    as PayPal's migration notes have it; and disputes, which no order shows: one is seen only at PayPal.
+    as PayPal's migration notes have it; and that the capture of a dispute that was lost shows as refunded.
     """
 
     def __init__(self, settings: PaypalSettings, context: ProviderContext) -> None:
@@ -100,12 +105,18 @@ class PaypalGateway:
         return _read(lambda: mapping.snapshot_of_order(answer.document), "capture", OutcomeUnknown)
 
     async def fetch(self, reference: str) -> PaymentSnapshot:
+        """With the setting `disputes` one question more, about what was paid."""
         subscription, charge = _parts(reference, "fetch")
         if charge is not None:
-            capture = (await self._client.call("fetch", "GET", f"{_CAPTURES}/{charge}", API_SECONDS)).document
-            return _read(lambda: mapping.snapshot_of_capture(capture, reference, subscription), "fetch", Unavailable)
-        order = await self._order(reference, "fetch", API_SECONDS)
-        return _read(lambda: mapping.snapshot_of_order(order), "fetch", Unavailable)
+            capture = await self._capture(charge, "fetch")
+            snapshot = _read(lambda: mapping.snapshot_of_capture(capture, reference, subscription), "fetch", Unavailable)
+        else:
+            order = await self._order(reference, "fetch", API_SECONDS)
+            snapshot = _read(lambda: mapping.snapshot_of_order(order), "fetch", Unavailable)
+            charge = _read(lambda: mapping.capture_id_of(order), "fetch", Unavailable)
+        if self._settings.disputes and snapshot.status in mapping.DISPUTABLE and await self._is_disputed(charge):
+            return replace(snapshot, status=RemotePaymentStatus.DISPUTED)
+        return snapshot
 
     async def find(self, payment_id: str) -> PaymentSnapshot | None:
         _unsupported("find")
@@ -117,8 +128,8 @@ class PaypalGateway:
         payment_id = None
         if charge is None:
             order = await self._order(request.reference, "refund", request.timeout)
-            charge = mapping.capture_id_of(order)
-            payment_id = _read(lambda: mapping.snapshot_of_order(order), "refund", Unavailable).payment_id
+            charge = _read(lambda: mapping.capture_id_of(order), "refund", Unavailable)
+            payment_id = mapping.payment_id_of(order)
         if charge is None:
             raise Rejected("nothing was paid", reason="not_refundable", provider=NAME, operation="refund")
         answer = await self._client.call(
@@ -133,16 +144,18 @@ class PaypalGateway:
         return _read(lambda: mapping.refund_of(answer.document), "refund", OutcomeUnknown)
 
     async def find_refund(self, reference: str, idempotency_key: str) -> RefundSnapshot | None:
-        """Raises `Unsupported` for a subscription's charge, whose refunds PayPal does not list."""
+        """A subscription's charge tells whether nothing or all of it went back. Raises `Unsupported` where it was a part: which
+        one, PayPal does not list."""
         _, charge = _parts(reference, "find_refund")
-        if charge is not None:
-            raise Unsupported("PayPal lists no refunds of a subscription", provider=NAME, operation="find_refund")
-        order = await self._order(reference, "find_refund", API_SECONDS)
-        mark = payload.refund_mark(idempotency_key, None)
-        for refund in mapping.refunds_of(order):
-            if str(refund.get("custom_id", "")).partition(" ")[0] == mark:
-                return _read(partial(mapping.refund_of, refund), "find_refund", Unavailable)
-        return None
+        if charge is None:
+            order, mark = await self._order(reference, "find_refund", API_SECONDS), payload.refund_mark(idempotency_key, None)
+            return _read(lambda: mapping.refund_marked(order, mark), "find_refund", Unavailable)
+        capture = await self._capture(charge, "find_refund")
+        snapshot = _read(lambda: mapping.snapshot_of_capture(capture, reference, ""), "find_refund", Unavailable)
+        if snapshot.status is RemotePaymentStatus.PARTLY_REFUNDED:
+            raise Unsupported("PayPal does not tell which part went back", provider=NAME, operation="find_refund")
+        whole = snapshot.status is RemotePaymentStatus.REFUNDED
+        return RefundSnapshot(charge, RemoteRefundStatus.SUCCEEDED, snapshot.amount) if whole else None
 
     async def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
         question, event = webhooks.question_about(request, self._settings)
@@ -154,7 +167,7 @@ class PaypalGateway:
         if answer.document.get("verification_status") != "SUCCESS":
             raise webhooks.invalid("PayPal did not sign it")
         notice = webhooks.notice_of(event)
-        capture = webhooks.capture_refunded(event)
+        capture = webhooks.capture_behind(event) if notice.payment_id is None else None
         return (notice if capture is None else await self._of_capture(notice, capture),)
 
     async def subscribe(self, request: SubscribeRequest) -> SubscriptionStart:
@@ -172,7 +185,7 @@ class PaypalGateway:
         path = f"{_SUBSCRIPTIONS}/{_known(request.reference, 'change_subscription')}/revise"
         key = payload.request_id(request.idempotency_key)
         answer = await self._client.call("change_subscription", "POST", path, request.timeout, body=body, key=key, effect=True)
-        approve_url = mapping.link_in(answer.document, "approve")
+        approve_url = _read(lambda: mapping.link_in(answer.document, "approve"), "change_subscription", OutcomeUnknown)
         return await self._subscription(request.reference, "change_subscription", API_SECONDS, approve_url)
 
     async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
@@ -221,20 +234,27 @@ class PaypalGateway:
         return _read(lambda: subscription_from(answer.document, datetime.now(UTC), approve_url), operation, Unavailable)
 
     async def _of_capture(self, notice: PaymentNotice, capture_id: str) -> PaymentNotice:
-        """A refund that a person made at PayPal names its capture, and the capture our payment."""
+        """A refund that a person made at PayPal, and a dispute, name a capture, and the capture our payment."""
         try:
-            answer = await self._client.call("read_webhook", "GET", f"{_CAPTURES}/{capture_id}", API_SECONDS)
+            capture = await self._capture(_known(capture_id, "read_webhook"), "read_webhook")
         except Rejected:
             return notice
-        payment_id = answer.document.get("custom_id")
-        return PaymentNotice(notice.event_id, notice.kind, notice.occurred_at, payment_id=payment_id)
+        return replace(notice, payment_id=capture.get("custom_id"))
+
+    async def _capture(self, capture_id: str, operation: str) -> Mapping[str, Any]:
+        return (await self._client.call(operation, "GET", f"{_CAPTURES}/{capture_id}", API_SECONDS)).document
+
+    async def _is_disputed(self, capture_id: str | None) -> bool:
+        params = {"disputed_transaction_id": str(capture_id)}
+        answer = await self._client.call("fetch", "GET", "/v1/customer/disputes", API_SECONDS, params=params)
+        return _read(lambda: mapping.is_disputed(answer.document), "fetch", Unavailable)
 
 
 def _checkout(document: Mapping[str, Any]) -> Checkout:
-    address, identity = mapping.link_in(document, "payer-action", "approve"), document.get("id")
-    if address is None or not isinstance(identity, str) or not payload.ID.fullmatch(identity):
+    address = mapping.link_in(document, "payer-action", "approve")
+    if address is None or not payload.ID.fullmatch(document["id"]):
         raise ValueError("there is no address for the buyer")
-    return Checkout(address, identity)
+    return Checkout(address, document["id"])
 
 
 def _parts(reference: str, operation: str) -> tuple[str, str | None]:
@@ -252,7 +272,7 @@ def _known(identity: str, operation: str) -> str:
 def _read(read: Callable[[], T], operation: str, otherwise: type[OutcomeUnknown] | type[Unavailable]) -> T:
     try:
         return read()
-    except (ValueError, TypeError, AttributeError):
+    except mapping.UNREADABLE:
         raise otherwise("the answer cannot be read", provider=NAME, operation=operation) from None
 
 

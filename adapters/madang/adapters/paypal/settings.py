@@ -14,7 +14,8 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 class PaypalSettings:
     """`client_id` and `client_secret` of the app, and `webhook_id` of the webhook that is registered for our address: PayPal
     signs for that id. `base_url` is `https://api-m.sandbox.paypal.com` for its sandbox. `brand` is shown at the checkout.
-    `proxy` is the address of an HTTP proxy; the environment's is not used.
+    `disputes`: the app has PayPal's feature of this name, and a payment that is disputed shows so. `proxy` is the address of an
+    HTTP proxy; the environment's is not used.
     """
 
     client_id: str
@@ -22,6 +23,7 @@ class PaypalSettings:
     webhook_id: str
     base_url: str = "https://api-m.paypal.com"
     brand: str | None = None
+    disputes: bool = False
     proxy: Secret | None = None
 
     def __post_init__(self) -> None:

@@ -8,12 +8,13 @@ the look-ups of open payments find what it would have said.
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from madang.adapters.paypal.capabilities import NAME
-from madang.adapters.paypal.mapping import moment_of
+from madang.adapters.paypal.mapping import UNREADABLE, link_in, moment_of, payment_id_of, text_of
 from madang.adapters.paypal.settings import PaypalSettings
 from madang.ports.errors import SignatureInvalid
 from madang.ports.payment import PaymentNotice
@@ -53,34 +54,41 @@ def question_about(request: WebhookRequest, settings: PaypalSettings) -> tuple[b
 
 def notice_of(event: Mapping[str, Any]) -> PaymentNotice:
     """What the event is about. PayPal's events prove no state of a whole payment: what is true is asked."""
-    kind, at = str(event["event_type"]), moment_of(event.get("create_time"))
-    told_of = event.get("resource")
-    resource: Mapping[str, Any] = told_of if isinstance(told_of, dict) else {}
-    identity = str(event["id"])
-    if kind.startswith("CHECKOUT.ORDER."):
-        return PaymentNotice(identity, kind, at, _text(resource.get("id")), _custom_id_in_unit(resource))
-    if kind == "PAYMENT.CAPTURE.REFUNDED":
-        return PaymentNotice(identity, kind, at, payment_id=_payment_of_mark(resource.get("custom_id")))
-    if kind.startswith("PAYMENT.CAPTURE."):
-        return PaymentNotice(identity, kind, at, _order_of(resource), _text(resource.get("custom_id")))
-    if kind.startswith("PAYMENT.SALE."):
-        subscription, sale = _text(resource.get("billing_agreement_id")), _text(resource.get("id"))
-        reference = f"{subscription}/{sale}" if subscription and sale else None
-        return PaymentNotice(identity, kind, at, reference, subscription=subscription)
-    if kind.startswith("BILLING.SUBSCRIPTION."):
-        return PaymentNotice(identity, kind, at, subscription=_text(resource.get("id")))
-    return PaymentNotice(identity, kind, at)
+    notice = PaymentNotice(event["id"], event["event_type"], moment_of(event.get("create_time")))
+    try:
+        return _about(notice, event["resource"])
+    except UNREADABLE:
+        return notice
 
 
-def capture_refunded(event: Mapping[str, Any]) -> str | None:
-    """The capture that a refund is of, where the refund itself does not say which payment of ours that is: one that a person
-    made at PayPal."""
-    resource = event.get("resource")
-    if event.get("event_type") != "PAYMENT.CAPTURE.REFUNDED" or not isinstance(resource, dict):
+def _about(notice: PaymentNotice, resource: Mapping[str, Any]) -> PaymentNotice:
+    if notice.kind.startswith("CHECKOUT.ORDER."):
+        return replace(notice, reference=text_of(resource["id"]), payment_id=payment_id_of(resource))
+    if notice.kind == "PAYMENT.CAPTURE.REFUNDED":
+        return replace(notice, payment_id=_payment_of_mark(resource["custom_id"]))
+    if notice.kind.startswith("PAYMENT.CAPTURE."):
+        return replace(notice, reference=_order_of(resource), payment_id=resource.get("custom_id"))
+    if notice.kind.startswith("PAYMENT.SALE."):
+        subscription, sale = text_of(resource["billing_agreement_id"]), text_of(resource["id"])
+        return replace(notice, reference=f"{subscription}/{sale}", subscription=subscription)
+    if notice.kind.startswith("BILLING.SUBSCRIPTION."):
+        return replace(notice, subscription=text_of(resource["id"]))
+    if notice.kind.startswith("CUSTOMER.DISPUTE."):
+        return replace(notice, payment_id=resource["disputed_transactions"][0].get("custom"))
+    return notice
+
+
+def capture_behind(event: Mapping[str, Any]) -> str | None:
+    """The capture that a refund is of, or a dispute about: where they do not say themselves which payment of ours that is."""
+    kind: str = event["event_type"]
+    try:
+        if kind == "PAYMENT.CAPTURE.REFUNDED":
+            return _identity_in_link(event["resource"], "/v2/payments/captures/")
+        if kind.startswith("CUSTOMER.DISPUTE."):
+            return text_of(event["resource"]["disputed_transactions"][0]["seller_transaction_id"])
+    except UNREADABLE:
         return None
-    if _payment_of_mark(resource.get("custom_id")) is not None:
-        return None
-    return _identity_in_link(resource, "/v2/payments/captures/")
+    return None
 
 
 def invalid(why: str) -> SignatureInvalid:
@@ -103,31 +111,15 @@ def _check_host(address: str, settings: PaypalSettings) -> None:
         raise invalid("the certificate is not PayPal's")
 
 
-def _payment_of_mark(mark: Any) -> str | None:
-    return mark.rpartition(" ")[2] or None if isinstance(mark, str) and " " in mark else None
+def _payment_of_mark(mark: str) -> str | None:
+    return mark.partition(" ")[2] or None
 
 
 def _order_of(capture: Mapping[str, Any]) -> str | None:
-    related = capture.get("supplementary_data")
-    ids = related.get("related_ids") if isinstance(related, dict) else None
-    order = _text(ids.get("order_id")) if isinstance(ids, dict) else None
-    return order or _identity_in_link(capture, "/v2/checkout/orders/")
+    ids = capture.get("supplementary_data", {}).get("related_ids", {})
+    return ids.get("order_id") or _identity_in_link(capture, "/v2/checkout/orders/")
 
 
 def _identity_in_link(resource: Mapping[str, Any], path: str) -> str | None:
-    links = resource.get("links")
-    for link in links if isinstance(links, list) else ():
-        found = re.search(rf"{path}([A-Z0-9-]{{1,50}})$", str(link.get("href"))) if isinstance(link, dict) else None
-        if found is not None and link.get("rel") == "up":
-            return found[1]
-    return None
-
-
-def _custom_id_in_unit(order: Mapping[str, Any]) -> str | None:
-    units = order.get("purchase_units")
-    first = units[0] if isinstance(units, list) and units and isinstance(units[0], dict) else {}
-    return _text(first.get("custom_id"))
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    found = re.search(rf"{path}([A-Z0-9-]{{1,50}})$", link_in(resource, "up") or "")
+    return found[1] if found else None

@@ -14,7 +14,7 @@ from madang.core.kernel.actions import ActionState, Effect, patience, perform
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.messages import Delivery, Failure, Message, NewMessage
 from madang.core.kernel.providers import Providers
-from madang.ports.errors import Rejected
+from madang.ports.errors import Rejected, Unsupported
 from madang.ports.money import Money
 from madang.ports.payment import PaymentSnapshot, RefundRequest, RefundSnapshot, RemotePaymentStatus, RemoteRefundStatus
 
@@ -79,7 +79,10 @@ class RefundWork:
         gateway = self._providers.payment_gateway(payment.provider)
         if not gateway.capabilities.finds_refunds:
             return None
-        found = await gateway.find_refund(payment.reference or "", _key(refund))
+        try:
+            found = await gateway.find_refund(payment.reference or "", _key(refund))
+        except Unsupported:
+            return None
         return None if found is None else _as_json(found)
 
     async def record(self, uow: BillingUnitOfWork, refund_id: UUID, result: Mapping[str, Any]) -> None:

@@ -149,13 +149,18 @@ class HostedSubscriptionTests(ProviderConformance):
         assert (after.status, after.subscription_id) == (RemoteSubscriptionStatus.ACTIVE, before.subscription_id)
         assert _end(before) < _end(after)
 
-    @must("A renewal is given back like any payment: refund() takes the reference that fetch() takes.")
+    @must("A renewal is given back like any payment: refund() and find_refund() take the reference that fetch() takes.")
     async def test_a_renewal_is_given_back(self, stage: Stage, provider: PaymentGateway) -> None:
         before = await self._agreed(stage, provider)
         charge = await self.period_ends(stage, before.reference)
         assert charge is not None
-        await provider.refund(RefundRequest(charge, _price(provider), "why", "refund-1"))
-        assert (await provider.fetch(charge)).status is RemotePaymentStatus.REFUNDED
+        able, price = provider.capabilities, _price(provider)
+        assert not able.finds_refunds or await provider.find_refund(charge, "refund-1") is None
+        await provider.refund(RefundRequest(charge, price, "why", "refund-1"))
+        back = await provider.fetch(charge)
+        assert (back.status, back.refunded, back.subscription) == (RemotePaymentStatus.REFUNDED, price, before.reference)
+        found = await provider.find_refund(charge, "refund-1") if able.finds_refunds else None
+        assert (found.amount if found else None) == (price if able.finds_refunds else None)
         assert (await provider.fetch_subscription(before.reference)).status is RemoteSubscriptionStatus.ACTIVE
 
     @must("A renewal whose card was declined is PAST_DUE, and its charge never PAID; a later success is ACTIVE again.")
