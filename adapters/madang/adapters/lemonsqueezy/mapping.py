@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from madang.adapters.lemonsqueezy.capabilities import NAME
+from madang.adapters.lemonsqueezy.capabilities import CURRENCY, NAME
 from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable
 from madang.ports.money import Money
 from madang.ports.payment import (
@@ -53,12 +53,15 @@ SUBSCRIPTIONS: Final[Mapping[str, RemoteSubscriptionStatus]] = {
 INVOICE: Final = "invoice:"
 """How a reference begins that is no order's id but a subscription invoice's."""
 PAID: Final = frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED})
+UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError)
+"""What reading an answer of another shape raises."""
+_CODE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_RETRY_AFTER: Final = 86_400.0
 
 
 def error_of(status: int, headers: Mapping[str, str], answer: Mapping[str, Any], operation: str, *, effect: bool) -> PortError:
     """The error of an answer that is no success. A failure of theirs (5xx) leaves open whether it was done."""
-    origin: Any = {"provider": NAME, "operation": operation, "code": code_of(answer) or str(status)}
+    origin: Any = {"provider": NAME, "operation": operation, "code": code_of(answer, status)}
     if status == 429:
         return RateLimited("too many calls", retry_after=retry_after_of(headers), **origin)
     if status == 408:
@@ -74,29 +77,30 @@ def error_of(status: int, headers: Mapping[str, str], answer: Mapping[str, Any],
     return Rejected("Lemon Squeezy refuses the request", reason="invalid_request", **origin)
 
 
-def code_of(answer: Mapping[str, Any]) -> str | None:
-    """The first error's own word, where it has one."""
-    errors = answer.get("errors")
-    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-    word = first.get("code")
-    return word if isinstance(word, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", word) else None
+def code_of(answer: Mapping[str, Any], status: int) -> str:
+    """The first error's own word, else the status."""
+    try:
+        word = str(answer["errors"][0]["code"])
+    except (LookupError, TypeError):
+        return str(status)
+    return word if _CODE.fullmatch(word) else str(status)
 
 
 def payment_of(resource: Mapping[str, Any]) -> PaymentSnapshot:
-    """An order, or a subscription's invoice. Which payment of ours it is only a webhook tells. Raises `ValueError`."""
-    told = attributes_of(resource)
-    of_subscription = resource.get("type") == "subscription-invoices"
-    status = (INVOICES if of_subscription else ORDERS).get(str(told.get("status")), _S.PENDING)
+    """An order, or a subscription's invoice. Which payment of ours it is only a webhook tells. Raises what `UNREADABLE` names
+    for another shape, as all of these."""
+    told, of_subscription = resource["attributes"], resource["type"] == "subscription-invoices"
+    status = (INVOICES if of_subscription else ORDERS).get(told["status"], _S.PENDING)
     tax = 0 if told.get("tax_inclusive") is True else _cents(told.get("tax", 0))
-    amount = Money(_cents(told.get("total")) - tax, _word(told.get("currency")))
+    amount = Money(_cents(told["total"]) - tax, told["currency"])
     back = min(_cents(told.get("refunded_amount", 0)), amount.amount)
     return PaymentSnapshot(
-        reference=(INVOICE if of_subscription else "") + _word(resource.get("id")),
+        reference=(INVOICE if of_subscription else "") + word_of(resource["id"]),
         status=status,
         amount=amount,
         refunded=amount if status is _S.REFUNDED else Money(back, amount.currency),
         paid_at=moment_of(told.get("created_at")) if status in PAID else None,
-        method=_method(told),
+        method="card" if told.get("card_brand") else None,
         failure="declined" if status is _S.FAILED else None,
         tax=Money(tax, amount.currency) if tax else None,
         subscription=str(told["subscription_id"]) if of_subscription else None,
@@ -104,33 +108,35 @@ def payment_of(resource: Mapping[str, Any]) -> PaymentSnapshot:
 
 
 def subscription_of(resource: Mapping[str, Any], amount: Money | None = None) -> SubscriptionSnapshot:
-    """`amount` is that of its price, which is asked for by itself. Which of ours it is only a webhook tells. Raises
-    `ValueError`."""
-    told = attributes_of(resource)
-    word = str(told.get("status"))
-    status = SUBSCRIPTIONS.get(word, _R.PENDING)
-    ends = moment_of(told.get("ends_at"))
+    """`amount` is that of its price, which is asked for by itself. Which of ours it is only a webhook tells."""
+    told = resource["attributes"]
+    status, ends = SUBSCRIPTIONS.get(told["status"], _R.PENDING), moment_of(told.get("ends_at"))
     on_trial = status is _R.TRIALING
     return SubscriptionSnapshot(
-        reference=_word(resource.get("id")),
+        reference=word_of(resource["id"]),
         status=status,
         price_reference=str(told["variant_id"]),
         current_period_end=ends or moment_of(told.get("renews_at")),
-        cancel_at_period_end=word == "cancelled" or (on_trial and told.get("cancelled") is True),
+        cancel_at_period_end=told["status"] == "cancelled" or (on_trial and told.get("cancelled") is True),
         amount=amount,
         trial_ends_at=moment_of(told.get("trial_ends_at")) if on_trial else None,
         ended_at=ends if status is _R.CANCELLED else None,
     )
 
 
-def price_id_of(subscription: Mapping[str, Any]) -> str | None:
-    item = attributes_of(subscription).get("first_subscription_item")
-    price = item.get("price_id") if isinstance(item, dict) else None
-    return str(price) if isinstance(price, int) and not isinstance(price, bool) else None
+def price_id_of(subscription: Mapping[str, Any]) -> int | None:
+    """None where the subscription has no item yet."""
+    item = subscription["attributes"].get("first_subscription_item")
+    return int(item["price_id"]) if item else None
+
+
+def price_of(resource: Mapping[str, Any]) -> Money:
+    """In the store's currency."""
+    return Money(_cents(resource["attributes"]["unit_price"]), CURRENCY)
 
 
 def refund_of(resource: Mapping[str, Any], amount: Money) -> RefundSnapshot:
-    """A refund has no id of its own: the order's, and how much had gone back with it. Raises `ValueError`."""
+    """A refund has no id of its own: the order's, and how much had gone back with it."""
     payment = payment_of(resource)
     return RefundSnapshot(f"{payment.reference}/{payment.refunded.amount}", RemoteRefundStatus.SUCCEEDED, amount)
 
@@ -143,11 +149,10 @@ def resource_in(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return data
 
 
-def attributes_of(resource: Mapping[str, Any]) -> Mapping[str, Any]:
-    told = resource.get("attributes")
-    if not isinstance(told, dict):
-        raise ValueError("there are no attributes")
-    return told
+def word_of(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a word is missing")
+    return value
 
 
 def moment_of(written: Any) -> datetime | None:
@@ -174,18 +179,7 @@ def object_in(body: bytes) -> Mapping[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _method(told: Mapping[str, Any]) -> str | None:
-    brand = told.get("card_brand")
-    return "card" if isinstance(brand, str) and brand else None
-
-
-def _cents(number: Any) -> int:
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise ValueError("there is no amount")
+def _cents(number: int) -> int:
+    if number < 0:
+        raise ValueError("there is no such amount")
     return number
-
-
-def _word(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("a word is missing")
-    return value

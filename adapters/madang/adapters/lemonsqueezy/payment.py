@@ -12,7 +12,6 @@ from madang.adapters.lemonsqueezy.settings import LemonSqueezySettings
 from madang.adapters.lemonsqueezy.webhooks import notice_in
 from madang.ports.context import ProviderContext
 from madang.ports.errors import Misconfigured, OutcomeUnknown, Rejected, Unavailable, Unsupported
-from madang.ports.money import Money
 from madang.ports.payment import (
     CancelSubscriptionRequest,
     CaptureRequest,
@@ -47,7 +46,9 @@ T = TypeVar("T")
 class LemonSqueezyGateway:
     """Fulfils `PaymentGateway`.
 
-    A checkout is not an order yet: it has no reference, and a payment is known from its first webhook on. Two checkouts of one
+    A checkout is not an order yet: it has no reference, and a payment is known from its first webhook on. Orders can be listed
+    (`GET /v1/orders`, by store and by the buyer's e-mail), but do not carry what the checkout said: which of a buyer's orders
+    is which payment of ours cannot be told from them, so there is neither `find` nor `list_payments`. Two checkouts of one
     payment could both be paid, for there is no key that would tell them to be the same. A subscription is never ended at once,
     only not renewed: `cancel_subscription` answers one that runs until its period is over.
     """
@@ -68,7 +69,7 @@ class LemonSqueezyGateway:
         """Whether the key is taken for the store, and the store's currency is the one that prices are told in."""
         started = time.perf_counter()
         store = await self._ask("check", f"/v1/stores/{self._settings.store_id}", API_SECONDS)
-        currency = _read(lambda: mapping.attributes_of(store).get("currency"), "check", Unavailable)
+        currency = _read(lambda: store["attributes"]["currency"], "check", Unavailable)
         if currency != CURRENCY:
             raise Misconfigured(
                 f"plugins.lemonsqueezy: the store's currency is not {CURRENCY}", provider=NAME, operation="check"
@@ -102,7 +103,8 @@ class LemonSqueezyGateway:
         person has to look. Raises `Rejected(reason="amount_exceeded")`, `"not_refundable"`."""
         kind, identity = _place(request.reference, "refund")
         payload.cents_of(request.amount, "refund")
-        now = _read_payment(await self._ask("refund", f"/v1/{kind}/{identity}", request.timeout), "refund")
+        found = await self._ask("refund", f"/v1/{kind}/{identity}", request.timeout)
+        now = _read(lambda: mapping.payment_of(found), "refund", Unavailable)
         if now.status not in mapping.PAID:
             raise payload.rejected("nothing was paid", "refund", "not_refundable")
         if request.amount > now.amount - now.refunded:
@@ -179,15 +181,13 @@ class LemonSqueezyGateway:
         amount = None
         if price_id is not None:
             price = await self._ask(operation, f"/v1/prices/{price_id}", API_SECONDS)
-            amount = _read(lambda: Money(mapping.attributes_of(price)["unit_price"], CURRENCY), operation, Unavailable)
+            amount = _read(lambda: mapping.price_of(price), operation, Unavailable)
         return _read(lambda: mapping.subscription_of(resource, amount), operation, Unavailable)
 
 
 def _checkout(resource: Mapping[str, Any]) -> Checkout:
-    told = mapping.attributes_of(resource)
-    if not isinstance(told.get("url"), str):
-        raise ValueError("there is no address for the buyer")
-    return Checkout(told["url"], expires_at=mapping.moment_of(told.get("expires_at")))
+    told = resource["attributes"]
+    return Checkout(mapping.word_of(told["url"]), expires_at=mapping.moment_of(told.get("expires_at")))
 
 
 def _place(reference: str, operation: str) -> tuple[str, str]:
@@ -202,14 +202,10 @@ def _known(identity: str, operation: str) -> str:
     return identity
 
 
-def _read_payment(resource: Mapping[str, Any], operation: str) -> PaymentSnapshot:
-    return _read(lambda: mapping.payment_of(resource), operation, Unavailable)
-
-
 def _read(read: Callable[[], T], operation: str, otherwise: type[OutcomeUnknown] | type[Unavailable]) -> T:
     try:
         return read()
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except mapping.UNREADABLE:
         raise otherwise("the answer cannot be read", provider=NAME, operation=operation) from None
 
 

@@ -8,10 +8,11 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from madang.adapters.lemonsqueezy.capabilities import NAME
-from madang.adapters.lemonsqueezy.mapping import attributes_of, moment_of, payment_of
+from madang.adapters.lemonsqueezy.mapping import UNREADABLE, moment_of, payment_of, word_of
 from madang.ports.errors import SignatureInvalid
 from madang.ports.payment import PaymentNotice
 from madang.ports.secret import Secret
@@ -26,33 +27,26 @@ def notice_in(request: WebhookRequest, secret: Secret) -> PaymentNotice:
         raise _invalid("the signature is not ours")
     try:
         return _notice(json.loads(request.body), hashlib.sha256(request.body).hexdigest())
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (*UNREADABLE, RecursionError):
         raise _invalid("the body is not an event") from None
 
 
 def _notice(event: Mapping[str, Any], identity: str) -> PaymentNotice:
     meta, data = event["meta"], event["data"]
-    kind, at = str(meta["event_name"]), moment_of(attributes_of(data).get("updated_at"))
-    told = meta.get("custom_data")
-    ours: Mapping[str, Any] = told if isinstance(told, dict) else {}
-    subscription_id = _text(ours.get("subscription_id"))
-    match data.get("type"):
-        case "orders" if subscription_id is None:
+    notice = PaymentNotice(identity, meta["event_name"], moment_of(data["attributes"].get("updated_at")))
+    ours = meta.get("custom_data") or {}
+    match data["type"]:
+        case "orders" if "subscription_id" not in ours:
             snapshot = payment_of(data)
-            return PaymentNotice(identity, kind, at, snapshot.reference, _text(ours.get("payment_id")), snapshot=snapshot)
+            return replace(notice, reference=snapshot.reference, payment_id=ours.get("payment_id"), snapshot=snapshot)
         case "subscription-invoices":
             snapshot = payment_of(data)
-            return PaymentNotice(
-                identity, kind, at, snapshot.reference, subscription=snapshot.subscription, snapshot=snapshot,
-                subscription_id=subscription_id,
-            )  # fmt: skip
+            notice = replace(notice, reference=snapshot.reference, subscription=snapshot.subscription, snapshot=snapshot)
         case "subscriptions":
-            return PaymentNotice(identity, kind, at, subscription=str(data["id"]), subscription_id=subscription_id)
-    return PaymentNotice(identity, kind, at)
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+            notice = replace(notice, subscription=word_of(data["id"]))
+        case _:
+            return notice
+    return replace(notice, subscription_id=ours.get("subscription_id"))
 
 
 def _invalid(why: str) -> SignatureInvalid:
