@@ -24,6 +24,7 @@ from madang.core.kernel.ids import new_id
 from madang.entrypoints.container import Container, open_container
 from madang.entrypoints.http.app import create_app
 from plugins_once import load_plugins_once
+from signatures_once import parse_signatures_once
 
 API = "/api/v1"
 ADDRESS = "198.51.100.7"
@@ -147,6 +148,7 @@ class Deployment:
 async def deployed(settings: Any) -> AsyncIterator[Deployment]:
     """A deployment on these settings; calls come from `ADDRESS`."""
     load_plugins_once()
+    parse_signatures_once()
     async with open_container(settings) as container, AsyncExitStack() as ending:
         app = LazyApi(container, ending)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(ADDRESS, 4321))

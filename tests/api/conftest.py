@@ -11,6 +11,9 @@ from litestar import Litestar
 from api.api_in_memory import InMemoryContainer
 from madang.core.portraits.model import PortraitStatus
 from madang.entrypoints.http.app import create_app
+from signatures_once import parse_signatures_once
+
+parse_signatures_once()
 
 
 @dataclass

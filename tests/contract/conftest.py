@@ -15,6 +15,9 @@ from madang.adapters.sandbox.settings import SandboxSettings
 from madang.ports.context import ProviderContext
 from madang.ports.errors import PortError
 from madang.ports.secret import Secret
+from signatures_once import parse_signatures_once
+
+parse_signatures_once()
 
 BASE_URL = "http://127.0.0.1:8000"
 
