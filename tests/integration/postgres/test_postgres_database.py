@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -85,6 +86,17 @@ async def test_documents_are_read_and_written_as_values(database: Database) -> N
     row = await database.fetchrow("SELECT $1::jsonb AS value, jsonb_typeof($1::jsonb) AS kind", value)
     assert row is not None
     assert (row["value"], row["kind"]) == (value, "object")
+
+
+async def test_a_further_connection_does_not_ask_again_what_an_array_is(database: Database) -> None:
+    questions: list[str] = []
+    asked = "SELECT $1::uuid[], $2::timestamptz[]"
+    async with database.connection() as first, database.connection() as second:
+        await first.fetchrow(asked, [], [])
+        second.add_query_logger(lambda logged: questions.append(logged.query))
+        found = await second.fetchrow(asked, [UUID(int=7)], [])
+    assert questions == [asked]
+    assert tuple(found or ()) == ([UUID(int=7)], [])
 
 
 async def test_no_transaction_is_left_open_on_a_connection_that_comes_back(database_url: str) -> None:

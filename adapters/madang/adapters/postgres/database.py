@@ -13,6 +13,7 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 from madang.adapters.postgres.failures import could_not_connect, unavailable, wrong_address
+from madang.adapters.postgres.known_types import KnowingConnection
 from madang.ports.errors import Misconfigured
 
 T = TypeVar("T")
@@ -164,6 +165,7 @@ async def _open_pool(address: str, size: int, application_name: str) -> "asyncpg
         timeout=10,
         command_timeout=60,
         init=prepare,
+        connection_class=KnowingConnection,
         reset=_leave_as_is,
         server_settings={
             "application_name": application_name,
