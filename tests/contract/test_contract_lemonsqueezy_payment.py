@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
@@ -23,11 +23,13 @@ from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLi
 from madang.ports.money import Money
 from madang.ports.payment import (
     CancelSubscriptionRequest,
+    ChangeSubscriptionRequest,
     Checkout,
     PaymentSnapshot,
     RefundRequest,
     RemotePaymentStatus,
     RemoteSubscriptionStatus,
+    ResumeSubscriptionRequest,
     SubscriptionStart,
 )
 from madang.ports.secret import Secret
@@ -304,3 +306,76 @@ def test_what_they_do_not_know_is_not_found_or_a_wrong_variant(operation: str, r
 def test_wrong_settings_say_what_is_wrong(changed: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         settings_for(**changed)
+
+
+async def test_an_effect_whose_answer_says_nothing_of_use_is_left_open(
+    lemon: FakeLemonSqueezy, gateway: LemonSqueezyGateway
+) -> None:
+    order = lemon.pay((await gateway.open_checkout(OPEN)).url or "")
+    start = await gateway.subscribe(replace(PLAN, amount=PRICE, price_reference="21"))
+    assert start.checkout is not None
+    reference = lemon.agree(start.checkout.url or "")
+    empty, found = Reply(200, {"data": {}}), Reply(200, {"data": lemon.resources["orders", order]})
+    calls = {
+        "open_checkout": (gateway.open_checkout(OPEN), [empty]),
+        "subscribe": (gateway.subscribe(replace(PLAN, amount=PRICE, price_reference="21")), [Reply(201, {})]),
+        "refund": (gateway.refund(RefundRequest(order, PRICE, "why", "refund-1")), [found, empty]),
+        "change_subscription": (gateway.change_subscription(ChangeSubscriptionRequest(reference, "22", True, "c")), [empty]),
+        "resume_subscription": (gateway.resume_subscription(ResumeSubscriptionRequest(reference, "r")), [empty]),
+    }
+    for operation, (call, answers) in calls.items():
+        lemon.next.extend(answers)
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await call
+        assert (unknown.value.provider, unknown.value.operation) == ("lemonsqueezy", operation)
+        assert not lemon.next, operation
+
+
+async def test_a_question_whose_answer_says_nothing_of_use_may_be_asked_again(
+    lemon: FakeLemonSqueezy, gateway: LemonSqueezyGateway
+) -> None:
+    order = lemon.pay((await gateway.open_checkout(OPEN)).url or "")
+    start = await gateway.subscribe(replace(PLAN, amount=PRICE, price_reference="21"))
+    assert start.checkout is not None
+    reference = lemon.agree(start.checkout.url or "")
+    empty, found = Reply(200, {"data": {}}), Reply(200, {"data": lemon.resources["subscriptions", reference]})
+    calls = {
+        "check": (gateway.check(), [empty]),
+        "fetch": (gateway.fetch(order), [empty]),
+        "refund": (gateway.refund(RefundRequest(order, PRICE, "why", "refund-1")), [empty]),
+        "fetch_subscription": (gateway.fetch_subscription(reference), [found, empty]),
+    }
+    for operation, (call, answers) in calls.items():
+        lemon.next.extend(answers)
+        with pytest.raises(Unavailable) as unread:
+            await call
+        assert (unread.value.provider, unread.value.operation) == ("lemonsqueezy", operation)
+        assert not lemon.next, operation
+    lemon.next.append(Reply(200, {"data": {"type": "subscriptions", "id": reference, "attributes": {}}}))
+    with pytest.raises(Unavailable):
+        await gateway.fetch_subscription(reference)
+
+
+async def test_a_refund_is_refused_in_our_words_where_nothing_or_too_little_is_left(
+    lemon: FakeLemonSqueezy, gateway: LemonSqueezyGateway
+) -> None:
+    order = lemon.pay((await gateway.open_checkout(OPEN)).url or "")
+    await gateway.refund(RefundRequest(order, Money(300, "USD"), "why", "refund-1"))
+    with pytest.raises(Rejected, match="more than is left") as beyond:
+        await gateway.refund(RefundRequest(order, Money(691, "USD"), "why", "refund-2"))
+    assert (beyond.value.reason, beyond.value.operation) == ("amount_exceeded", "refund")
+    lemon.becomes(order, "pending")
+    with pytest.raises(Rejected, match="nothing was paid") as unpaid:
+        await gateway.refund(RefundRequest(order, Money(1, "USD"), "why", "refund-3"))
+    assert (unpaid.value.reason, unpaid.value.operation) == ("not_refundable", "refund")
+    for strange in ("invoice:x", "0", "orders/1"):
+        with pytest.raises(Rejected, match="no such id") as unknown:
+            await gateway.fetch(strange)
+        assert (unknown.value.reason, unknown.value.provider, unknown.value.operation) == ("not_found", "lemonsqueezy", "fetch")
+
+
+async def test_a_checkout_ends_when_it_is_said_to(lemon: FakeLemonSqueezy, gateway: LemonSqueezyGateway) -> None:
+    end = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    assert (await gateway.open_checkout(replace(OPEN, expires_at=end))).expires_at == end
+    health = await gateway.check()
+    assert (health.detail, health.latency_ms is not None) == ("the key is taken", True)

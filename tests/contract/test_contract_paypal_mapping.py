@@ -1,8 +1,9 @@
 """PayPal's documents mapped whole and compared whole, what is no such document, and the words of every error."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,16 @@ import pytest
 from madang.adapters.paypal import mapping, payload, webhooks
 from madang.adapters.paypal.settings import PaypalSettings
 from madang.adapters.paypal.subscriptions import subscription_from
-from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable, Unsupported
+from madang.ports.errors import (
+    Misconfigured,
+    OutcomeUnknown,
+    PortError,
+    RateLimited,
+    Rejected,
+    SignatureInvalid,
+    Unavailable,
+    Unsupported,
+)
 from madang.ports.money import Money
 from madang.ports.payment import (
     CancelSubscriptionRequest,
@@ -27,6 +37,7 @@ from madang.ports.payment import (
     SubscriptionSnapshot,
 )
 from madang.ports.secret import Secret
+from madang.ports.webhook import WebhookRequest
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 AT = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -43,11 +54,13 @@ def refund(status: str, value: str, key: str) -> Mapping[str, Any]:
 
 
 def order(status: str = "COMPLETED", capture: str | None = "COMPLETED", *refunds: Mapping[str, Any]) -> dict[str, Any]:
-    """As an order is shown: with its capture and refunds, or before anything was captured."""
+    """As an order is shown: with its capture and refunds, or before anything was captured. The first unit is ours."""
     made = {"id": "C1", "status": capture, "amount": dollars("9.90"), "create_time": WRITTEN}
-    payments = {"captures": [made], **({"refunds": list(refunds)} if refunds else {})}
+    later = {**made, "id": "C2", "status": "PENDING"}
+    payments = {"captures": [made, later], **({"refunds": list(refunds)} if refunds else {})}
     unit = {"reference_id": "default", "custom_id": "payment-1", "amount": dollars("9.90")}
-    return {"id": "O1", "status": status, "purchase_units": [{**unit, **({"payments": payments} if capture else {})}]}
+    first, other = {**unit, **({"payments": payments} if capture else {})}, {"amount": dollars("1.00")}
+    return {"id": "O1", "status": status, "purchase_units": [first, other]}
 
 
 PAID = PaymentSnapshot(
@@ -405,6 +418,107 @@ def test_an_id_of_ours_has_as_many_characters_as_paypal_keeps(length: int) -> No
 
 
 # Events
+
+HEADERS = {
+    "paypal-auth-algo": "SHA256withRSA",
+    "paypal-cert-url": "https://api.paypal.com/v1/notifications/certs/CERT-1",
+    "paypal-transmission-id": "69cd13f0-d67a-11e5-baa3-778b53f4ae55",
+    "paypal-transmission-sig": "c2lnbmVkIGJ5IHBheXBhbA==",
+    "paypal-transmission-time": "2026-11-21T12:00:00Z",
+}
+BODY = b'{"id": "WH-1",  "event_type": "PING"}'
+
+
+def asked(body: bytes = BODY, received_at: datetime = NOW, **changed: str) -> tuple[bytes, Mapping[str, Any]]:
+    headers = {**HEADERS, **{f"paypal-{name.replace('_', '-')}": value for name, value in changed.items()}}
+    return webhooks.question_about(WebhookRequest(headers, body, received_at), SETTINGS)
+
+
+def test_paypal_is_asked_whether_it_signed_just_these_bytes() -> None:
+    question, event = asked()
+    assert event == {"id": "WH-1", "event_type": "PING"}
+    assert question.endswith(b', "webhook_event": ' + BODY + b"}")
+    assert json.loads(question) == {
+        "webhook_id": "WEBHOOK0NOT0REAL",
+        "auth_algo": "SHA256withRSA",
+        "cert_url": "https://api.paypal.com/v1/notifications/certs/CERT-1",
+        "transmission_id": "69cd13f0-d67a-11e5-baa3-778b53f4ae55",
+        "transmission_sig": "c2lnbmVkIGJ5IHBheXBhbA==",
+        "transmission_time": "2026-11-21T12:00:00Z",
+        "webhook_event": event,
+    }
+
+
+@pytest.mark.parametrize("name", sorted(HEADERS))
+@pytest.mark.parametrize("value", ["", "two words", "x" * 600])
+def test_headers_that_paypal_never_sends_are_refused_without_asking(name: str, value: str) -> None:
+    with pytest.raises(SignatureInvalid, match=name) as refused:
+        asked(**{name.removeprefix("paypal-").replace("-", "_"): value})
+    assert (refused.value.provider, refused.value.operation) == ("paypal", "read_webhook")
+
+
+@pytest.mark.parametrize(
+    ("address", "believed"),
+    [
+        ("https://paypal.com/cert", True),
+        ("https://api.sandbox.paypal.com/cert", True),
+        ("https://api-m.paypal.com.evil.example/cert", False),
+        ("https://evilpaypal.com/cert", False),
+        ("http://api.paypal.com/cert", False),
+        ("http://api-m.paypal.com/cert", False),
+        ("https://evil.example/cert", False),
+    ],
+)
+def test_a_certificate_is_paypals_own(address: str, believed: bool) -> None:
+    if believed:
+        assert asked(cert_url=address)
+        return
+    with pytest.raises(SignatureInvalid, match="certificate"):
+        asked(cert_url=address)
+
+
+def test_a_certificate_may_lie_where_the_settings_say_that_paypal_is() -> None:
+    stand_in = replace(SETTINGS, base_url="http://127.0.0.1:8080")
+    for address, believed in (
+        ("http://127.0.0.1:8080/c", True),
+        ("https://127.0.0.1:8080/c", False),
+        ("http://127.0.0.1/c", False),
+    ):
+        request = WebhookRequest({**HEADERS, "paypal-cert-url": address}, BODY, NOW)
+        if believed:
+            assert webhooks.question_about(request, stand_in)
+            continue
+        with pytest.raises(SignatureInvalid, match="certificate"):
+            webhooks.question_about(request, stand_in)
+
+
+@pytest.mark.parametrize(("seconds", "believed"), [(-301, False), (-300, True), (300, True), (301, False)])
+def test_an_event_is_believed_for_five_minutes(seconds: int, believed: bool) -> None:
+    received = NOW + timedelta(seconds=seconds)
+    if believed:
+        assert asked(received_at=received)
+        return
+    with pytest.raises(SignatureInvalid, match="too long ago"):
+        asked(received_at=received)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff",
+        b"[" * 100_000,
+        b"[]",
+        b"{}",
+        b'{"id": "WH-1"}',
+        b'{"id": 7, "event_type": "PING"}',
+        b'{"event_type": "PING"}',
+    ],
+)
+def test_a_body_that_is_no_event_is_refused_without_asking(body: bytes) -> None:
+    with pytest.raises(SignatureInvalid, match="body"):
+        asked(body)
+
 
 CAPTURE = {"id": "C1", "custom_id": "payment-1", "supplementary_data": {"related_ids": {"order_id": "O1"}}}
 UP = [{"rel": "self", "href": "https://api.paypal.com/v2/checkout/orders/O0"}]

@@ -49,6 +49,7 @@ from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
 PRICE = Money(990, "USD")
+APPROVE = {"rel": "approve", "href": "https://www.paypal.com/agree"}
 CHECKOUT = CheckoutRequest(
     "payment-1", PRICE, "나의 리즈 사진 3장", "https://shop.example/ok", "https://shop.example/no", "checkout-1"
 )
@@ -338,6 +339,74 @@ async def test_a_refund_carries_its_key_its_payment_and_its_reason(paypal: FakeP
     assert found is not None
     assert found.amount == Money(300, "USD")
     assert await gateway.find_refund(reference, "refund:10") is None
+
+
+async def test_an_answer_that_says_nothing_of_use_leaves_an_effect_open_and_a_question_to_be_asked_again(
+    paypal: FakePaypal, gateway: PaypalGateway
+) -> None:
+    reference = await paid(paypal, gateway)
+    start = await gateway.subscribe(SUBSCRIBE)
+    assert start.checkout is not None
+    subscription = start.checkout.reference or ""
+    paypal.agree(subscription)
+    order, empty, odd = Reply(200, paypal.orders[reference]), Reply(200, {}), Reply(200, {"id": "x y", "links": [APPROVE]})
+    refund = RefundRequest(reference, PRICE, "why", "refund-9")
+    effects = {
+        "open_checkout": [(gateway.open_checkout(CHECKOUT), [answer]) for answer in (empty, odd, Reply(200, {"id": "O1"}))],
+        "capture": [(gateway.capture(CaptureRequest(reference, "payment-1", PRICE, "capture-9")), [empty])],
+        "refund": [(gateway.refund(refund), [order, empty])],
+        "subscribe": [(gateway.subscribe(SUBSCRIBE), [empty])],
+        "change_subscription": [
+            (gateway.change_subscription(ChangeSubscriptionRequest(subscription, "P-PREMIUM", False, "c")), answers)
+            for answers in ([Reply(200, {"links": [{"rel": "approve", "href": None}]})], [empty, empty])
+        ],
+        "cancel_subscription": [(gateway.cancel_subscription(CancelSubscriptionRequest(subscription, False, "c")), [empty])],
+    }
+    questions = {
+        "fetch": [(gateway.fetch(reference), [empty]), (gateway.fetch("I-1/S1"), [empty])],
+        "refund": [(gateway.refund(refund), [empty])],
+        "find_refund": [(gateway.find_refund(reference, "refund-9"), [empty]), (gateway.find_refund("I-1/S1", "k"), [empty])],
+        "fetch_subscription": [(gateway.fetch_subscription(subscription), [empty])],
+    }
+    for due, asked in ((OutcomeUnknown, effects), (Unavailable, questions)):
+        for operation, calls in asked.items():
+            for call, answers in calls:
+                paypal.next.extend(answers)
+                with pytest.raises(due) as unread:
+                    await call
+                assert (unread.value.provider, unread.value.operation) == ("paypal", operation)
+                assert not paypal.next, operation
+
+
+async def test_what_paypal_gives_no_id_to_is_not_found(gateway: PaypalGateway) -> None:
+    calls = {
+        "fetch": [gateway.fetch("o1"), gateway.fetch("O1/"), gateway.fetch("O1/a/b"), gateway.fetch("x/S1")],
+        "refund": [gateway.refund(RefundRequest("o1", PRICE, "why", "k"))],
+        "find_refund": [gateway.find_refund("", "k")],
+        "capture": [gateway.capture(CaptureRequest("O1/S1", "payment-1", PRICE, "k"))],
+        "change_subscription": [gateway.change_subscription(ChangeSubscriptionRequest("i 1", "P-1", False, "k"))],
+    }
+    for operation, strange in calls.items():
+        for call in strange:
+            with pytest.raises(Rejected, match="no such id") as refused:
+                await call
+            assert (refused.value.reason, refused.value.provider, refused.value.operation) == ("not_found", "paypal", operation)
+
+
+async def test_a_cancellation_that_is_refused_says_why_unless_the_subscription_has_ended(
+    paypal: FakePaypal, gateway: PaypalGateway
+) -> None:
+    start = await gateway.subscribe(SUBSCRIBE)
+    assert start.checkout is not None
+    request = CancelSubscriptionRequest(start.checkout.reference or "", False, "cancel-1")
+    with pytest.raises(Rejected) as waiting:
+        await gateway.cancel_subscription(request)
+    assert (waiting.value.code, waiting.value.reason) == ("SUBSCRIPTION_STATUS_INVALID", "invalid_request")
+    paypal.next.append(refusal(422, "SOMETHING_NEW"))
+    with pytest.raises(Rejected) as other:
+        await gateway.cancel_subscription(request)
+    assert other.value.code == "SOMETHING_NEW"
+    assert paypal.acting[-1].json == {"reason": "cancelled"}
 
 
 # Webhooks

@@ -211,6 +211,64 @@ async def test_a_refund_is_found_among_more_than_a_page(account: FakeStripe, gat
     assert await gateway.find_refund(reference, "refund-1") is None
 
 
+async def test_a_refund_that_is_not_among_two_thousand_is_not_said_to_be_missing(
+    account: FakeStripe, gateway: StripePaymentGateway
+) -> None:
+    reference, intent = await paid(account, gateway)
+    page = Reply(200, {"object": "list", "data": [{"id": "re_1", "object": "refund"}], "has_more": True})
+    account.next.extend([Reply(200, account.books.kept[reference]), *[page] * 20])
+    with pytest.raises(Unavailable, match="more refunds"):
+        await gateway.find_refund(reference, "refund-0")
+    assert not account.next
+    pages = [request.query for request in account.arrived if request.path == "/v1/refunds"]
+    assert [each.get("starting_after") for each in pages] == [None, *["re_1"] * 19]
+    assert {each["payment_intent"] for each in pages} == {intent}
+
+
+async def test_what_nobody_paid_is_not_given_back_and_has_no_refund(account: FakeStripe, gateway: StripePaymentGateway) -> None:
+    reference = str((await gateway.open_checkout(CHECKOUT)).reference)
+    assert await gateway.find_refund(reference, "refund-0") is None
+    with pytest.raises(Rejected) as unpaid:
+        await gateway.refund(RefundRequest(reference, CHECKOUT.amount, "why", "refund-1"))
+    assert (unpaid.value.reason, unpaid.value.operation) == ("not_refundable", "refund")
+    reference, intent = await paid(account, gateway)
+    for amount in (Money(0, "KRW"), Money(300, "USD")):
+        with pytest.raises(Rejected) as refused:
+            await gateway.refund(RefundRequest(reference, amount, "why", "refund-2"))
+        assert (refused.value.reason, refused.value.operation) == ("invalid_request", "refund")
+    assert not account.books.of_kind("refund")
+    by_intent = await gateway.refund(RefundRequest(intent, Money(300, "KRW"), "why", "refund-3"))
+    assert await gateway.find_refund(intent, "refund-3") == by_intent
+    for unknown in ("sub_1", "re_1", ""):
+        with pytest.raises(Rejected) as strange:
+            await gateway.refund(RefundRequest(unknown, CHECKOUT.amount, "why", "refund-4"))
+        assert (strange.value.reason, strange.value.operation) == ("not_found", "refund")
+
+
+async def test_a_subscription_of_several_items_is_not_changed_here(account: FakeStripe, gateway: StripePaymentGateway) -> None:
+    reference = await subscribed(account, gateway)
+    change = ChangeSubscriptionRequest(reference, "price_team", False, "change-1")
+    item = account.books.kept[reference]["items"]["data"][0]
+    for items in ([], [item, item]):
+        account.next.append(Reply(200, {**account.books.kept[reference], "items": {"object": "list", "data": items}}))
+        with pytest.raises(Rejected, match="one item") as refused:
+            await gateway.change_subscription(change)
+        assert (refused.value.reason, refused.value.operation) == ("invalid_request", "change_subscription")
+
+
+async def test_a_checkouts_reference_is_no_subscription_to_change_cancel_or_resume(gateway: StripePaymentGateway) -> None:
+    calls = {
+        "change_subscription": gateway.change_subscription(ChangeSubscriptionRequest("cs_1", "price_team", False, "k")),
+        "cancel_subscription": gateway.cancel_subscription(CancelSubscriptionRequest("cs_1", False, "k")),
+        "resume_subscription": gateway.resume_subscription(ResumeSubscriptionRequest("in_1", "k")),
+        "fetch_subscription": gateway.fetch_subscription("in_1"),
+    }
+    for operation, call in calls.items():
+        with pytest.raises(Rejected, match="no subscription") as refused:
+            await call
+        assert (refused.value.reason, refused.value.operation, refused.value.provider) == ("not_found", operation, "stripe")
+
+
 async def test_a_checkout_that_takes_long_fails_after_it_was_completed(
     account: FakeStripe, gateway: StripePaymentGateway
 ) -> None:

@@ -36,7 +36,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
     "slack": ("chat_kit.py::TestSlack", "chat.py", "slack_mapping.py"),
     "smtp": ("email_kit.py::TestSmtp", "email_smtp.py", "email_smtp_message.py"),
     "solapi": ("solapi_sms.py",),
-    "stripe": ("stripe_mapping.py", "stripe_calls.py", "stripe_payment.py"),
+    "stripe": ("stripe_documents.py", "stripe_mapping.py", "stripe_calls.py", "stripe_payment.py"),
     "toss": ("toss_payment.py", "toss_reading.py"),
     "twilio": ("twilio_sms.py",),
 }  # fmt: skip

@@ -11,7 +11,7 @@ from madang.adapters.lemonsqueezy.client import LemonSqueezyClient
 from madang.adapters.lemonsqueezy.settings import LemonSqueezySettings
 from madang.adapters.lemonsqueezy.webhooks import notice_in
 from madang.ports.context import ProviderContext
-from madang.ports.errors import Misconfigured, OutcomeUnknown, Rejected, Unavailable, Unsupported
+from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, Rejected, Unavailable, Unsupported
 from madang.ports.payment import (
     CancelSubscriptionRequest,
     CaptureRequest,
@@ -132,19 +132,19 @@ class LemonSqueezyGateway:
         path = f"/v1/subscriptions/{_known(request.reference, 'change_subscription')}"
         body = payload.change_body(request)
         resource = await self._do("change_subscription", "PATCH", path, request.timeout, body)
-        return await self._with_price(resource, "change_subscription")
+        return await self._then_with_price(resource, "change_subscription")
 
     async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
         """Not renewed any more, also where it should end now: whoever asked for that ends it on our side."""
         path = f"/v1/subscriptions/{_known(request.reference, 'cancel_subscription')}"
         resource = await self._do("cancel_subscription", "DELETE", path, request.timeout)
-        return await self._with_price(resource, "cancel_subscription")
+        return await self._then_with_price(resource, "cancel_subscription")
 
     async def resume_subscription(self, request: ResumeSubscriptionRequest) -> SubscriptionSnapshot:
         path = f"/v1/subscriptions/{_known(request.reference, 'resume_subscription')}"
         body = payload.resumption_body(request.reference)
         resource = await self._do("resume_subscription", "PATCH", path, request.timeout, body)
-        return await self._with_price(resource, "resume_subscription")
+        return await self._then_with_price(resource, "resume_subscription")
 
     async def open_method_window(self, request: StoreMethodRequest) -> Checkout:
         _unsupported("open_method_window")
@@ -174,6 +174,14 @@ class LemonSqueezyGateway:
         if not 200 <= answer.status < 300:
             raise mapping.error_of(answer.status, answer.headers, answer.document, operation, effect=True)
         return _read(lambda: mapping.resource_in(answer.document), operation, OutcomeUnknown)
+
+    async def _then_with_price(self, resource: Mapping[str, Any], operation: str) -> SubscriptionSnapshot:
+        """After an effect: that what became of it cannot be asked does not undo it."""
+        try:
+            return await self._with_price(resource, operation)
+        except PortError as error:
+            why = "it was done, and cannot be looked up"
+            raise OutcomeUnknown(why, provider=NAME, operation=operation, code=error.code) from None
 
     async def _with_price(self, resource: Mapping[str, Any], operation: str) -> SubscriptionSnapshot:
         """The price is a resource of its own, in the store's currency."""

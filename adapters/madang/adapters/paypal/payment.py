@@ -13,7 +13,7 @@ from madang.adapters.paypal.client import PaypalClient
 from madang.adapters.paypal.settings import PaypalSettings
 from madang.adapters.paypal.subscriptions import subscription_from
 from madang.ports.context import ProviderContext
-from madang.ports.errors import OutcomeUnknown, Rejected, Unavailable, Unsupported
+from madang.ports.errors import OutcomeUnknown, PortError, Rejected, Unavailable, Unsupported
 from madang.ports.payment import (
     CancelSubscriptionRequest,
     CaptureRequest,
@@ -177,7 +177,7 @@ class PaypalGateway:
         return SubscriptionStart(_read(lambda: _checkout(answer.document), "subscribe", OutcomeUnknown))
 
     async def fetch_subscription(self, reference: str) -> SubscriptionSnapshot:
-        return await self._subscription(reference, "fetch_subscription", API_SECONDS)
+        return await self._subscription(reference, "fetch_subscription")
 
     async def change_subscription(self, request: ChangeSubscriptionRequest) -> SubscriptionSnapshot:
         """The buyer agrees at `approve_url`; until then the old plan goes on."""
@@ -186,7 +186,7 @@ class PaypalGateway:
         key = payload.request_id(request.idempotency_key)
         answer = await self._client.call("change_subscription", "POST", path, request.timeout, body=body, key=key, effect=True)
         approve_url = _read(lambda: mapping.link_in(answer.document, "approve"), "change_subscription", OutcomeUnknown)
-        return await self._subscription(request.reference, "change_subscription", API_SECONDS, approve_url)
+        return await self._then(request.reference, "change_subscription", approve_url)
 
     async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
         body = payload.cancellation_of(request)
@@ -196,13 +196,13 @@ class PaypalGateway:
         except Rejected as refused:
             if refused.code != "SUBSCRIPTION_STATUS_INVALID":
                 raise
-            now = await self._subscription(request.reference, "cancel_subscription", API_SECONDS)
+            now = await self._subscription(request.reference, "cancel_subscription")
             if now.status is not RemoteSubscriptionStatus.CANCELLED:
                 raise
             return now
         if answer.status != _DONE:
             raise OutcomeUnknown("the answer cannot be read", provider=NAME, operation="cancel_subscription")
-        return await self._subscription(request.reference, "cancel_subscription", API_SECONDS)
+        return await self._then(request.reference, "cancel_subscription")
 
     async def resume_subscription(self, request: ResumeSubscriptionRequest) -> SubscriptionSnapshot:
         _unsupported("resume_subscription")
@@ -226,11 +226,17 @@ class PaypalGateway:
         path = f"{_ORDERS}/{_known(reference, operation)}"
         return (await self._client.call(operation, "GET", path, timeout)).document
 
-    async def _subscription(
-        self, reference: str, operation: str, timeout: float, approve_url: str | None = None
-    ) -> SubscriptionSnapshot:
+    async def _then(self, reference: str, operation: str, approve_url: str | None = None) -> SubscriptionSnapshot:
+        """After an effect: that what became of it cannot be asked does not undo it."""
+        try:
+            return await self._subscription(reference, operation, approve_url)
+        except PortError as error:
+            why = "it was done, and cannot be looked up"
+            raise OutcomeUnknown(why, provider=NAME, operation=operation, code=error.code) from None
+
+    async def _subscription(self, reference: str, operation: str, approve_url: str | None = None) -> SubscriptionSnapshot:
         path = f"{_SUBSCRIPTIONS}/{_known(reference, operation)}"
-        answer = await self._client.call(operation, "GET", path, timeout, params={"fields": "plan"})
+        answer = await self._client.call(operation, "GET", path, API_SECONDS, params={"fields": "plan"})
         return _read(lambda: subscription_from(answer.document, datetime.now(UTC), approve_url), operation, Unavailable)
 
     async def _of_capture(self, notice: PaymentNotice, capture_id: str) -> PaymentNotice:

@@ -21,10 +21,9 @@ REASONS: Final[Mapping[str, str]] = {
     "charge_not_refundable": "not_refundable",
     "balance_insufficient": "insufficient_balance",
     "insufficient_funds": "insufficient_balance",
-    "amount_too_small": "amount_too_small",
-    "amount_too_large": "amount_too_large",
+    "amount_too_large": "amount_exceeded",
 }
-"""Refusals for good that mean more than a request in the wrong form, by code."""
+"""Refusals of a refund that mean more than a request in the wrong form, by code."""
 
 OURS: Final = frozenset(
     {
@@ -77,10 +76,9 @@ def refused(operation: str, message: str, reason: str = "invalid_request") -> Re
 
 
 def _reason(operation: str, code: str, told: Mapping[str, Any]) -> str:
-    if operation == "refund" and (told.get("param") == "amount" or code == "amount_too_large"):
-        return "amount_exceeded"
-    reason = REASONS.get(code, "invalid_request")
-    return "invalid_request" if operation != "refund" and reason.startswith("amount_") else reason
+    if operation != "refund":
+        return "invalid_request"
+    return "amount_exceeded" if told.get("param") == "amount" else REASONS.get(code, "invalid_request")
 
 
 def _with_decline(code: str, told: Mapping[str, Any]) -> str:

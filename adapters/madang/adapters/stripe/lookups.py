@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from madang.adapters.stripe.capabilities import NAME
 from madang.adapters.stripe.client import Api
 from madang.adapters.stripe.errors import refused
 from madang.adapters.stripe.mapping import (
@@ -118,10 +117,6 @@ def prefix_of(reference: str) -> str:
 
 def unreadable(call: Call, error: ValueError) -> PortError:
     return call.lost(f"the answer cannot be read: {error}")
-
-
-def error_named(error: PortError, *codes: str) -> bool:
-    return error.provider == NAME and error.code in codes
 
 
 def next_cursor(page: Mapping[str, Any]) -> str | None:

@@ -86,7 +86,7 @@ class StripePaymentGateway(StripeSubscriptions):
     async def refund(self, request: RefundRequest) -> RefundSnapshot:
         call = Call.within("refund", request.timeout)
         intent, currency = await self._lookups.paid_by(call, request.reference)
-        if request.amount.amount <= 0 or request.amount.currency != currency:
+        if request.amount.currency != currency:
             raise refused(call.operation, "a refund is some of the payment's own currency")
         if intent is None:
             raise refused(call.operation, "nothing was paid", "not_refundable")

@@ -18,6 +18,7 @@ from madang.plugins.conformance.webhooks import believed_later, forgeries
 from madang.ports.errors import Rejected, Unsupported
 from madang.ports.money import Money
 from madang.ports.payment import (
+    CaptureRequest,
     Checkout,
     CheckoutRequest,
     ConfirmRequest,
@@ -150,6 +151,17 @@ class PaymentConformance(HostedSubscriptionTests, StoredMethodConformance):
         less = replace(request, amount=replace(price, amount=price.amount - 1), idempotency_key="confirm-0")
         await raised(self.name, "confirm", provider.confirm(less), (Rejected,))
         assert (await provider.confirm(request)).status is RemotePaymentStatus.PAID
+
+    @must("Take approved money by capture(), once whatever the key; else declare captures=False and raise Unsupported.")
+    async def test_approved_money_is_taken_once(self, stage: Stage, provider: PaymentGateway) -> None:
+        price = self._price(provider)
+        request = CaptureRequest(self.unknown_reference, "payment-1", price, "capture-again")
+        if not provider.capabilities.captures:
+            await raised(self.name, "capture", provider.capture(request), (Unsupported,))
+            return
+        await not_found(stage, "capture", provider.capture(request))
+        paid = await self._paid(stage, provider, price, "payment-1")
+        assert await provider.capture(replace(request, reference=paid.reference)) == paid
 
     @must("find() answers the payment of exactly this id, None when there surely is none; else Unsupported.")
     async def test_a_payment_is_found_by_our_id(self, stage: Stage, provider: PaymentGateway) -> None:

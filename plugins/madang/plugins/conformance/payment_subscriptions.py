@@ -11,7 +11,7 @@ from madang.plugins.conformance.remote import Fault
 from madang.plugins.conformance.repairs import must
 from madang.plugins.conformance.stage import EFFECT_ERRORS, ENDLESS, NOTHING_DONE, Stage, not_found, outcome, raised
 from madang.plugins.conformance.suite import PATIENCE, ProviderConformance, Read
-from madang.ports.errors import Rejected, Unsupported
+from madang.ports.errors import OutcomeUnknown, Rejected, Unsupported
 from madang.ports.money import Money
 from madang.ports.payment import (
     CancelSubscriptionRequest,
@@ -310,6 +310,22 @@ class HostedSubscriptionTests(ProviderConformance):
         self._has_the_providers_code(stage, fault, error)
         now = await provider.fetch_subscription(before.reference)
         assert (now.status is RemoteSubscriptionStatus.ACTIVE) == (fault in NOTHING_DONE)
+
+    @must(
+        "What was done stays done: raise OutcomeUnknown where only the look-up after it fails, and not that question's error."
+    )
+    @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.RATE_LIMITED, Fault.GARBAGE])
+    async def test_a_look_up_that_fails_afterwards_does_not_undo_a_cancellation(
+        self, stage: Stage, provider: PaymentGateway, fault: Fault
+    ) -> None:
+        before, service = await self._agreed(stage, provider), stage.service
+        self._needs(fault)
+        if service is None:
+            pytest.skip("there is nothing outside to ask")
+        acted = len(service.acting)
+        service.plan(fault, only=lambda request: len(service.acting) > acted and not service.acts(request))
+        result = await outcome(provider.cancel_subscription(CancelSubscriptionRequest(before.reference, False, "cancel-1")))
+        assert isinstance(result, SubscriptionSnapshot | OutcomeUnknown), f"it was {result!r}"
 
     @must("A webhook about a subscription names it, and the charge that it is about.")
     async def test_an_announcement_names_the_subscription(self, stage: Stage, provider: PaymentGateway) -> None:
