@@ -14,9 +14,9 @@ from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.providers import Providers
 from madang.core.kernel.tokens import Tokens
 from madang.core.notifications.notifier import Notifier
-from madang.entrypoints import parts
 from madang.entrypoints.invoice_settings import invoice_policy
 from madang.entrypoints.settings import Settings
+from madang.entrypoints.when_asked import Printing
 
 
 class InvoiceWiring(containers.DeclarativeContainer):
@@ -30,9 +30,7 @@ class InvoiceWiring(containers.DeclarativeContainer):
     notifier: "providers.Dependency[Notifier]" = providers.Dependency()
     clock: "providers.Dependency[Clock]" = providers.Dependency()
 
-    service = providers.Singleton(
-        InvoiceService, units, cipher, providers.Singleton(parts.invoice_printer), settings.provided.timezone
-    )
+    service = providers.Singleton(InvoiceService, units, cipher, providers.Singleton(Printing), settings.provided.timezone)
     work = providers.Singleton(
         InvoiceIssuing,
         routed,

@@ -4,7 +4,6 @@ from typing import Any, cast
 
 from dependency_injector import containers, providers
 
-from madang.adapters.jinja.renderer import JinjaMessageRenderer
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.providers import Providers
@@ -18,6 +17,7 @@ from madang.core.notifications.retention import NotificationRetention
 from madang.core.notifications.service import NotificationService, Operators
 from madang.core.operations.audit import AuditTrail
 from madang.entrypoints.settings import Settings
+from madang.entrypoints.when_asked import Rendering
 
 
 class NotificationWiring(containers.DeclarativeContainer):
@@ -31,7 +31,7 @@ class NotificationWiring(containers.DeclarativeContainer):
     audit_trail = providers.Dependency(instance_of=AuditTrail)
     clock: "providers.Dependency[Clock]" = providers.Dependency()
 
-    renderer = providers.Singleton(JinjaMessageRenderer, settings.provided.brand, settings.provided.timezone)
+    renderer = providers.Singleton(Rendering, settings.provided.brand, settings.provided.timezone)
     addressing = providers.Singleton(Addressing, routed, renderer, cipher, tokens, clock, base_url=settings.provided.base_url)
     operators = providers.Singleton(
         Operators, emails=settings.provided.operator_emails, language=settings.provided.operator_language

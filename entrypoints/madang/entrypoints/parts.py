@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,7 +10,6 @@ from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork
 from madang.adapters.redis.connection import Client
 from madang.adapters.spool.disk import DiskSpool
-from madang.core.billing.invoice_sheet import InvoicePrinter, InvoiceSheet
 from madang.core.files.policies import MEGABYTE
 from madang.core.files.service import Allowance
 from madang.core.kernel.clock import Clock
@@ -55,19 +53,6 @@ def key_rotation(
     from madang.core.operations.key_rotation import KeyRotation
 
     return KeyRotation(PostgresSealedRows(database), cipher, [key_id.hex() for key_id in keys.key_ids], units, trail)
-
-
-class _WhenAsked:
-    """Few processes print, and the library is not small: it is loaded with the first document."""
-
-    def print(self, sheet: InvoiceSheet, *, at: datetime) -> bytes:
-        from madang.adapters.reportlab.invoice_pdf import InvoicePdf
-
-        return InvoicePdf().print(sheet, at=at)
-
-
-def invoice_printer() -> InvoicePrinter:
-    return _WhenAsked()
 
 
 def system_gauge(folder: Path) -> SystemGauge:

@@ -1,15 +1,12 @@
 """The composition root's table: what is made of what. Each domain's own part of it is a module of its own."""
 
 import time
-from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
 
 from madang.adapters.cryptography.cipher import AesGcmCipher
 from madang.adapters.cryptography.keys import KeyRing
 from madang.adapters.joserfc.tokens import JoseTokens
-from madang.adapters.phonenumbers.phone_numbers import E164PhoneNumbers
-from madang.adapters.pillow.photo_lab import PillowPhotoLab
 from madang.adapters.postgres.api_keys import PostgresKeyHolders
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.idempotency import PostgresIdempotencyStore
@@ -47,10 +44,8 @@ from madang.entrypoints.provider_calls import Listeners
 from madang.entrypoints.routing import RoutedProviders
 from madang.entrypoints.settings import Settings
 from madang.entrypoints.webhook_wiring import WebhookWiring
+from madang.entrypoints.when_asked import Developing, Numbering
 from madang.plugins.registry import PluginRegistry
-
-if TYPE_CHECKING:
-    pass
 
 _PICTURE_THREADS = 2
 
@@ -70,8 +65,8 @@ class Wiring(containers.DeclarativeContainer):
 
     clock = providers.Singleton(SystemClock)
     cipher = providers.Singleton(AesGcmCipher, keys)
-    phone_numbers = providers.Singleton(E164PhoneNumbers, "KR")
-    photo_lab = providers.Singleton(PillowPhotoLab, workers=_PICTURE_THREADS)
+    phone_numbers = providers.Singleton(Numbering, "KR")
+    photo_lab = providers.Singleton(Developing, workers=_PICTURE_THREADS)
     tokens = providers.Singleton(JoseTokens, keys.provided.derive_each.call("tokens"), clock)
     meter = providers.Singleton(Meter)
     tracer = providers.Dependency(instance_of=Tracer)

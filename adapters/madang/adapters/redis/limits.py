@@ -45,6 +45,14 @@ class _Permits:
     until: float
 
 
+class _RedisStorage(RedisStorage):
+    """Loads the one client library that it uses: the library's own also loads `valkey`, a copy of the same size."""
+
+    def __init__(self, connections: Mapping[str, Any], prefix: str) -> None:
+        self.DEPENDENCIES = {"redis": None}
+        super().__init__("redis://", implementation="redispy", key_prefix=prefix, **connections)
+
+
 class RedisRateLimiter:
     """`policies` by name in the notation of `limits` (`100/minute`); raises `Misconfigured` for one that cannot be read.
 
@@ -53,7 +61,7 @@ class RedisRateLimiter:
 
     def __init__(self, redis: Client, policies: Mapping[str, str], *, prefix: str = "madang:limit") -> None:
         self._policies = {name: _policy(name, written) for name, written in policies.items()}
-        self._shared: Storage = RedisStorage("redis://", implementation="redispy", key_prefix=prefix, **_connections(redis))
+        self._shared: Storage = _RedisStorage(_connections(redis), prefix)
         self._own: Storage = MemoryStorage()
         self._away_until = 0.0
         self._permits: dict[tuple[str, str, RateLimitItem], _Permits] = {}

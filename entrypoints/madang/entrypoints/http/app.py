@@ -68,7 +68,7 @@ def create_app(container: HttpContainer) -> Litestar:
             *(pipeline.bind(route) for route in routes_for(settings.products)),
             *Health(container, metrics).handlers(),
             key_set_handler(container.tokens),
-            *docs_handlers(written_document(tuple(settings.products), settings.base_url)),
+            *docs_handlers(partial(written_document, tuple(settings.products), settings.base_url)),
             *Pages(container, addresses, limits).bind(invoice_page.PAGES),
             *(Pages(container, addresses, limits).bind(PAGES) if "portraits" in settings.products else ()),
         ],

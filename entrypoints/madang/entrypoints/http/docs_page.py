@@ -1,5 +1,7 @@
 """`/docs`: Swagger UI from our own files, so that it works without the network and under a strict policy."""
 
+import asyncio
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -33,13 +35,17 @@ class _Folder(BaseLocalFileSystem):
             raise FileNotFoundError from None
 
 
-def docs_handlers(document: bytes) -> list[Any]:
-    """The page, the document, and their files."""
+def docs_handlers(document: Callable[[], bytes]) -> list[Any]:
+    """The page, the document, and their files.
+
+    The document is written for the first who asks, in a thread: most processes are never asked, and writing it takes megabytes
+    that a process does not give back.
+    """
     page = STATIC.joinpath("docs.html").read_bytes()
 
     @get("/openapi.json", include_in_schema=False)
     async def openapi_json() -> ASGIApp:
-        return Answer(200, document)
+        return Answer(200, await asyncio.to_thread(document))
 
     @get("/docs", include_in_schema=False)
     async def docs(scope: Scope) -> ASGIApp:

@@ -2,26 +2,30 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from madang.entrypoints.http.answers import HTML, Answer
 from madang.entrypoints.http.envelope import zone
 from madang.entrypoints.http.language import Language, catalogue
 
-_TEMPLATES: Final = Environment(
-    loader=FileSystemLoader(str(files(__package__).joinpath("templates"))),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
-
+_TEMPLATES: Final = str(files(__package__).joinpath("templates"))
 _USUAL: Final = {"refresh": None, "site": None, "other_language_link": None, "has_other_language": True}
+
+
+@cache
+def _templates() -> "Environment":
+    """Loaded with the first page: many API processes never show one."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
 
 
 def page(template: str, language: Language, *, status: int = 200, pictures_from: Collection[str] = (), **values: Any) -> Answer:
@@ -31,7 +35,7 @@ def page(template: str, language: Language, *, status: int = 200, pictures_from:
     Without the `same-origin` referrer policy browsers send `Origin: null` with a form.
     """
     words = catalogue("pages", language)
-    html = _TEMPLATES.get_template(template).render(t=words, language=language, **{**_USUAL, **values})
+    html = _templates().get_template(template).render(t=words, language=language, **{**_USUAL, **values})
     headers = [
         (b"content-security-policy", _policy(pictures_from).encode("latin-1")),
         (b"content-language", language.encode()),
