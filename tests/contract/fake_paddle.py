@@ -112,11 +112,11 @@ class FakePaddle(RemoteService):
         with self._lock:
             self.adjustments[identity]["status"] = verdict
 
-    def disputed(self, transaction: str) -> str:
-        """The buyer's bank takes it all back."""
+    def disputed(self, transaction: str, action: str = "chargeback") -> str:
+        """The buyer's bank takes it all back, or warns that it will."""
         with self._lock:
             items = [{"item_id": _item(transaction), "type": "full"}]
-            return str(self._adjustment(transaction, "chargeback", items, within=False, reason="chargeback")["id"])
+            return str(self._adjustment(transaction, action, items, within=False, reason="chargeback")["id"])
 
     def period_ends(self, identity: str, *, declined: bool = False) -> str | None:
         """Answers the renewal's transaction, None where the subscription ends."""

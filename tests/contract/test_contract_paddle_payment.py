@@ -364,14 +364,24 @@ async def test_what_paddle_is_not_done_with_is_given_back_later(paddle: FakePadd
         await gateway.refund(RefundRequest(reference, PRICE, "why", "refund-1"))
 
 
-async def test_a_chargeback_is_a_dispute_until_it_is_reversed(paddle: FakePaddle, gateway: PaddleGateway) -> None:
+async def test_a_chargeback_has_taken_the_money_until_it_is_reversed(paddle: FakePaddle, gateway: PaddleGateway) -> None:
     reference = await paid(paddle, gateway)
     chargeback = paddle.disputed(reference)
-    assert (await gateway.fetch(reference)).status is RemotePaymentStatus.DISPUTED
+    found = await gateway.fetch(reference)
+    assert (found.status, found.refunded, found.charged_back) == (RemotePaymentStatus.REFUNDED, PRICE, PRICE)
     with pytest.raises(Rejected) as refused:
         await gateway.refund(RefundRequest(reference, PRICE, "why", "refund-1"))
     assert refused.value.reason == "amount_exceeded"
     paddle.review(chargeback, "reversed")
+    found = await gateway.fetch(reference)
+    assert (found.status, found.charged_back) == (RemotePaymentStatus.PAID, Money.zero(PRICE.currency))
+
+
+async def test_a_warning_of_a_chargeback_is_a_dispute_until_it_is_over(paddle: FakePaddle, gateway: PaddleGateway) -> None:
+    reference = await paid(paddle, gateway)
+    warning = paddle.disputed(reference, "chargeback_warning")
+    assert (await gateway.fetch(reference)).status is RemotePaymentStatus.DISPUTED
+    paddle.review(warning, "reversed")
     assert (await gateway.fetch(reference)).status is RemotePaymentStatus.PAID
 
 

@@ -40,6 +40,13 @@ def test_a_payment_is_disputed_while_a_dispute_is_not_resolved(disputes: Any, st
     assert reading.payment_of({**ORIGIN, "status": "PAID", "disputes": disputes}).status is status
 
 
+def test_a_disputed_payment_keeps_what_was_given_back_of_it_before() -> None:
+    amount = {"total": 5000, "cancelled": 2000, "paid": 5000, "discount": 0}
+    document = {**ORIGIN, "amount": amount, "status": "PARTIAL_CANCELLED", "disputes": [{"status": "UNRESOLVED"}]}
+    snapshot = reading.payment_of(document)
+    assert (snapshot.status, snapshot.refunded.amount) == (RemotePaymentStatus.DISPUTED, 2000)
+
+
 @pytest.mark.parametrize("word", [*reading.METHODS, "PaymentMethodNew", None])
 def test_every_way_of_paying_has_a_word_of_ours(word: str | None) -> None:
     assert reading.payment_of({**ORIGIN, "status": "PAID", "method": {"type": word}}).method == reading.METHODS.get(str(word))

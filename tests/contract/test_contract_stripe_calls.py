@@ -171,7 +171,7 @@ async def test_without_any_time_nothing_is_sent(account: FakeStripe, gateway: St
     assert not account.arrived
 
 
-async def test_a_dispute_holds_the_payment_until_it_was_won(account: FakeStripe, gateway: StripePaymentGateway) -> None:
+async def test_a_dispute_holds_the_payment_until_it_was_decided(account: FakeStripe, gateway: StripePaymentGateway) -> None:
     reference, intent = await paid(account, gateway)
     dispute = account.books.dispute(intent)
     for word, status in {
@@ -179,14 +179,37 @@ async def test_a_dispute_holds_the_payment_until_it_was_won(account: FakeStripe,
         "needs_response": RemotePaymentStatus.DISPUTED,
         "under_review": RemotePaymentStatus.DISPUTED,
         "appeal_under_review": RemotePaymentStatus.DISPUTED,
-        "lost": RemotePaymentStatus.DISPUTED,
+        "lost": RemotePaymentStatus.REFUNDED,
         "a-state-to-come": RemotePaymentStatus.DISPUTED,
         "warning_closed": RemotePaymentStatus.PAID,
         "prevented": RemotePaymentStatus.PAID,
         "won": RemotePaymentStatus.PAID,
     }.items():
         account.books.becomes(dispute["id"], word)
-        assert (await gateway.fetch(reference)).status is status, word
+        found = await gateway.fetch(reference)
+        taken = CHECKOUT.amount if word == "lost" else Money.zero("KRW")
+        assert (found.status, found.refunded, found.charged_back) == (status, taken, taken), word
+
+
+@pytest.mark.parametrize(("asked", "currency", "taken"), [(300, "krw", 300), (10**6, "krw", None), (1, "usd", None)])
+async def test_a_lost_dispute_took_its_amount_of_what_was_left(
+    account: FakeStripe, gateway: StripePaymentGateway, asked: int, currency: str, taken: int | None
+) -> None:
+    reference, intent = await paid(account, gateway)
+    await gateway.refund(RefundRequest(reference, Money(1000, "KRW"), "why", "refund-1"))
+    dispute = account.books.dispute(intent, "lost")
+    account.books.kept[dispute["id"]] |= {"amount": asked, "currency": currency}
+    found = await gateway.fetch(reference)
+    took = CHECKOUT.amount.amount - 1000 if taken is None else taken
+    assert (found.charged_back, found.refunded) == (Money(took, "KRW"), Money(1000 + took, "KRW"))
+    assert found.status is (RemotePaymentStatus.REFUNDED if taken is None else RemotePaymentStatus.PARTLY_REFUNDED)
+
+
+async def test_a_payment_that_was_never_disputed_says_nothing_of_disputes(
+    account: FakeStripe, gateway: StripePaymentGateway
+) -> None:
+    reference, _ = await paid(account, gateway)
+    assert (await gateway.fetch(reference)).charged_back is None
 
 
 async def test_a_disputed_payment_is_not_given_back_twice(account: FakeStripe, gateway: StripePaymentGateway) -> None:

@@ -11,6 +11,8 @@ from madang.core.billing.checkouts import Checkouts
 from madang.core.billing.credits.accounts import CreditAccounts
 from madang.core.billing.credits.service import CreditService
 from madang.core.billing.credits.settling import Settling
+from madang.core.billing.disputes import TELL_OF_DISPUTE, DisputeAlerts
+from madang.core.billing.events import DISPUTE_CHANGED
 from madang.core.billing.handlers import BillingHandlers
 from madang.core.billing.inbox_keeping import InboxKeeping
 from madang.core.billing.invoices import InvoiceService
@@ -26,10 +28,12 @@ from madang.core.billing.stored_methods import StoredMethods
 from madang.core.billing.subscription_service import SubscriptionService
 from madang.core.billing.subscription_work import SubscriptionWork
 from madang.core.kernel.clock import Clock
+from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.providers import Providers
 from madang.core.kernel.tokens import Tokens
 from madang.core.notifications.notifier import Notifier
+from madang.core.operations.alerts import OperatorNotifier
 from madang.core.operations.audit import AuditTrail
 from madang.entrypoints import parts
 from madang.entrypoints.billing_settings import catalogue, routing_rules
@@ -50,6 +54,7 @@ class BillingWiring(containers.DeclarativeContainer):
     cipher: "providers.Dependency[PersonalDataCipher]" = providers.Dependency()
     tokens: "providers.Dependency[Tokens]" = providers.Dependency()
     notifier: "providers.Dependency[Notifier]" = providers.Dependency()
+    operators: "providers.Dependency[OperatorNotifier]" = providers.Dependency()
     audit_trail = providers.Dependency(instance_of=AuditTrail)
     clock: "providers.Dependency[Clock]" = providers.Dependency()
     base_url = settings.provided.base_url
@@ -121,6 +126,7 @@ class BillingWiring(containers.DeclarativeContainer):
         subscribing.work,
         providers.Singleton(BillingHandlers, service, routed, clock, subscribing.methods, subscribing.following),
         planning.settling,
+        providers.Singleton(DisputeAlerts, operators),
     )
     schedules = providers.Singleton(parts.Scheduled, crediting.settling, subscribing.working, inbox_keeping, planning.settling)
     personal_data = providers.Singleton(BillingPersonalData)
@@ -128,6 +134,11 @@ class BillingWiring(containers.DeclarativeContainer):
     invoices_personal_data = invoicing.personal_data
     subscription_personal_data = subscribing.personal_data
     plans_personal_data = planning.personal_data
+
+
+def hear(subscriptions: Subscriptions) -> None:
+    """What payments announce, and operators are told of."""
+    subscriptions.subscribe(DISPUTE_CHANGED, TELL_OF_DISPUTE)
 
 
 class BillingServices:

@@ -48,6 +48,7 @@ from madang.core.privacy.erasing import Erasing
 from madang.core.privacy.service import PrivacyService
 from madang.core.webhooks.service import WebhookService
 from madang.entrypoints.billing_wiring import BillingServices
+from madang.entrypoints.billing_wiring import hear as payments_hear
 from madang.entrypoints.call_ledger import CallLedger
 from madang.entrypoints.credit_wiring import hear as credits_hear
 from madang.entrypoints.credit_wiring import invariants_of as credit_invariants
@@ -292,6 +293,7 @@ def _connect_contexts(wiring: Wiring) -> None:
     subscriptions = wiring.subscriptions()
     if "portraits" in wiring.settings().products:
         subscriptions.subscribe(PAYMENT_CHANGED, PORTRAITS_PAYMENT_CHANGED)
+    payments_hear(subscriptions)
     credits_hear(subscriptions)
     invoices_hear(subscriptions)
     subscriptions_hear(subscriptions)

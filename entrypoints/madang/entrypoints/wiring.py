@@ -128,6 +128,7 @@ class Wiring(containers.DeclarativeContainer):
         cipher=cipher,
         tokens=tokens,
         notifier=notifications,
+        operators=notifications,
         audit_trail=audit_trail,
         clock=clock,
     )

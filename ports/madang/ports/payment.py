@@ -91,7 +91,9 @@ class PaymentSnapshot:
     """A payment as the provider has it now. `refunded` is the sum of all refunds so far.
 
     `amount` is what we asked for; `tax` is what a merchant of record put on top of it, and is in neither of the two.
-    `subscription` is the provider's reference of the subscription whose period this payment is for.
+    `subscription` is the provider's reference of the subscription whose period this payment is for. `charged_back` is what
+    disputes that were decided against us took, and is in `refunded`, too; None where nobody disputed, or none can be told.
+    `method_country` is the country that the means of payment was issued in (ISO 3166-1 alpha-2), where the provider tells it.
     """
 
     reference: str
@@ -104,6 +106,8 @@ class PaymentSnapshot:
     failure: str | None = None
     tax: Money | None = None
     subscription: str | None = None
+    charged_back: Money | None = None
+    method_country: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contract.fake_stripe import API_KEY, WEBHOOK_SECRET, FakeStripe
-from deployment import Deployment, OpenDeployment
+from deployment import Deployment, Member, OpenDeployment
 from embedded_stack import SANDBOX_ROUTES
 from integration.billing.till import Till
 from integration.subscriptions.subscriber import Subscriber
@@ -24,7 +24,7 @@ def account() -> Iterator[FakeStripe]:
 async def till(open_deployment: OpenDeployment, account: FakeStripe) -> AsyncIterator[Till]:
     stripe = {"base_url": account.url, "api_key": API_KEY, "webhook_secret": WEBHOOK_SECRET}
     routes = {**SANDBOX_ROUTES, "payment": ["stripe"]}
-    async with open_deployment(routes=routes, plugins={"stripe": stripe}) as deployment:
+    async with open_deployment(routes=routes, plugins={"stripe": stripe}, operator_emails=["ops@example.com"]) as deployment:
         yield Till(deployment)
 
 
@@ -94,6 +94,72 @@ async def test_a_payment_that_no_webhook_tells_of_is_asked_for_and_disputed_late
         account.books.becomes(dispute["id"], word)
         await told(deployment, account, f"charge.dispute.{kind}", dispute["id"])
         assert (await till.payment(buyer, opened["id"]))["status"] == status
+
+
+async def bought(till: Till, account: FakeStripe, buyer: Member) -> tuple[str, str]:
+    """Our payment of a credit pack, and Stripe's PaymentIntent."""
+    opened = await till.open(buyer)
+    reference = await reference_of(till.deployment, opened["id"])
+    account.books.pay(reference)
+    await told(till.deployment, account, "checkout.session.completed", reference)
+    return opened["id"], account.books.kept[reference]["payment_intent"]
+
+
+async def disputed(till: Till, account: FakeStripe, intent: str, *words: str) -> None:
+    dispute = account.books.dispute(intent)
+    await told(till.deployment, account, "charge.dispute.created", dispute["id"])
+    for word in words:
+        account.books.becomes(dispute["id"], word)
+        await told(till.deployment, account, "charge.dispute.closed", dispute["id"], times=2)
+
+
+async def alerts(deployment: Deployment) -> list[str]:
+    return [mail.subject.partition(":")[0] for mail in await deployment.e_mails() if mail.recipient == "ops@example.com"]
+
+
+async def test_a_lost_dispute_takes_back_what_was_sold_and_is_told(till: Till, account: FakeStripe) -> None:
+    deployment = till.deployment
+    buyer = await deployment.member()
+    payment_id, intent = await bought(till, account, buyer)
+    assert (await till.data(buyer, "GET", "/credits/balance"))["balance"] == 100
+    await disputed(till, account, intent, "lost")
+    payment = await till.payment(buyer, payment_id)
+    assert (payment["status"], payment["refunded"], payment["dispute"]["status"], payment["dispute"]["taken"]["amount"]) == (
+        "refunded", {"amount": 5000, "currency": "KRW"}, "lost", 5000,
+    )  # fmt: skip
+    assert (await till.data(buyer, "GET", "/credits/balance"))["balance"] == 0
+    invoice, note = reversed(await till.data(buyer, "GET", "/invoices"))
+    assert (invoice["kind"], note["kind"], note["amount"]["amount"]) == ("invoice", "credit_note", 5000)
+    assert (note["refundId"], note["chargedBack"], invoice["chargedBack"]) == (None, True, False)
+    assert await alerts(deployment) == ["Dispute opened", "Dispute lost"]
+    refused = await till.call(
+        await deployment.member(Role.PROJECT_MANAGER), "POST", f"/payments/{payment_id}/refunds", json={"reason": "again"}
+    )
+    assert refused.status_code == 409
+    today = datetime.now(UTC).date()
+    report = await deployment.container.reconciling.reconcile(
+        "stripe", today - timedelta(days=1), today + timedelta(days=2), settle=False
+    )
+    assert (report.ours, list(report.differences)) == (1, [])
+
+
+async def test_a_dispute_that_is_won_leaves_everything_and_is_told(till: Till, account: FakeStripe) -> None:
+    buyer = await till.deployment.member()
+    payment_id, intent = await bought(till, account, buyer)
+    await disputed(till, account, intent, "won")
+    payment = await till.payment(buyer, payment_id)
+    assert (payment["status"], payment["refunded"]["amount"], payment["dispute"]["status"]) == ("paid", 0, "won")
+    assert (await till.data(buyer, "GET", "/credits/balance"))["balance"] == 100
+    assert await alerts(till.deployment) == ["Dispute opened", "Dispute won"]
+
+
+async def test_a_decision_that_is_reversed_is_told_and_gives_nothing_anew(till: Till, account: FakeStripe) -> None:
+    buyer = await till.deployment.member()
+    payment_id, intent = await bought(till, account, buyer)
+    await disputed(till, account, intent, "lost", "appeal_under_review", "won")
+    payment = await till.payment(buyer, payment_id)
+    assert (payment["status"], payment["dispute"]["status"]) == ("refunded", "reversed")
+    assert await alerts(till.deployment) == ["Dispute opened", "Dispute lost", "Dispute reversed"]
 
 
 async def a_month_passes(subscriber: Subscriber, account: FakeStripe) -> None:

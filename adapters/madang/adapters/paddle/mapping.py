@@ -30,6 +30,9 @@ REFUNDS: Final[Mapping[str, RemoteRefundStatus]] = {
 }
 """`status-adjustment`; any other is pending."""
 CHARGEBACK: Final = "chargeback"
+"""The buyer's bank has taken the money: Paddle makes one when a buyer "successfully disputes a charge". One that Paddle
+contests with success is `reversed`."""
+WARNING: Final = "chargeback_warning"
 
 
 def payment_of(transaction: Mapping[str, Any], inclusive: bool) -> PaymentSnapshot:
@@ -37,7 +40,9 @@ def payment_of(transaction: Mapping[str, Any], inclusive: bool) -> PaymentSnapsh
     within, currency = holds_tax(transaction, inclusive), text_of(transaction.get("currency_code"))
     totals = part_of(part_of(transaction, "details"), "totals")
     amount, tax = Money(max(net_of(totals, within), 0), currency), integer_of(totals.get("tax"))
+    charged_back = _charged_back(transaction, within, currency)
     back = _given_back(transaction, within, currency)
+    back = back if charged_back is None else min(back + charged_back, amount)
     paid = TRANSACTIONS.get(str(transaction.get("status")), _S.PENDING)
     attempt = _captured(transaction) if paid is _S.PAID else None
     return PaymentSnapshot(
@@ -50,6 +55,7 @@ def payment_of(transaction: Mapping[str, Any], inclusive: bool) -> PaymentSnapsh
         method=_method(attempt),
         tax=Money(tax, currency) if tax > 0 and not within else None,
         subscription=word_of(transaction.get("subscription_id")),
+        charged_back=charged_back,
     )
 
 
@@ -133,7 +139,7 @@ def integer_of(written: Any) -> int:
 def _status(transaction: Mapping[str, Any], status: RemotePaymentStatus, amount: Money, back: Money) -> RemotePaymentStatus:
     if status is not _S.PAID:
         return status
-    if any(each.get("action") == CHARGEBACK and each.get("status") == "approved" for each in _adjustments(transaction)):
+    if any(each.get("action") == WARNING and each.get("status") == "approved" for each in _adjustments(transaction)):
         return _S.DISPUTED
     if not back.amount:
         return _S.PAID
@@ -144,6 +150,15 @@ def _given_back(transaction: Mapping[str, Any], within: bool, currency: str) -> 
     """What has gone back; a refund that is under review, or was rejected, has not."""
     done = (refund_of(each, within) for each in refunds_in(transaction))
     return sum((each.amount for each in done if each.status is _R.SUCCEEDED), Money.zero(currency))
+
+
+def _charged_back(transaction: Mapping[str, Any], within: bool, currency: str) -> Money | None:
+    """What chargebacks hold now; None where there never was one."""
+    found = [each for each in _adjustments(transaction) if each.get("action") in (CHARGEBACK, WARNING)]
+    if not found:
+        return None
+    took = (refund_of(each, within) for each in found if each.get("action") == CHARGEBACK)
+    return sum((each.amount for each in took if each.status is _R.SUCCEEDED), Money.zero(currency))
 
 
 def _adjustments(transaction: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -2,6 +2,9 @@
 
 Source: PortOne's OpenAPI description of the API V2. Amounts are integers in the currency's minor unit, as ours are. A payment
 is known by the id that we chose: `transactionId` is another for each try.
+
+Not verified: that a dispute which the shop lost shows as a cancellation of the payment. PortOne's description says of a dispute
+that it is unresolved or resolved, and not for whom; one that is resolved and cancelled nothing leaves the payment paid.
 """
 
 import hashlib
@@ -59,9 +62,9 @@ def payment_of(document: Mapping[str, Any]) -> PaymentSnapshot:
     status = STATUSES.get(str(document.get("status")), RemotePaymentStatus.PENDING)
     if status is RemotePaymentStatus.REFUNDED and paid_at is None:
         status = RemotePaymentStatus.CANCELLED
-    if status is RemotePaymentStatus.PAID and _is_disputed(document.get("disputes")):
-        status = RemotePaymentStatus.DISPUTED
     given_back = status in (RemotePaymentStatus.REFUNDED, RemotePaymentStatus.PARTLY_REFUNDED)
+    if status in (RemotePaymentStatus.PAID, RemotePaymentStatus.PARTLY_REFUNDED) and _is_disputed(document.get("disputes")):
+        status = RemotePaymentStatus.DISPUTED
     failure = document.get("failure")
     return PaymentSnapshot(
         reference=identity,

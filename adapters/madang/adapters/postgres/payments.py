@@ -41,6 +41,7 @@ COLUMNS: Final = (
     "client_reference",
     "tax",
     "locale",
+    "method_country",
 )
 _REFUND_COLUMNS: Final = (
     "id",
@@ -180,6 +181,7 @@ def payment_in(row: asyncpg.Record) -> Payment:
         client_reference=row["client_reference"],
         tax=row["tax"],
         locale=row["locale"],
+        method_country=row["method_country"],
     )
 
 
@@ -209,6 +211,7 @@ def _values(payment: Payment) -> tuple[Any, ...]:
         payment.client_reference,
         payment.tax,
         payment.locale,
+        payment.method_country,
     )
 
 

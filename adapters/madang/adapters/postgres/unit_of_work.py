@@ -16,6 +16,7 @@ from madang.adapters.postgres.api_keys import PostgresApiKeys
 from madang.adapters.postgres.audit import PostgresAudit, PostgresPersonalKeys
 from madang.adapters.postgres.credits import PostgresCredits
 from madang.adapters.postgres.database import Connection, Database
+from madang.adapters.postgres.disputes import PostgresDisputes
 from madang.adapters.postgres.erasures import PostgresErasures, PostgresKeptAnswers
 from madang.adapters.postgres.external_identities import PostgresExternalIdentities
 from madang.adapters.postgres.failures import (
@@ -192,6 +193,10 @@ class PostgresUnitOfWork:
     @cached_property
     def amount_mismatches(self) -> PostgresAmountMismatches:
         return PostgresAmountMismatches(self.connection)
+
+    @cached_property
+    def disputes(self) -> PostgresDisputes:
+        return PostgresDisputes(self.connection)
 
     @cached_property
     def payment_attempts(self) -> PostgresPaymentAttempts:

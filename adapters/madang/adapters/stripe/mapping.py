@@ -48,6 +48,8 @@ REFUND_STATUSES: Final[Mapping[str, RemoteRefundStatus]] = {
 
 OVER: Final = frozenset({"won", "warning_closed", "prevented"})
 """Disputes that took no money, or gave it back."""
+LOST: Final = "lost"
+"""The status of a dispute whose money is gone. An appeal opens it again."""
 
 
 def session_snapshot(session: Mapping[str, Any], disputes: Sequence[Mapping[str, Any]] = ()) -> PaymentSnapshot:
@@ -167,9 +169,11 @@ def _snapshot(
     failure: str | None = None,
     subscription: str | None = None,
 ) -> PaymentSnapshot:
-    refunded = Money.zero(amount.currency)
+    refunded, charged_back = Money.zero(amount.currency), None
     if status is _P.PAID:
         refunded = money_of(charge.get("amount_refunded", 0), charge.get("currency", amount.currency))
+        charged_back = _charged_back(amount, refunded, disputes)
+        refunded = refunded if charged_back is None else refunded + charged_back
         status = _paid_status(amount, refunded, disputes)
         paid_at, failure = paid_at or charge.get("created"), None
     method = object_of(charge.get("payment_method_details")).get("type")
@@ -183,11 +187,25 @@ def _snapshot(
         method=method if isinstance(method, str) else None,
         failure=failure,
         subscription=subscription,
+        charged_back=charged_back,
     )
 
 
+def _charged_back(amount: Money, refunded: Money, disputes: Sequence[Mapping[str, Any]]) -> Money | None:
+    """What lost disputes took of what had not gone back; None where nobody ever disputed. One in another currency, or of more
+    than is left (rates of exchange move), took all of it."""
+    if not disputes:
+        return None
+    left, taken = amount - refunded, Money.zero(amount.currency)
+    for each in disputes:
+        if str(each.get("status")) == LOST:
+            told = money_of(each.get("amount"), each.get("currency"))
+            taken = min(taken + told, left) if told.currency == amount.currency else left
+    return taken
+
+
 def _paid_status(amount: Money, refunded: Money, disputes: Sequence[Mapping[str, Any]]) -> RemotePaymentStatus:
-    if any(str(each.get("status")) not in OVER for each in disputes):
+    if any(str(each.get("status")) not in OVER | {LOST} for each in disputes):
         return _P.DISPUTED
     if refunded.amount and refunded >= amount:
         return _P.REFUNDED

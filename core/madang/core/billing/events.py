@@ -2,9 +2,11 @@
 
 from typing import Final
 
+from madang.core.billing.disputes import Dispute
 from madang.core.billing.model import Payment, Refund
 from madang.core.billing.subscription_model import Period, Subscription
 from madang.core.kernel.events import Event
+from madang.ports.money import Money
 
 PAYMENT_CHANGED: Final = "billing.payment_changed"
 """A payment's status changed. Payload: `payment_id`, `purpose`, `subject`, `status`."""
@@ -15,6 +17,10 @@ REFUND_CHANGED: Final = "billing.refund_changed"
 PAYMENT_REFUNDED: Final = "billing.payment_refunded"
 """More of a payment went back than before, whoever sent it: also a further part that a person gave back at the provider, which
 changes no status. Payload: `payment_id`, `purpose`, `subject`, `status`."""
+
+DISPUTE_CHANGED: Final = "billing.dispute_changed"
+"""A buyer's bank asked money back, or it was decided. Payload: `payment_id`, `provider`, `status` (the dispute's), `amount`,
+`taken`, `changed_at`."""
 
 SUBSCRIPTION_PERIOD_STARTED: Final = "billing.subscription_period_started"
 """A period of a subscription that is paid for, or tried, began. Payload: `subscription_id`, `user_id`, `plan_id`, `period` (its
@@ -31,6 +37,21 @@ def payment_changed(payment: Payment) -> Event:
 
 def payment_refunded(payment: Payment) -> Event:
     return _about(PAYMENT_REFUNDED, payment)
+
+
+def dispute_changed(dispute: Dispute, payment: Payment) -> Event:
+    return Event(
+        DISPUTE_CHANGED,
+        payment.subject,
+        {
+            "payment_id": str(payment.id),
+            "provider": dispute.provider,
+            "status": dispute.status.value,
+            "amount": str(payment.amount),
+            "taken": str(Money(dispute.taken, payment.amount.currency)),
+            "changed_at": dispute.changed_at.isoformat(),
+        },
+    )
 
 
 def _about(name: str, payment: Payment) -> Event:

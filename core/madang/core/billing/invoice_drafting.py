@@ -44,7 +44,9 @@ def invoice_content(payment: Payment, policy: InvoicePolicy, *, sold_by_provider
     )
 
 
-def credit_content(invoice: Invoice, payment: Payment, before: int, part: int, policy: InvoicePolicy) -> InvoiceContent:
+def credit_content(
+    invoice: Invoice, payment: Payment, before: int, part: int, policy: InvoicePolicy, *, charged_back: bool = False
+) -> InvoiceContent:
     """Of `part` that went back after `before` had: by the rule of the invoice, also when the rules have changed since."""
     billed = invoice.content
     if part == invoice.amount.amount:
@@ -61,6 +63,7 @@ def credit_content(invoice: Invoice, payment: Payment, before: int, part: int, p
         method=billed.method,
         reference=billed.reference,
         credits=invoice.number,
+        charged_back=charged_back,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from madang.core.billing.disputes import DisputeStatus
 from madang.core.billing.invoice_drafting import InvoicePolicy, credit_content, invoice_content, to_credit
 from madang.core.billing.invoice_model import (
     BUYER_EMAIL,
@@ -82,9 +83,11 @@ class InvoiceIssuing:
             content = invoice_content(payment, self._policy, sold_by_provider=self._sells_itself(payment))
             invoice = await self._issued(uow, InvoiceKind.INVOICE, payment, payment.amount, content, buyer)
         refunds = await uow.payments.refunds(payment.id)
+        lost = await _was_lost(uow, payment)
         credited = sum(note.amount.amount for note in documents[1:])
         for refund_id, part in to_credit(payment, refunds, documents[1:]):
-            content = credit_content(invoice, payment, credited, part, self._policy)
+            by_bank = lost and refund_id is None
+            content = credit_content(invoice, payment, credited, part, self._policy, charged_back=by_bank)
             amount = Money(part, payment.amount.currency)
             about = {"credited_id": invoice.id, "refund_id": refund_id}
             await self._issued(uow, InvoiceKind.CREDIT_NOTE, payment, amount, content, buyer, **about)
@@ -139,6 +142,12 @@ class InvoiceIssuing:
         if sealed is None:
             return None
         return self._cipher.encrypt(self._cipher.decrypt(sealed, purpose=purpose), purpose=anew)
+
+
+async def _was_lost(uow: InvoicesUnitOfWork, payment: Payment) -> bool:
+    """Whether a bank took money of it that we did not send."""
+    dispute = await uow.disputes.of_payment(payment.id)
+    return dispute is not None and dispute.status is DisputeStatus.LOST
 
 
 async def _buyer(uow: InvoicesUnitOfWork, payment: Payment) -> User | None:

@@ -53,7 +53,8 @@ class InvoiceLine:
 class InvoiceContent:
     """What the document says; nothing of the buyer is in it, whom one may have to forget.
 
-    `credits` is the number of the invoice that a credit note corrects. `provider_tax` is what a merchant of record put on top.
+    `credits` is the number of the invoice that a credit note corrects, `charged_back` says that a bank took what it credits,
+    after a dispute. `provider_tax` is what a merchant of record put on top.
     """
 
     seller: Seller
@@ -66,6 +67,7 @@ class InvoiceContent:
     reference: str | None = None
     credits: str | None = None
     provider_tax: int | None = None
+    charged_back: bool = False
 
     @property
     def rule(self) -> TaxRule:

@@ -174,7 +174,7 @@ def _notes(invoice: Invoice, content: InvoiceContent, words: Mapping[str, str]) 
     currency, rule = invoice.amount.currency, content.rule
     notes = [words["currency_note"].format(currency=currency)]
     if content.credits is not None:
-        notes.append(words["note_credits"].format(number=content.credits))
+        notes.append(words["note_charged_back" if content.charged_back else "note_credits"].format(number=content.credits))
     if rule.treatment is TaxTreatment.BY_PROVIDER:
         return [*notes, *_of_provider(content, currency, words)]
     if rule.treatment is TaxTreatment.ZERO_RATED:

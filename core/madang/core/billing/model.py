@@ -76,7 +76,8 @@ class PaymentLine:
 class Payment:
     """One purchase. `purpose` names the context that sells (`"portraits"`), `subject` what is bought (`portrait:<id>`).
 
-    `lines` say what an invoice says, and add up to `amount`. A buyer without an account has no `user_id`.
+    `lines` say what an invoice says, and add up to `amount`. A buyer without an account has no `user_id`. `country` is what the
+    client said, `method_country` what the provider says of the means of payment.
     """
 
     id: UUID
@@ -102,6 +103,7 @@ class Payment:
     client_reference: str | None = None
     tax: int | None = None
     locale: str = "ko"
+    method_country: str | None = None
 
     def settle(self, snapshot: PaymentSnapshot, now: datetime) -> "Payment":
         """The payment after the provider's word, which counts only when it says our amount and moves forward.
@@ -120,6 +122,7 @@ class Payment:
             refunded=refunded,
             paid_at=self.paid_at or snapshot.paid_at or (now if status in SETTLED else None),
             method=snapshot.method or self.method,
+            method_country=snapshot.method_country or self.method_country,
             failure=snapshot.failure if status is PaymentStatus.FAILED else None,
             tax=self.tax if snapshot.tax is None else snapshot.tax.amount,
             updated_at=now,

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from madang.core.billing.attempts import PaymentAttempt
+from madang.core.billing.disputes import Dispute
 from madang.core.billing.model import OPEN, SETTLED, Payment, PaymentStatus, Refund, left_to_refund
 from madang.core.billing.repository import BillingUnitOfWork, PaymentFilter
 from madang.core.billing.routing import PaymentRouting
@@ -27,11 +28,12 @@ class PaymentsUnitOfWork(BillingUnitOfWork, AuditedUnitOfWork, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PaymentView:
-    """A payment with every try to be paid and every refund, in their order."""
+    """A payment with every try to be paid and every refund, in their order, and what its buyer's bank asked back."""
 
     payment: Payment
     attempts: Sequence[PaymentAttempt]
     refunds: Sequence[Refund]
+    dispute: Dispute | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,8 @@ class Payments:
 
 async def _view(uow: BillingUnitOfWork, payment: Payment) -> PaymentView:
     attempts = await uow.payment_attempts.of_payment(payment.id)
-    return PaymentView(payment, attempts, await uow.payments.refunds(payment.id))
+    refunds = await uow.payments.refunds(payment.id)
+    return PaymentView(payment, attempts, refunds, await uow.disputes.of_payment(payment.id))
 
 
 async def _visible(uow: BillingUnitOfWork, caller: Caller, payment_id: UUID, *, lock: bool = False) -> Payment:

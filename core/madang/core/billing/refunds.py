@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from madang.core.billing.model import Payment, Refund, RefundStatus, left_to_refund, payment_subject
+from madang.core.billing.model import Payment, PaymentStatus, Refund, RefundStatus, left_to_refund, payment_subject
 from madang.core.billing.refund_changes import change_refund
 from madang.core.billing.repository import BillingUnitOfWork
 from madang.core.billing.service import LOOK_UP, BillingService, single_look_up
@@ -28,6 +28,8 @@ _STATUS: Final = {
     RemoteRefundStatus.SUCCEEDED: RefundStatus.SUCCEEDED,
     RemoteRefundStatus.FAILED: RefundStatus.FAILED,
 }
+_PARTLY: Final = {False: RemotePaymentStatus.PARTLY_REFUNDED, True: RemotePaymentStatus.DISPUTED}
+"""What a payment of which a part went back is, by whether it is disputed: our own refund decides no dispute."""
 
 
 class RefundWork:
@@ -122,10 +124,12 @@ class RefundWork:
         """Our own refunds show at once; what else was given back, the provider is asked."""
         refunds = await uow.payments.refunds(payment.id)
         done = sum(other.amount.amount for other in refunds if other.status is RefundStatus.SUCCEEDED)
-        whole = done >= payment.amount.amount
-        status = RemotePaymentStatus.REFUNDED if whole else RemotePaymentStatus.PARTLY_REFUNDED
-        refunded = Money(done, payment.amount.currency)
-        await self._billing.settle(uow, payment.id, PaymentSnapshot(payment.reference or "", status, payment.amount, refunded))
+        whole, disputed = done >= payment.amount.amount, payment.status is PaymentStatus.DISPUTED
+        status = _PARTLY[disputed] if not whole else RemotePaymentStatus.REFUNDED
+        currency = payment.amount.currency
+        by_banks = Money.zero(currency) if disputed else None
+        told = PaymentSnapshot(payment.reference or "", status, payment.amount, Money(done, currency), charged_back=by_banks)
+        await self._billing.settle(uow, payment.id, told)
         if not whole:
             uow.send(single_look_up(payment.id, f"after:{refund.id}"))
 

@@ -7,10 +7,10 @@ from typing import Protocol
 from uuid import UUID
 
 from madang.core.billing.attempts import AttemptRepository
+from madang.core.billing.disputes import DisputesUnitOfWork
 from madang.core.billing.model import Payment, PaymentStatus, Refund
 from madang.core.kernel.inbox import InboxRepository
 from madang.core.kernel.paging import CursorPage, CursorRequest, Page, PageRequest
-from madang.core.kernel.unit_of_work import UnitOfWork
 from madang.ports.money import Money
 
 
@@ -71,7 +71,7 @@ class AmountMismatchRepository(Protocol):
         ...
 
 
-class BillingUnitOfWork(UnitOfWork, Protocol):
+class BillingUnitOfWork(DisputesUnitOfWork, Protocol):
     @property
     def payments(self) -> PaymentRepository: ...
 

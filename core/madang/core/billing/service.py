@@ -10,7 +10,8 @@ from uuid import UUID
 
 from madang.core.billing.attempts import AttemptOperation, begin_attempt, follow_payment
 from madang.core.billing.collect_tries import begin_capture, begin_confirm
-from madang.core.billing.events import payment_changed, payment_refunded
+from madang.core.billing.disputes import DisputeStatus, dispute_after, touches_dispute
+from madang.core.billing.events import dispute_changed, payment_changed, payment_refunded
 from madang.core.billing.model import (
     OPEN,
     SETTLED,
@@ -214,6 +215,8 @@ class BillingService:
         if settled is not payment:
             await uow.payments.update(settled)
             await self._settle_refunds(uow, settled)
+        if touches_dispute(payment, settled, snapshot):
+            await self._follow_dispute(uow, payment, settled, snapshot)
         if settled.refunded > payment.refunded:
             uow.announce(payment_refunded(settled))
         if settled.status is not payment.status:
@@ -224,6 +227,20 @@ class BillingService:
         if settled.status is PaymentStatus.AUTHORISED and self._captures(settled):
             await begin_capture(uow, settled, self._clock)
         return settled
+
+    async def _follow_dispute(
+        self, uow: BillingUnitOfWork, payment: Payment, settled: Payment, snapshot: PaymentSnapshot
+    ) -> None:
+        """A decision that is taken back changes nothing but what operators hear: it is asked once more, for an older word looks
+        the same."""
+        earlier = await uow.disputes.of_payment(payment.id)
+        dispute = dispute_after(earlier, payment, settled, snapshot, self._clock.now())
+        if dispute is None:
+            return
+        await uow.disputes.save(dispute)
+        uow.announce(dispute_changed(dispute, payment))
+        if dispute.status is DisputeStatus.REVERSED:
+            uow.send(single_look_up(payment.id))
 
     def _captures(self, payment: Payment) -> bool:
         return self._providers.payment_gateway(payment.provider).capabilities.captures

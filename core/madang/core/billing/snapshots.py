@@ -35,12 +35,14 @@ def snapshot_as_json(snapshot: PaymentSnapshot) -> Mapping[str, Any]:
         "failure": snapshot.failure,
         "tax": None if snapshot.tax is None else {"amount": snapshot.tax.amount, "currency": snapshot.tax.currency},
         "subscription": snapshot.subscription,
+        "method_country": snapshot.method_country,
+        "charged_back": None if snapshot.charged_back is None else snapshot.charged_back.amount,
     }
 
 
 def snapshot_of(kept: Mapping[str, Any]) -> PaymentSnapshot:
     """Rows of an earlier release have fewer keys."""
-    tax = kept.get("tax")
+    tax, charged_back = kept.get("tax"), kept.get("charged_back")
     return PaymentSnapshot(
         reference=kept["reference"],
         status=RemotePaymentStatus(kept["status"]),
@@ -52,4 +54,6 @@ def snapshot_of(kept: Mapping[str, Any]) -> PaymentSnapshot:
         failure=kept.get("failure"),
         tax=None if tax is None else Money(tax["amount"], tax["currency"]),
         subscription=kept.get("subscription"),
+        method_country=kept.get("method_country"),
+        charged_back=None if charged_back is None else Money(charged_back, kept["currency"]),
     )

@@ -127,7 +127,13 @@ class _EmailWay:
         return _of_email(await self.sender.fetch(receipt_id)) if self.reports else None
 
 
-_TONES: Final = {"operations.alert_raised": ChatTone.BAD, "operations.alert_cleared": ChatTone.GOOD}
+_TONES: Final = {
+    "operations.alert_raised": ChatTone.BAD,
+    "operations.alert_cleared": ChatTone.GOOD,
+    "billing.dispute_open": ChatTone.BAD,
+    "billing.dispute_lost": ChatTone.BAD,
+    "billing.dispute_won": ChatTone.GOOD,
+}
 
 
 @dataclass(frozen=True, slots=True)

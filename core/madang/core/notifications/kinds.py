@@ -70,6 +70,8 @@ def _with(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
+_DISPUTED: Final = _with("payment_id", "provider", "amount")
+
 KINDS: Final = _kinds(
     Kind("identity.verify_email", Category.SECURITY, needs=_with("link")),
     Kind("identity.reset_password", Category.SECURITY, needs=_with("link")),
@@ -93,6 +95,11 @@ KINDS: Final = _kinds(
     Kind("product.news", Category.PRODUCT, needs=_with("title", "text"), takes=_with("link")),
     Kind("marketing.offer", Category.MARKETING, needs=_with("title", "text"), takes=_with("link")),
     Kind("operations.alert_raised", Category.OPERATIONS, needs=_with("rule", "summary", "since")),
+    *(
+        Kind(f"billing.dispute_{became}", Category.OPERATIONS, needs=_DISPUTED)
+        for became in ("open", "won", "refunded", "reversed")
+    ),
+    Kind("billing.dispute_lost", Category.OPERATIONS, needs=_DISPUTED | {"taken"}),
     Kind("operations.alert_cleared", Category.OPERATIONS, needs=_with("rule", "summary", "since")),
 )
 

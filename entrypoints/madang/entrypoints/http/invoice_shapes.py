@@ -50,7 +50,8 @@ class InvoiceShape(Shape, frozen=True):
     the provider sells and taxes as merchant of record, put `providerTax` on top, and issues the tax document.
 
     A credit note's amounts are what went back; `creditedInvoiceId` and `creditedNumber` name the invoice, `refundId` the
-    refund, unless a person made it at the provider. `contentHash` is the SHA-256 of the document without its buyer."""
+    refund, unless a person made it at the provider, or the buyer's bank took it after a dispute (`chargedBack`).
+    `contentHash` is the SHA-256 of the document without its buyer."""
 
     id: UUID
     kind: Literal["invoice", "credit_note"]
@@ -70,6 +71,7 @@ class InvoiceShape(Shape, frozen=True):
     refund_id: UUID | None
     credited_invoice_id: UUID | None
     credited_number: str | None
+    charged_back: bool
     paid_at: datetime | None
     issued_at: datetime
     content_hash: str
@@ -110,6 +112,7 @@ INVOICE: Final[dict[str, Any]] = {
     "refundId": None,
     "creditedInvoiceId": None,
     "creditedNumber": None,
+    "chargedBack": False,
     "paidAt": "2026-01-05T12:07:30+09:00",
     "issuedAt": "2026-01-05T12:07:31+09:00",
     "contentHash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -139,6 +142,7 @@ def of_invoice(view: InvoiceView, zone: ZoneInfo) -> InvoiceShape:
         refund_id=invoice.refund_id,
         credited_invoice_id=invoice.credited_id,
         credited_number=content.credits,
+        charged_back=content.charged_back,
         paid_at=None if content.paid_at is None else datetime.fromisoformat(content.paid_at).astimezone(zone),
         issued_at=invoice.issued_at.astimezone(zone),
         content_hash=invoice.content_hash,

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from madang.core.billing.attempts import AttemptOperation, AttemptStatus, PaymentAttempt
+from madang.core.billing.disputes import Dispute, DisputeStatus
 from madang.core.billing.model import Payment, PaymentStatus, Refund, RefundStatus
 from madang.core.billing.payments import PaymentView
 from madang.entrypoints.http.envelope import Shape
@@ -128,6 +129,16 @@ class RefundShape(Shape, frozen=True):
     updated_at: datetime
 
 
+class DisputeShape(Shape, frozen=True):
+    """What the buyer's bank asked back. `lost`: `taken` is gone, and is in the payment's `refunded`; `refunded`: we gave it
+    back before it was decided; `reversed`: won after it was lost, and nothing is given anew for it."""
+
+    status: DisputeStatus
+    taken: MoneyShape
+    opened_at: datetime
+    changed_at: datetime
+
+
 class PaymentShape(Shape, frozen=True, kw_only=True):
     """`reference` is the provider's own id, `refunded` what went back so far; `tax` is what a merchant of record put on top."""
 
@@ -152,12 +163,13 @@ class PaymentShape(Shape, frozen=True, kw_only=True):
 
 
 class PaymentDetailShape(PaymentShape, frozen=True, kw_only=True):
-    """With every try to be paid and every refund, the oldest first."""
+    """With every try to be paid and every refund, the oldest first; `dispute` is null where nobody disputed."""
 
     checkout_url: str | None
     client_params: Mapping[str, Any]
     attempts: list[AttemptShape]
     refunds: list[RefundShape]
+    dispute: DisputeShape | None = None
 
 
 def of_payment(payment: Payment, here: ZoneInfo) -> PaymentShape:
@@ -171,6 +183,7 @@ def of_view(view: PaymentView, here: ZoneInfo) -> PaymentDetailShape:
         client_params=view.payment.client_params or {},
         attempts=[_attempt(attempt, here) for attempt in view.attempts],
         refunds=[of_refund(refund, here) for refund in view.refunds],
+        dispute=None if view.dispute is None else _dispute(view.dispute, view.payment, here),
     )
 
 
@@ -185,6 +198,11 @@ def of_refund(refund: Refund, here: ZoneInfo) -> RefundShape:
         refund.created_at.astimezone(here),
         refund.updated_at.astimezone(here),
     )
+
+
+def _dispute(dispute: Dispute, payment: Payment, here: ZoneInfo) -> DisputeShape:
+    taken = MoneyShape(dispute.taken, payment.amount.currency)
+    return DisputeShape(dispute.status, taken, dispute.opened_at.astimezone(here), dispute.changed_at.astimezone(here))
 
 
 def _fields(payment: Payment, here: ZoneInfo) -> dict[str, Any]:
@@ -288,4 +306,5 @@ DETAIL: Final = {
         }
     ],
     "refunds": [REFUND],
+    "dispute": None,
 }

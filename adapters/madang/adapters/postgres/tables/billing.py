@@ -16,6 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from madang.adapters.postgres.tables.schema import document, instant, key_column, metadata, money, one_of, person, words
+from madang.core.billing.disputes import DisputeStatus
 from madang.core.billing.model import PaymentStatus, RefundStatus
 
 payments = Table(
@@ -33,6 +34,7 @@ payments = Table(
     Column("refunded", BigInteger, nullable=False, server_default=text("0")),
     instant("paid_at", null=True),
     words("method", null=True),
+    words("method_country", "of the means of payment, as its provider says: ISO 3166-1", null=True),
     words("failure", null=True),
     person(comment="the buyer, where it has an account", null=True),
     words("country", "ISO 3166-1 alpha-2", null=True),
@@ -97,6 +99,22 @@ amount_mismatches = Table(
     ForeignKeyConstraint(["payment_id"], ["payments.id"], deferrable=True, initially="DEFERRED"),
     Index("ix_amount_mismatches_seen_at", "seen_at"),
     comment="Wrong amounts that were told of payments, and not believed",
+)
+
+
+payment_disputes = Table(
+    "payment_disputes",
+    metadata,
+    Column("payment_id", Uuid, primary_key=True),
+    words("provider"),
+    words("status"),
+    Column("taken", BigInteger, nullable=False, server_default=text("0"), comment="by lost ones, in the minor unit"),
+    instant("opened_at"),
+    instant("changed_at"),
+    one_of("status", DisputeStatus),
+    CheckConstraint("taken >= 0", name="taken"),
+    ForeignKeyConstraint(["payment_id"], ["payments.id"], deferrable=True, initially="DEFERRED"),
+    comment="What buyers' banks asked back, as it stands last",
 )
 
 
