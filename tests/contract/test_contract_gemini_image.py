@@ -26,7 +26,7 @@ from madang.plugins.conformance.pictures import PNG
 from madang.plugins.conformance.remote import Arrived, Fault, Reply, serving
 from madang.plugins.conformance.stage import EFFECT_ERRORS
 from madang.ports.context import ProviderContext
-from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, Rejected, Unavailable
+from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable
 from madang.ports.image_model import PictureRequest, PredictionStatus, RemotePicture
 from madang.ports.secret import Secret
 from madang.ports.text_model import Picture
@@ -228,6 +228,12 @@ async def test_a_packed_answer_is_not_unpacked_for_nobody_asked_for_one_and_it_h
     with pytest.raises(OutcomeUnknown, match="DecodingError"):
         await model.start(ASKED)
     assert gemini.arrived[0].headers["accept-encoding"] == "identity"
+
+
+async def test_a_packed_refusal_counts_by_its_status(gemini: FakeGemini, model: GeminiImageModel) -> None:
+    gemini.next.append(Reply(429, gzip.compress(b'{"error": {}}'), {"content-encoding": "gzip"}))
+    with pytest.raises(RateLimited):
+        await model.start(ASKED)
 
 
 @pytest.mark.parametrize("kind", ["image/png", "image/webp"])

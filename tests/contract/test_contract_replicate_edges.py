@@ -112,6 +112,7 @@ def test_an_announcement_is_a_prediction(context: ProviderContext) -> None:
         ("ftp://replicate.delivery/a.png", Rejected, "no address"),
         ("http://replicate.delivery/a.png", Rejected, "no address"),
         ("https://user@replicate.delivery/a.png", Rejected, "no address"),
+        ("https://replicate.delivery:65536/a.png", Rejected, "no address"),
         ("https://notreplicate.delivery/a.png", Misconfigured, "delivery_hosts"),
         ("https://replicate.delivery.example/a.png", Misconfigured, "delivery_hosts"),
         ("data:image/png;base64,?", Unavailable, "no picture"),

@@ -1,8 +1,10 @@
 """What Toss says of payments, cards, refusals and changes, word by word; over no network."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.fake_toss import CLIENT_KEY, ORIGIN, SECRET_KEY, delivered, refusal, webhook
+from madang.adapters.provider_http.answers import document_in
 from madang.adapters.toss import mapping, payload, reading
 from madang.adapters.toss.settings import TossSettings
 from madang.adapters.toss.webhooks import TRANSMISSION, notice_of
@@ -18,6 +21,11 @@ from madang.ports.money import Money
 from madang.ports.payment import RemotePaymentStatus, RemoteRefundStatus, StoredMethod
 from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
+
+
+def json_of(document: Mapping[str, Any]) -> Any:
+    """As it arrives."""
+    return document_in(json.dumps(document).encode(), Decimal)
 
 
 def settings_for(**changed: Any) -> TossSettings:
@@ -69,7 +77,7 @@ def test_every_way_of_paying_has_a_word_of_ours(word: str | None) -> None:
 def test_amounts_are_read_exactly_as_number_and_as_text(total: int, left: int) -> None:
     body = {**ORIGIN, "status": "PARTIAL_CANCELED", "approvedAt": "2026-11-21T09:00:00+09:00"}
     for write in (int, str):
-        document = reading.document_in(json.dumps({**body, "totalAmount": write(total), "balanceAmount": write(left)}).encode())
+        document = json_of({**body, "totalAmount": write(total), "balanceAmount": write(left)})
         snapshot = reading.payment_of(document)
         assert (snapshot.amount.amount, snapshot.refunded.amount) == (total, total - left)
         assert snapshot.paid_at == datetime(2026, 11, 21, tzinfo=UTC)
@@ -84,7 +92,7 @@ def test_amounts_are_read_exactly_as_number_and_as_text(total: int, left: int) -
     ],
 )  # fmt: skip
 def test_a_payment_that_cannot_be_read_is_not_believed(change: dict[str, Any]) -> None:
-    document = reading.document_in(json.dumps({**ORIGIN, "status": "DONE", **change}).encode())
+    document = json_of({**ORIGIN, "status": "DONE", **change})
     with pytest.raises(ValueError, match=r".+"):
         reading.payment_of(document)
 

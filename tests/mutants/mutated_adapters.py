@@ -25,6 +25,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
     "paddle": ("paddle_payment.py",),
     "paypal": ("paypal_mapping.py", "paypal_payment.py"),
     "portone": ("portone_payment.py", "portone_reading.py"),
+    "provider_http": ("provider_http.py",),
     "replicate": ("replicate_image_model.py", "replicate_mapping.py", "replicate_calls.py", "replicate_edges.py"),
     "resend": ("email_kit.py::TestResend", "email_resend.py"),
     "s3": ("s3_storage.py",),
@@ -46,8 +47,8 @@ FOLDERS: Final[dict[str, tuple[str, ...]]] = {"s3": ("tests/contract/s3",)}
 CONNECTIONS: Final = f"{CONTRACT}unanswered_connections.py::test_a_connection_that_is_not_made_in_time_leaves_nothing_done"
 REACHED: Final = frozenset(
     (
-        "clerk", "discord", "gemini", "openai", "paddle", "replicate", "resend", "s3", "sendgrid", "slack", "solapi", "stripe",
-        "twilio",
+        "clerk", "discord", "gemini", "lemonsqueezy", "openai", "paddle", "paypal", "portone", "replicate", "resend", "s3",
+        "sendgrid", "slack", "solapi", "stripe", "twilio",
     )
 )  # fmt: skip
 TABLES: Final = f"{CONTRACT}tables.py::test_an_adapters_tables_say_what_its_provider_documents"

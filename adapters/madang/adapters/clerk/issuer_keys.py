@@ -15,8 +15,9 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from madang.adapters.clerk.client import ClerkClient
 from madang.adapters.clerk.mapping import NAME
-from madang.adapters.clerk.settings import ALGORITHMS, ClerkSettings, is_safe
+from madang.adapters.clerk.settings import ALGORITHMS, ClerkSettings
 from madang.adapters.clerk.tokens import PublicKey, refused
+from madang.ports.addresses import is_safe
 from madang.ports.errors import Misconfigured, PortError, Unavailable
 
 FETCH_SECONDS: Final = 10.0
@@ -139,7 +140,7 @@ class IssuerKeys:
             return root + "jwks.json"
         found = await self._client.public_document(root + "openid-configuration", FETCH_SECONDS)
         address = found.get("jwks_uri")
-        if found.get("issuer") != self._issuer or not isinstance(address, str) or not is_safe(address):
+        if found.get("issuer") != self._issuer or not isinstance(address, str) or not is_safe(address, query=True):
             raise Misconfigured("the issuer's description names another issuer or no keys", provider=NAME, operation="verify")
         return address
 

@@ -3,16 +3,15 @@
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from madang.adapters.standard_webhooks.signing_secrets import is_signing_secret
+from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
 
 ALGORITHMS: Final = frozenset({"RS256", "ES256", "EdDSA", "Ed25519"})
 """Signatures by a private key that only the issuer has. Never `none`, and never HMAC, whose secret would be a public key."""
 
 MAX_LEEWAY: Final = 300
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,11 @@ class ClerkSettings:
     def __post_init__(self) -> None:
         if not self.issuers:
             raise ValueError("name at least one issuer")
-        for address in (*self.issuers, self.api_url, *([self.jwks_url] if self.jwks_url else [])):
-            _must_be_safe(address)
+        for issuer in self.issuers:
+            require_safe("an issuer", issuer, query=True)
+        require_safe("api_url", self.api_url)
+        if self.jwks_url:
+            require_safe("jwks_url", self.jwks_url, query=True)
         self._check_keys()
         if not self.algorithms or not set(self.algorithms) <= ALGORITHMS:
             raise ValueError(f"algorithms are some of {', '.join(sorted(ALGORITHMS))}")
@@ -71,20 +73,3 @@ class ClerkSettings:
             raise ValueError("jwks_url is for one issuer, and instead of discovery")
         if (self.jwks_url or self.discovery) and not (self.audiences or self.authorized_parties):
             raise ValueError("discovery and jwks_url need audiences or authorized_parties: which tokens are meant for you")
-
-
-def is_safe(address: str) -> bool:
-    """Whether keys and secrets may travel there: TLS, or this machine itself; no credentials in the address."""
-    try:
-        parts = urlsplit(address)
-        host = parts.hostname
-    except ValueError:
-        return False
-    if not host or parts.username is not None or parts.fragment:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)
-
-
-def _must_be_safe(address: str) -> None:
-    if not is_safe(address):
-        raise ValueError(f"{address!r} is not an address with https://")

@@ -1,103 +1,34 @@
-"""HTTP towards the webhook, whose address is the secret: nothing above the transport ever sees it."""
+"""HTTP towards the webhook, whose address is the secret."""
 
-import asyncio
-import functools
-import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
-
-import httpx
 
 from madang.adapters.discord.mapping import NAME
 from madang.adapters.discord.settings import DiscordSettings
-from madang.ports.errors import OutcomeUnknown, Rejected, Unavailable
+from madang.adapters.provider_http.answers import Answer
+from madang.adapters.provider_http.bounds import BoundedTransport
+from madang.adapters.provider_http.client import ProviderHttp
+from madang.adapters.provider_http.hidden_address import HiddenAddress
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class HiddenAddress(httpx.AsyncBaseTransport):
-    """httpx writes a request's address into its log and its errors. So it is given the host alone, and the path, which is the
-    secret, comes in below it."""
-
-    def __init__(self, address: httpx.URL, proxy: str | None) -> None:
-        self._address = address
-        # No connection is kept: one that the other side closed meanwhile would leave open what became of a message.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        self._inner = httpx.AsyncHTTPTransport(verify=_trust(), limits=limits, proxy=httpx.Proxy(proxy) if proxy else None)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        address = self._address.copy_merge_params(request.url.params)
-        addressed = httpx.Request(
-            request.method, address, headers=request.headers, stream=request.stream, extensions=request.extensions
-        )
-        return await self._inner.handle_async_request(addressed)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
+"""What is longer is cut off: the status counts."""
 
 
 class DiscordClient:
-    """Bounded in time and size; no redirect is followed and nothing is tried twice."""
+    """Posts to one webhook, and looks at it."""
 
     def __init__(self, settings: DiscordSettings) -> None:
-        address = httpx.URL(settings.webhook_url.reveal())
-        self._http = httpx.AsyncClient(
-            transport=HiddenAddress(address, settings.proxy.reveal() if settings.proxy else None),
-            base_url=address.copy_with(raw_path=b"/", fragment=None),
-            trust_env=False,
-            headers={"user-agent": "madang", "accept-encoding": "identity"},
-        )
+        bounded = BoundedTransport(NAME, MAX_ANSWER_BYTES, proxy=settings.proxy, cut=True)
+        hidden = HiddenAddress(NAME, settings.webhook_url, bounded)
+        self._http = ProviderHttp(NAME, base_url=hidden.shown, transport=hidden)
 
     async def post(self, operation: str, payload: Mapping[str, Any], timeout: float) -> Answer:
-        """What Discord answers, once it keeps the message. Raises `Unavailable` when surely nothing was sent, else
-        `OutcomeUnknown`, and `Rejected` for values that JSON cannot carry."""
-        return await self._exchange(operation, "POST", timeout, params={"wait": "true"}, json=payload)
+        """What Discord answers, once it keeps the message. Raises as `ProviderHttp.call`."""
+        return await self._http.call(operation, "POST", "", timeout, acts=True, json=payload, params={"wait": "true"})
 
     async def look(self, operation: str, timeout: float) -> Answer:
         """What Discord tells of the webhook; raises as `post`."""
-        return await self._exchange(operation, "GET", timeout)
-
-    async def _exchange(self, operation: str, method: str, timeout: float, **content: Any) -> Answer:
-        limits = httpx.Timeout(timeout, connect=timeout / 2)
-        try:
-            request = self._http.build_request(method, "", timeout=limits, **content)
-        except (TypeError, ValueError):
-            reason = "invalid_request"
-            raise Rejected("JSON cannot carry a value", reason=reason, provider=NAME, operation=operation) from None
-        try:
-            async with asyncio.timeout(timeout):
-                return await self._receive(request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-            raise Unavailable(f"no connection: {type(error).__name__}", provider=NAME, operation=operation) from None
-        except (httpx.HTTPError, TimeoutError) as error:
-            message = f"the answer was lost: {type(error).__name__}"
-            raise OutcomeUnknown(message, provider=NAME, operation=operation) from None
+        return await self._http.call(operation, "GET", "", timeout, acts=False)
 
     async def close(self) -> None:
-        await self._http.aclose()
-
-    async def _receive(self, request: httpx.Request) -> Answer:
-        response = await self._http.send(request, stream=True)
-        try:
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk[: MAX_ANSWER_BYTES - len(body)]
-                if len(body) >= MAX_ANSWER_BYTES:
-                    break
-            return Answer(response.status_code, response.headers, bytes(body))
-        finally:
-            await response.aclose()
-
-
-@functools.cache
-def _trust() -> ssl.SSLContext:
-    """Reading the certificates takes longer than anything else here: once for a process."""
-    return httpx.create_ssl_context(trust_env=False)
+        await self._http.close()

@@ -6,13 +6,13 @@ seconds) and its table of JSON error codes. Not verified, because the descriptio
 texts of an embed together, and which characters Discord reads as mark-up. Discord documents no id of a call.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from madang.adapters.discord.capabilities import CHAT
+from madang.adapters.provider_http.answers import object_in
 from madang.ports.chat import ChatReceipt, ChatRequest, ChatTone
 from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable, Unsupported
 
@@ -86,7 +86,7 @@ def escaped(text: str) -> str:
 def receipt_of(status: int, body: bytes) -> ChatReceipt:
     """The message that Discord answers with, without an id where it tells none. Raises `ValueError` for what is no message:
     something else than Discord may have answered."""
-    message = _object_in(body)
+    message = object_in(body)
     if not message and status != 204:
         raise ValueError("there is no message")
     identity, moment = message.get("id"), message.get("timestamp")
@@ -99,7 +99,7 @@ def receipt_of(status: int, body: bytes) -> ChatReceipt:
 
 def error_of(status: int, headers: Mapping[str, str], body: bytes, operation: str) -> PortError:
     """The error of an answer that is no success. A failure of Discord's (5xx) leaves open whether the message was posted."""
-    answer = _object_in(body)
+    answer = object_in(body)
     number = answer.get("code")
     number = number if isinstance(number, int) and not isinstance(number, bool) else 0
     code = str(number or status)
@@ -152,14 +152,6 @@ def _check_embed(embed: Mapping[str, Any]) -> None:
     too_long |= sizes[0] > MAX_TITLE or sizes[1] > MAX_DESCRIPTION or sum(sizes) > MAX_EMBED
     if too_long:
         raise _rejected("the title or a field is too long, or all texts together", "too_long")
-
-
-def _object_in(body: bytes) -> Mapping[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _rejected(message: str, reason: str) -> Rejected:

@@ -4,9 +4,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from madang.ports.addresses import is_safe
 from madang.ports.secret import Secret
-
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True)
@@ -21,10 +20,6 @@ class DiscordSettings:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[!-~]+", self.webhook_url.reveal()):
             raise ValueError("webhook_url is not an address with https:// and without spaces or line breaks")
-        try:
-            parts = urlsplit(self.webhook_url.reveal())
-            safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-        except ValueError:
-            safe, parts = False, urlsplit("")
-        if not safe or not parts.hostname or parts.username is not None or "/webhooks/" not in parts.path:
+        address = self.webhook_url.reveal()
+        if not is_safe(address, query=True) or "/webhooks/" not in urlsplit(address).path:
             raise ValueError("webhook_url is not an address with https:// and /webhooks/")

@@ -18,10 +18,11 @@ import httpx
 from google.genai import errors, types
 from google.genai.client import Client, DebugConfig
 
-from madang.adapters.gemini.http import Refused, answers_closed, noting, open_client, server_deadline, trust
+from madang.adapters.gemini.http import Refused, answers_closed, noting, open_client, server_deadline
 from madang.adapters.gemini.mapping import Unreadable
 from madang.adapters.gemini.schema import JSON_SCHEMA, Dialect
 from madang.adapters.gemini.settings import GeminiSettings
+from madang.adapters.provider_http.certificates import trust
 
 API_VERSION: Final = "v1beta"
 _REPLACED: Final = "."

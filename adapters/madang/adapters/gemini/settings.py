@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from typing import Final
-from urllib.parse import urlsplit
 
+from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
 
 GENAI: Final = "google-genai"
 LEGACY: Final = "google-generativeai"
 AUTO: Final = "auto"
 _MODULES: Final = {GENAI: "genai", LEGACY: "generativeai"}
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _MODEL: Final = re.compile(r"((models|tunedModels)/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -35,8 +34,7 @@ class GeminiSettings:
     proxy: Secret | None = None
 
     def __post_init__(self) -> None:
-        if not _is_usable(self.base_url):
-            raise ValueError("base_url is not an address with https://")
+        require_safe("base_url", self.base_url)
         if not re.fullmatch(r"[!-~]+", self.api_key.reveal()):
             raise ValueError("api_key holds a character that no key has, such as a line break")
         if not all(_MODEL.fullmatch(each) for each in (self.model, self.image_model)):
@@ -61,10 +59,3 @@ def _is_installed(sdk: str) -> bool:
     namespace = find_spec("google")
     places = namespace.submodule_search_locations if namespace else None
     return places is not None and PathFinder.find_spec(f"google.{_MODULES[sdk]}", list(places)) is not None
-
-
-def _is_usable(base_url: str) -> bool:
-    parts = urlsplit(base_url)
-    if not parts.hostname or parts.username is not None or parts.query or parts.fragment:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)

@@ -6,7 +6,6 @@ told by `total`, less the tax where that was put on top), and which `code` an er
 carries no id of the call.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -168,15 +167,6 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
     """Seconds; None where nobody says."""
     value = headers.get("retry-after", "")
     return min(float(value), _MAX_RETRY_AFTER) if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", value) else None
-
-
-def object_in(body: bytes) -> Mapping[str, Any]:
-    """The JSON object of a body, empty where there is none."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _cents(number: int) -> int:

@@ -164,16 +164,16 @@ class LemonSqueezyGateway:
     async def _ask(self, operation: str, path: str, timeout: float) -> Mapping[str, Any]:
         answer = await self._client.call(operation, "GET", path, timeout)
         if answer.status != 200:
-            raise mapping.error_of(answer.status, answer.headers, answer.document, operation, effect=False)
-        return _read(lambda: mapping.resource_in(answer.document), operation, Unavailable)
+            raise mapping.error_of(answer.status, answer.headers, answer.fields, operation, effect=False)
+        return _read(lambda: mapping.resource_in(answer.fields), operation, Unavailable)
 
     async def _do(
         self, operation: str, method: str, path: str, timeout: float, body: Mapping[str, Any] | None = None
     ) -> Mapping[str, Any]:
         answer = await self._client.call(operation, method, path, timeout, body=body)
         if not 200 <= answer.status < 300:
-            raise mapping.error_of(answer.status, answer.headers, answer.document, operation, effect=True)
-        return _read(lambda: mapping.resource_in(answer.document), operation, OutcomeUnknown)
+            raise mapping.error_of(answer.status, answer.headers, answer.fields, operation, effect=True)
+        return _read(lambda: mapping.resource_in(answer.fields), operation, OutcomeUnknown)
 
     async def _then_with_price(self, resource: Mapping[str, Any], operation: str) -> SubscriptionSnapshot:
         """After an effect: that what became of it cannot be asked does not undo it."""

@@ -2,12 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import urlsplit
 
+from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
-
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True)
@@ -25,9 +22,7 @@ class LemonSqueezySettings:
     proxy: Secret | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)):
-            raise ValueError("base_url is not an address with https://")
+        require_safe("base_url", self.base_url)
         for name, value in (("api_key", self.api_key), ("signing_secret", self.signing_secret)):
             if not re.fullmatch(r"[!-~]+", value.reveal()):
                 raise ValueError(f"{name} is empty, or holds a character that none has, such as a line break")

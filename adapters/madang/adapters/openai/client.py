@@ -15,8 +15,9 @@ from typing import Any, Final
 import httpx2
 from openai import APIError, APIStatusError, AsyncOpenAI, AsyncStream
 
-from madang.adapters.openai.mapping import NAME, error_of, mapping_in, object_in, request_id_in
+from madang.adapters.openai.mapping import NAME, error_of, mapping_in, request_id_in
 from madang.adapters.openai.settings import OpenAISettings
+from madang.adapters.provider_http.answers import object_in
 from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, Unavailable
 
 MEGABYTE: Final = 1024**2

@@ -4,7 +4,8 @@ import time
 from typing import Final
 
 from madang.adapters.openai.client import OpenAIClient
-from madang.adapters.openai.mapping import NAME, mapping_in, object_in
+from madang.adapters.openai.mapping import NAME, mapping_in
+from madang.adapters.provider_http.answers import object_in
 from madang.ports.errors import Unavailable
 from madang.ports.provider import ProviderHealth
 

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from madang.adapters.openai.capabilities import IMAGE, draws_with_gpt
 from madang.adapters.openai.dialect import merged
-from madang.adapters.openai.mapping import list_in, mapping_in, object_in, rejected
+from madang.adapters.openai.mapping import list_in, mapping_in, rejected
 from madang.adapters.openai.settings import OpenAISettings
+from madang.adapters.provider_http.answers import object_in
 from madang.ports.image_model import PictureRequest
 from madang.ports.text_model import Picture
 

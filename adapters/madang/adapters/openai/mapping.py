@@ -9,7 +9,6 @@ A spent balance is `Misconfigured` and not `RateLimited`: waiting does not fill 
 route goes on to the next provider all the same.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -92,15 +91,6 @@ def retry_after_in(headers: Mapping[str, str]) -> float | None:
 def request_id_in(headers: Mapping[str, str]) -> str | None:
     """OpenAI's own id of the call."""
     return _word(headers.get("x-request-id")) or None
-
-
-def object_in(body: bytes) -> Mapping[str, Any]:
-    """The JSON object of a body, empty where there is none."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def mapping_in(value: object) -> Mapping[str, Any]:

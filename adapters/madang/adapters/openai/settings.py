@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from madang.ports.addresses import LOOPBACK, is_safe
 from madang.ports.secret import Secret
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _OPENAI: Final = "api.openai.com"
 _EFFORTS: Final = ("default", "none", "minimal", "low", "medium", "high", "xhigh", "max")
 _NAME: Final = re.compile(r"[!-~]{1,200}")
@@ -55,14 +55,14 @@ class OpenAISettings:
             raise ValueError("keep_pictures is 60 to 86400 seconds")
 
     def _check_address(self) -> None:
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        if not is_safe(self.base_url, plain_http=True):
             raise ValueError("base_url is not an address such as https://api.openai.com/v1")
+        parts = urlsplit(self.base_url)
         if self.api_key is None:
             if parts.hostname == _OPENAI:
                 raise ValueError(f"api_key is required for {_OPENAI}")
             return
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
             raise ValueError("base_url is without TLS, and api_key would be read on the way")
         if not re.fullmatch(r"[!-~]+", self.api_key.reveal()):
             raise ValueError("api_key holds a character that no key has, such as a line break")

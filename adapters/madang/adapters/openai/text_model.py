@@ -8,9 +8,10 @@ from madang.adapters.openai.capabilities import text_as_configured
 from madang.adapters.openai.chat_completions import CHAT_COMPLETIONS
 from madang.adapters.openai.client import MEGABYTE, OpenAIClient
 from madang.adapters.openai.health import reach
-from madang.adapters.openai.mapping import NAME, object_in
+from madang.adapters.openai.mapping import NAME
 from madang.adapters.openai.responses import RESPONSES
 from madang.adapters.openai.settings import OpenAISettings
+from madang.adapters.provider_http.answers import object_in
 from madang.ports.context import ProviderContext
 from madang.ports.provider import ProviderHealth
 from madang.ports.text_model import TextChunk, TextModelCapabilities, TextRequest, TextResult

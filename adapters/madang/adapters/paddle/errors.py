@@ -4,7 +4,6 @@ Source: the error object of Paddle's OpenAPI description of 2025-05-27, and the 
 (developer.paddle.com/errors). Not verified: that a 502 without Paddle's own code leaves nothing done, as the one with it says.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -92,12 +91,3 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
     """Seconds; None where Paddle does not say."""
     value = headers.get("retry-after", "")
     return min(float(value), _MAX_RETRY_AFTER) if re.fullmatch(r"\d{1,9}", value) else None
-
-
-def object_in(body: bytes) -> Mapping[str, Any]:
-    """The JSON object of a body, empty where there is none."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -5,7 +5,6 @@ issues of each operation's 400, 403, 404 and 422. Not verified, because no descr
 (the same id is the body's `debug_id`), the error of a wrong token (`error: invalid_token`), and `retry-after` beside a 429.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -198,15 +197,6 @@ def link_in(document: Mapping[str, Any], *relations: str) -> str | None:
 
 def money_of(written: Any) -> Money:
     return Money.of(Decimal(text_of(written["value"])), written["currency_code"])
-
-
-def object_in(body: bytes) -> Mapping[str, Any]:
-    """The JSON object of a body, empty where there is none."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:

@@ -88,7 +88,7 @@ class PaypalGateway:
         body = payload.order_of(request, self._settings)
         key = payload.request_id(request.idempotency_key)
         answer = await self._client.call("open_checkout", "POST", _ORDERS, request.timeout, body=body, key=key, effect=True)
-        return _read(lambda: _checkout(answer.document), "open_checkout", OutcomeUnknown)
+        return _read(lambda: _checkout(answer.fields), "open_checkout", OutcomeUnknown)
 
     async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:
         _unsupported("confirm")
@@ -102,7 +102,7 @@ class PaypalGateway:
             if refused.code == "ORDER_ALREADY_CAPTURED":
                 return await self.fetch(request.reference)
             raise
-        return _read(lambda: mapping.snapshot_of_order(answer.document), "capture", OutcomeUnknown)
+        return _read(lambda: mapping.snapshot_of_order(answer.fields), "capture", OutcomeUnknown)
 
     async def fetch(self, reference: str) -> PaymentSnapshot:
         """With the setting `disputes` one question more, about what was paid."""
@@ -141,7 +141,7 @@ class PaypalGateway:
             key=payload.request_id(request.idempotency_key),
             effect=True,
         )
-        return _read(lambda: mapping.refund_of(answer.document), "refund", OutcomeUnknown)
+        return _read(lambda: mapping.refund_of(answer.fields), "refund", OutcomeUnknown)
 
     async def find_refund(self, reference: str, idempotency_key: str) -> RefundSnapshot | None:
         """A subscription's charge tells whether nothing or all of it went back. Raises `Unsupported` where it was a part: which
@@ -164,7 +164,7 @@ class PaypalGateway:
             answer = await self._client.call("read_webhook", "POST", path, API_SECONDS, body=question)
         except Rejected:
             raise webhooks.invalid("PayPal does not take it for a webhook") from None
-        if answer.document.get("verification_status") != "SUCCESS":
+        if answer.fields.get("verification_status") != "SUCCESS":
             raise webhooks.invalid("PayPal did not sign it")
         notice = webhooks.notice_of(event)
         capture = webhooks.capture_behind(event) if notice.payment_id is None else None
@@ -174,7 +174,7 @@ class PaypalGateway:
         body = payload.subscription_of(request, self._settings, datetime.now(UTC))
         key = payload.request_id(request.idempotency_key)
         answer = await self._client.call("subscribe", "POST", _SUBSCRIPTIONS, request.timeout, body=body, key=key, effect=True)
-        return SubscriptionStart(_read(lambda: _checkout(answer.document), "subscribe", OutcomeUnknown))
+        return SubscriptionStart(_read(lambda: _checkout(answer.fields), "subscribe", OutcomeUnknown))
 
     async def fetch_subscription(self, reference: str) -> SubscriptionSnapshot:
         return await self._subscription(reference, "fetch_subscription")
@@ -185,7 +185,7 @@ class PaypalGateway:
         path = f"{_SUBSCRIPTIONS}/{_known(request.reference, 'change_subscription')}/revise"
         key = payload.request_id(request.idempotency_key)
         answer = await self._client.call("change_subscription", "POST", path, request.timeout, body=body, key=key, effect=True)
-        approve_url = _read(lambda: mapping.link_in(answer.document, "approve"), "change_subscription", OutcomeUnknown)
+        approve_url = _read(lambda: mapping.link_in(answer.fields, "approve"), "change_subscription", OutcomeUnknown)
         return await self._then(request.reference, "change_subscription", approve_url)
 
     async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
@@ -224,7 +224,7 @@ class PaypalGateway:
 
     async def _order(self, reference: str, operation: str, timeout: float) -> Mapping[str, Any]:
         path = f"{_ORDERS}/{_known(reference, operation)}"
-        return (await self._client.call(operation, "GET", path, timeout)).document
+        return (await self._client.call(operation, "GET", path, timeout)).fields
 
     async def _then(self, reference: str, operation: str, approve_url: str | None = None) -> SubscriptionSnapshot:
         """After an effect: that what became of it cannot be asked does not undo it."""
@@ -237,7 +237,7 @@ class PaypalGateway:
     async def _subscription(self, reference: str, operation: str, approve_url: str | None = None) -> SubscriptionSnapshot:
         path = f"{_SUBSCRIPTIONS}/{_known(reference, operation)}"
         answer = await self._client.call(operation, "GET", path, API_SECONDS, params={"fields": "plan"})
-        return _read(lambda: subscription_from(answer.document, datetime.now(UTC), approve_url), operation, Unavailable)
+        return _read(lambda: subscription_from(answer.fields, datetime.now(UTC), approve_url), operation, Unavailable)
 
     async def _of_capture(self, notice: PaymentNotice, capture_id: str) -> PaymentNotice:
         """A refund that a person made at PayPal, and a dispute, name a capture, and the capture our payment."""
@@ -248,12 +248,12 @@ class PaypalGateway:
         return replace(notice, payment_id=capture.get("custom_id"))
 
     async def _capture(self, capture_id: str, operation: str) -> Mapping[str, Any]:
-        return (await self._client.call(operation, "GET", f"{_CAPTURES}/{capture_id}", API_SECONDS)).document
+        return (await self._client.call(operation, "GET", f"{_CAPTURES}/{capture_id}", API_SECONDS)).fields
 
     async def _is_disputed(self, capture_id: str | None) -> bool:
         params = {"disputed_transaction_id": str(capture_id)}
         answer = await self._client.call("fetch", "GET", "/v1/customer/disputes", API_SECONDS, params=params)
-        return _read(lambda: mapping.is_disputed(answer.document), "fetch", Unavailable)
+        return _read(lambda: mapping.is_disputed(answer.fields), "fetch", Unavailable)
 
 
 def _checkout(document: Mapping[str, Any]) -> Checkout:

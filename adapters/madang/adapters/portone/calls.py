@@ -7,9 +7,10 @@ from urllib.parse import quote
 
 from madang.adapters.portone import payload
 from madang.adapters.portone.capabilities import NAME
-from madang.adapters.portone.client import Answer, PortOneClient
+from madang.adapters.portone.client import PortOneClient
 from madang.adapters.portone.mapping import READS, error_of
 from madang.adapters.portone.settings import PortOneSettings
+from madang.adapters.provider_http.answers import Answer
 from madang.ports.context import ProviderContext
 from madang.ports.errors import OutcomeUnknown, Unavailable
 

@@ -8,7 +8,6 @@ that it is unresolved or resolved, and not for whom; one that is resolved and ca
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -124,14 +123,6 @@ def page_of(document: Any) -> Sequence[tuple[PaymentSnapshot, str]]:
 def mark_of(idempotency_key: str) -> str:
     """What a refund's reason ends with, by which it is found again."""
     return f" (m:{hashlib.sha256(idempotency_key.encode()).hexdigest()[:16]})"
-
-
-def document_in(body: bytes) -> Any:
-    """The JSON of a body; None where there is none."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
 
 
 def text_of(value: object) -> str:

@@ -3,12 +3,11 @@
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from madang.adapters.standard_webhooks.signing_secrets import is_signing_secret
+from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 PAY_METHODS: Final = frozenset(
     {"CARD", "VIRTUAL_ACCOUNT", "TRANSFER", "MOBILE", "GIFT_CERTIFICATE", "EASY_PAY", "CONVENIENCE_STORE"}
@@ -37,9 +36,7 @@ class PortOneSettings:
     proxy: Secret | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)):
-            raise ValueError("base_url is not an address with https://")
+        require_safe("base_url", self.base_url)
         if not re.fullmatch(r"[!-~]+", self.api_secret.reveal()):
             raise ValueError("api_secret holds a character that none has, such as a line break")
         for name, value in (("store_id", self.store_id), ("channel_key", self.channel_key)):

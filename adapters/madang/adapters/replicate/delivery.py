@@ -8,7 +8,8 @@ from typing import Final
 
 import httpx
 
-from madang.adapters.replicate.client import trust
+from madang.adapters.provider_http.bounds import BoundedTransport
+from madang.adapters.provider_http.failures import TooLong
 from madang.adapters.replicate.payload import NAME
 from madang.adapters.replicate.settings import ReplicateSettings
 from madang.ports.errors import Misconfigured, Rejected, Unavailable
@@ -16,6 +17,8 @@ from madang.ports.image_model import RemotePicture
 from madang.ports.text_model import Picture
 
 MAX_PICTURE_BYTES: Final = 64 * 1024**2
+KEPT: Final = 20
+"""Connections that wait for the next picture."""
 SECONDS: Final = 60.0
 SIGNATURES: Final[Mapping[bytes, str]] = {
     b"\xff\xd8\xff": "image/jpeg",
@@ -35,10 +38,9 @@ class PictureDelivery:
         self._api = httpx.URL(settings.base_url)
         self._key = settings.api_key
         self._http = httpx.AsyncClient(
-            verify=trust(),
+            transport=BoundedTransport(NAME, MAX_PICTURE_BYTES, proxy=settings.proxy, kept=KEPT),
             trust_env=False,
             follow_redirects=False,
-            proxy=settings.proxy.reveal() if settings.proxy else None,
             headers={"accept-encoding": "identity", "user-agent": "madang"},
         )
 
@@ -50,6 +52,10 @@ class PictureDelivery:
         try:
             async with asyncio.timeout(SECONDS):
                 return _picture(await self._receive(url))
+        except TooLong:
+            raise _rejected("the picture is larger than 64 MiB", "too_large") from None
+        except httpx.InvalidURL:
+            raise _rejected("this is no address of a picture", "not_found") from None
         except (httpx.HTTPError, TimeoutError) as error:
             raise _unavailable(f"the picture did not arrive: {type(error).__name__}") from None
 
@@ -63,12 +69,7 @@ class PictureDelivery:
                 raise _rejected("the picture is gone", "not_found", str(response.status_code))
             if response.status_code != 200:
                 raise _unavailable(f"the picture's host answers {response.status_code}")
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > MAX_PICTURE_BYTES:
-                    raise _rejected("the picture is larger than 64 MiB", "too_large")
-            return bytes(body)
+            return b"".join([piece async for piece in response.aiter_raw()])
 
     def _allowed(self, reference: str) -> httpx.URL:
         try:

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from replicate.client import Client
 
+from madang.adapters.provider_http.answers import Answer
 from madang.adapters.replicate.capabilities import as_configured
-from madang.adapters.replicate.client import Answer, ReplicateClient
+from madang.adapters.replicate.client import ReplicateClient
 from madang.adapters.replicate.delivery import PictureDelivery
 from madang.adapters.replicate.mapping import error_of, file_url_of, prediction_of
 from madang.adapters.replicate.payload import (
@@ -128,7 +129,7 @@ class ReplicateImageModel:
             lambda sdk: sdk.files.async_create(io.BytesIO(photo.data), filename=name, content_type=photo.media_type),
         )
         try:
-            return file_url_of(answer.document)
+            return file_url_of(answer.fields)
         except ValueError:
             raise Unavailable("the upload was answered without an address", provider=NAME, operation="start") from None
 
@@ -137,12 +138,12 @@ class ReplicateImageModel:
     ) -> Answer:
         answer = await self._client.call(operation, timeout, ask, acts=acts)
         if not answer.is_success:
-            raise error_of(answer.status, answer.headers, answer.document, operation, acts=acts)
+            raise error_of(answer.status, answer.headers, answer.fields, operation, acts=acts)
         return answer
 
     def _read(self, answer: Answer, operation: str, *, acts: bool = False) -> Prediction:
         try:
-            return prediction_of(answer.document)
+            return prediction_of(answer.fields)
         except ValueError:
             lost = OutcomeUnknown if acts else Unavailable
             raise lost("the answer is no prediction", provider=NAME, operation=operation) from None

@@ -9,7 +9,6 @@ Not verified: `E003` to `E006`, codes of three digits that official models put b
 codes. Not verified: that 403 is answered where a token may not do something.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -99,15 +98,6 @@ def retry_after_of(headers: Mapping[str, str], document: Mapping[str, Any]) -> f
     if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told < 1e9:
         return None
     return min(float(told), _MAX_RETRY_AFTER)
-
-
-def object_in(body: bytes) -> Mapping[str, Any]:
-    """The JSON object of a body, empty where there is none."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def file_url_of(document: Mapping[str, Any]) -> str:

@@ -4,12 +4,11 @@ import json
 import re
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from madang.adapters.standard_webhooks.signing_secrets import is_signing_secret
+from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _MODEL: Final = re.compile(r"[\w.-]+/[\w.-]+(:[0-9a-f]{64})?", re.ASCII)
 _ASPECT: Final = re.compile(r"[1-9]\d?:[1-9]\d?")
 _MIN_CANCEL_AFTER: Final = 5
@@ -79,9 +78,7 @@ class ReplicateSettings:
         return inputs
 
     def _check_account(self) -> None:
-        parts = urlsplit(self.base_url)
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)):
-            raise ValueError("base_url is not an address with https://")
+        require_safe("base_url", self.base_url)
         if not re.fullmatch(r"[!-~]+", self.api_key.reveal()):
             raise ValueError("api_key holds a character that no key has, such as a line break")
         if self.webhook_secret is not None and not is_signing_secret(self.webhook_secret):

@@ -1,52 +1,27 @@
-"""HTTP towards Resend: bounded in time and size, no redirect followed, nothing tried twice."""
+"""HTTP towards Resend, which refuses calls without a user agent."""
 
-import asyncio
-import functools
-import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
-import httpx
-
-from madang.adapters.resend.mapping import object_in
+from madang.adapters.provider_http.answers import Answer
+from madang.adapters.provider_http.client import ProviderHttp
 from madang.adapters.resend.payload import NAME
 from madang.adapters.resend.settings import ResendSettings
-from madang.ports.errors import OutcomeUnknown, Rejected, Unavailable
 
 MAX_ANSWER_BYTES: Final = 8 * 1024**2
 """An e-mail that is looked up comes with its whole content."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`document` is the JSON object of the body, empty where there is none."""
-
-    status: int
-    headers: Mapping[str, str]
-    document: Mapping[str, Any]
-
-    @property
-    def is_success(self) -> bool:
-        return httpx.codes.is_success(self.status)
-
-
 class ResendClient:
-    """One connection pool. Resend refuses calls without a user agent."""
+    """Names the API key in every call."""
 
     def __init__(self, settings: ResendSettings) -> None:
-        self._http = httpx.AsyncClient(
+        self._http = ProviderHttp(
+            NAME,
             base_url=settings.base_url,
-            verify=_trust(),
-            trust_env=False,
-            follow_redirects=False,
-            proxy=settings.proxy.reveal() if settings.proxy else None,
-            headers={
-                "authorization": f"Bearer {settings.api_key.reveal()}",
-                "user-agent": "madang",
-                "accept": "application/json",
-                "accept-encoding": "identity",
-            },
+            headers={"authorization": f"Bearer {settings.api_key.reveal()}"},
+            proxy=settings.proxy,
+            max_answer_bytes=MAX_ANSWER_BYTES,
         )
 
     async def call(
@@ -59,44 +34,9 @@ class ResendClient:
         json: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Raises `Unavailable` when surely nothing was done, `OutcomeUnknown` when something may have been, and `Rejected` for
-        values that JSON cannot carry."""
-        limits = httpx.Timeout(timeout, connect=timeout / 2)
-        try:
-            request = self._http.build_request(method, path, json=json, headers=headers, timeout=limits)
-        except (TypeError, ValueError):
-            reason = "invalid_request"
-            raise Rejected("JSON cannot carry a value", reason=reason, provider=NAME, operation=operation) from None
-        try:
-            async with asyncio.timeout(timeout):
-                return await self._receive(request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-            raise Unavailable(f"no connection: {type(error).__name__}", provider=NAME, operation=operation) from None
-        except (httpx.HTTPError, TimeoutError, _TooLong) as error:
-            lost = Unavailable if method == "GET" else OutcomeUnknown
-            raise lost(f"the answer was lost: {type(error).__name__}", provider=NAME, operation=operation) from None
+        """Raises as `ProviderHttp.call`; all but questions act."""
+        acts = method != "GET"
+        return await self._http.call(operation, method, path, timeout, acts=acts, json=json, headers=headers)
 
     async def close(self) -> None:
-        await self._http.aclose()
-
-    async def _receive(self, request: httpx.Request) -> Answer:
-        response = await self._http.send(request, stream=True)
-        try:
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise _TooLong
-            return Answer(response.status_code, response.headers, object_in(bytes(body)))
-        finally:
-            await response.aclose()
-
-
-class _TooLong(Exception):
-    """The answer is longer than anything that is meant here."""
-
-
-@functools.cache
-def _trust() -> ssl.SSLContext:
-    """Reading the certificates takes longer than anything else here: once for a process."""
-    return httpx.create_ssl_context(trust_env=False)
+        await self._http.close()

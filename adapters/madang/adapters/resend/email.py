@@ -42,9 +42,9 @@ class ResendEmailSender:
         """Whether Resend takes the key. One that may only send is told so, and that is enough."""
         started = time.perf_counter()
         answer = await self._client.call("check", "GET", "/domains", API_SECONDS)
-        restricted = answer.document.get("name") == "restricted_api_key"
+        restricted = answer.fields.get("name") == "restricted_api_key"
         if answer.status != 200 and not restricted:
-            raise error_of(answer.status, answer.headers, answer.document, "check")
+            raise error_of(answer.status, answer.headers, answer.fields, "check")
         detail = "the key may send and nothing else" if restricted else "the key is taken"
         return ProviderHealth(True, detail, (time.perf_counter() - started) * 1000)
 
@@ -56,9 +56,9 @@ class ResendEmailSender:
         payload = payload_of(request, self._settings)
         answer = await self._client.call("send", "POST", "/emails", request.timeout, json=payload, headers=headers)
         if not answer.is_success:
-            raise error_of(answer.status, answer.headers, answer.document, "send")
+            raise error_of(answer.status, answer.headers, answer.fields, "send")
         try:
-            return receipt_of(answer.document)
+            return receipt_of(answer.fields)
         except ValueError:
             raise OutcomeUnknown("the answer has no id", provider=NAME, operation="send") from None
 
@@ -67,9 +67,9 @@ class ResendEmailSender:
             raise Rejected("Resend gives no such id", reason="not_found", provider=NAME, operation="fetch")
         answer = await self._client.call("fetch", "GET", f"/emails/{receipt_id}", API_SECONDS)
         if answer.status != 200:
-            raise error_of(answer.status, answer.headers, answer.document, "fetch")
+            raise error_of(answer.status, answer.headers, answer.fields, "fetch")
         try:
-            return receipt_of(answer.document)
+            return receipt_of(answer.fields)
         except ValueError:
             raise Unavailable("the answer is not an e-mail", provider=NAME, operation="fetch") from None
 

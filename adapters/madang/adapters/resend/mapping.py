@@ -4,7 +4,6 @@ Source: Resend's OpenAPI description 1.5.0 (`Email.last_event`, the webhook even
 names with their status. Resend documents no id of a call.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -113,15 +112,6 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
     """Seconds; None where Resend does not say."""
     value = headers.get("retry-after", "")
     return min(float(value), _MAX_RETRY_AFTER) if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", value) else None
-
-
-def object_in(body: bytes) -> Mapping[str, Any]:
-    """The JSON object of a body, empty where there is none."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _trouble(kind: str, data: Mapping[str, Any]) -> tuple[str | None, bool]:

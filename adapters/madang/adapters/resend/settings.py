@@ -2,13 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import urlsplit
 
 from madang.adapters.standard_webhooks.signing_secrets import is_signing_secret
+from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
-
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True)
@@ -25,9 +22,7 @@ class ResendSettings:
     proxy: Secret | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)):
-            raise ValueError("base_url is not an address with https://")
+        require_safe("base_url", self.base_url)
         if "@" not in self.sender or any(each in self.sender for each in " <>,\r\n"):
             raise ValueError("sender is local@domain without a name: that goes into sender_name")
         if any(not each.isprintable() for each in self.sender_name or ""):

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import ssl
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from typing import Any, Final
 
 import httpx
 
+from madang.adapters.provider_http.certificates import trust
+from madang.adapters.provider_http.failures import NEVER_SENT
 from madang.adapters.s3.exchange import Exchange, send
 from madang.adapters.s3.mapping import error_of, mishap_of
 from madang.adapters.s3.store import Store
@@ -17,7 +18,6 @@ from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, Unavai
 
 _SIGN_SECONDS: Final = 20.0
 """Nobody is asked, but the first signature waits for the SDK's client."""
-_NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class S3Client:
         name = self._store.name
         if isinstance(error, PortError):
             return error
-        if isinstance(error, _NEVER_SENT):
+        if isinstance(error, NEVER_SENT):
             return Unavailable(f"no connection: {type(error).__name__}", provider=name, operation=operation)
         if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL | ValueError) and not sent:
             return Misconfigured("endpoint_url cannot be used", provider=name, operation=operation)
@@ -118,16 +118,10 @@ def _make(store: Store) -> _Made:
     from madang.adapters.s3.session import make_client
 
     http = httpx.AsyncClient(
-        verify=_trust(),
+        verify=trust(),
         trust_env=False,
         follow_redirects=False,
         proxy=store.proxy.reveal() if store.proxy else None,
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=store.connections),
     )
     return _Made(make_client(store, send), http)
-
-
-@functools.cache
-def _trust() -> ssl.SSLContext:
-    """Reading the certificates takes longer than anything else here: once for a process."""
-    return httpx.create_ssl_context(trust_env=False)

@@ -3,15 +3,14 @@
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from madang.adapters.s3 import capabilities
+from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
 
 CREDENTIALS: Final = ("settings", "environment")
 SMALLEST_PART: Final = 5 * capabilities.MIB
 LARGEST_PART: Final = 512 * capabilities.MIB
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION: Final = re.compile(r"[a-z0-9-]{1,40}")
 _JURISDICTION: Final = re.compile(r"[a-z]{2,20}")
@@ -62,7 +61,7 @@ class S3Settings:
         _check_keys(self.access_key_id, self.secret_access_key, self.session_token)
         _check_bucket(self.bucket)
         if self.endpoint_url is not None:
-            _check_address(self.endpoint_url, self.plain_http)
+            require_safe("endpoint_url", self.endpoint_url, plain_http=self.plain_http)
         _check_sizes(self.max_object_bytes, capabilities.S3.max_object_bytes, self.part_bytes)
         _check_effort(self.connections, self.seconds)
 
@@ -92,7 +91,7 @@ class R2Settings:
         _check_keys(self.access_key_id, self.secret_access_key)
         _check_bucket(self.bucket)
         if self.endpoint_url is not None:
-            _check_address(self.endpoint_url, plain_http=False)
+            require_safe("endpoint_url", self.endpoint_url)
         _check_sizes(self.max_object_bytes, capabilities.R2.max_object_bytes, self.part_bytes)
         _check_effort(self.connections, self.seconds)
 
@@ -106,13 +105,6 @@ def _check_keys(identity: str | None, *secrets: Secret | None) -> None:
 def _check_bucket(bucket: str) -> None:
     if not _BUCKET.fullmatch(bucket):
         raise ValueError("bucket is 3 to 63 lower-case letters, digits, dots and hyphens")
-
-
-def _check_address(address: str, plain_http: bool) -> None:
-    parts = urlsplit(address)
-    secure = parts.scheme == "https" or (parts.scheme == "http" and (plain_http or parts.hostname in _LOOPBACK))
-    if not parts.hostname or not secure or parts.query or parts.fragment or parts.username is not None:
-        raise ValueError("endpoint_url is not an address with https://")
 
 
 def _check_sizes(object_bytes: int, most: int, part_bytes: int) -> None:

@@ -42,8 +42,8 @@ class SendgridEmailSender:
         started = time.perf_counter()
         answer = await self._client.call("check", "GET", "/v3/scopes", API_SECONDS)
         if answer.status != 200:
-            raise error_of(answer.status, answer.headers, answer.document, "check")
-        scopes = answer.document.get("scopes")
+            raise error_of(answer.status, answer.headers, answer.fields, "check")
+        scopes = answer.fields.get("scopes")
         if isinstance(scopes, list) and SENDING not in scopes:
             raise Misconfigured("the key of plugins.sendgrid may not send", provider=NAME, operation="check", code=SENDING)
         return ProviderHealth(True, "the key is taken", (time.perf_counter() - started) * 1000)
@@ -55,7 +55,7 @@ class SendgridEmailSender:
         payload = payload_of(request, self._settings)
         answer = await self._client.call("send", "POST", "/v3/mail/send", request.timeout, json=payload)
         if not answer.is_success:
-            raise error_of(answer.status, answer.headers, answer.document, "send")
+            raise error_of(answer.status, answer.headers, answer.fields, "send")
         try:
             return receipt_of(answer.headers)
         except ValueError:

@@ -116,14 +116,6 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
     return min(max(0.0, float(end) - now), _MAX_RETRY_AFTER) if re.fullmatch(r"\d{1,12}", end) else None
 
 
-def document_in(body: bytes) -> Any:
-    """The JSON of a body, None where there is none."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _trouble(kind: str, event: Mapping[str, Any]) -> tuple[str | None, bool]:
     """Why it failed, in words of a fixed set (a diagnosis may repeat the address), and whether for good."""
     if kind == "bounce":

@@ -4,11 +4,10 @@ import base64
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
+from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _P256: Final = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 """How every public key on the curve P-256 begins (SubjectPublicKeyInfo), before its two numbers of 32 bytes."""
 
@@ -31,9 +30,7 @@ class SendgridSettings:
     proxy: Secret | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)):
-            raise ValueError("base_url is not an address with https://")
+        require_safe("base_url", self.base_url)
         if "@" not in self.sender or any(each in self.sender for each in " <>,\r\n"):
             raise ValueError("sender is local@domain without a name: that goes into sender_name")
         if any(not each.isprintable() for each in self.sender_name or ""):

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePub
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from madang.adapters.provider_http.answers import document_in
 from madang.adapters.sendgrid.capabilities import NAME
-from madang.adapters.sendgrid.mapping import document_in
 from madang.ports.errors import Misconfigured, SignatureInvalid
 from madang.ports.webhook import WebhookRequest
 

@@ -8,7 +8,6 @@ seen before means that somebody on the way sent our request twice, and the first
 Not verified: `Unauthorized`, `TooManyRequests`, and whether a KISA report (1064, 2064) is about the sender, as assumed here.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -209,15 +208,6 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
     """Seconds; None where Solapi does not say."""
     value = headers.get("retry-after", "")
     return min(float(value), _MAX_RETRY_AFTER) if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", value) else None
-
-
-def object_in(body: bytes) -> Mapping[str, Any]:
-    """The JSON object of a body, empty where there is none."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return _object(document)
 
 
 def _objects(listed: object) -> Sequence[Mapping[str, Any]]:

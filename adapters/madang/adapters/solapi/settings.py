@@ -3,11 +3,10 @@
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
+from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _NUMBER: Final = re.compile(r"\+82\d{7,12}|0?\d[\d-]{6,14}")
 
 
@@ -24,9 +23,7 @@ class SolapiSettings:
     proxy: Secret | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)):
-            raise ValueError("base_url is not an address with https://")
+        require_safe("base_url", self.base_url)
         if not _NUMBER.fullmatch(self.sender):
             raise ValueError("sender is a Korean telephone number")
         if not re.fullmatch(r"[A-Za-z0-9_-]+", self.api_key.reveal()):

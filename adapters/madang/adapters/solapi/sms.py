@@ -39,8 +39,8 @@ class SolapiSmsSender:
         started = time.perf_counter()
         answer = await self._client.call("check", "GET", "/cash/v1/balance", API_SECONDS)
         if answer.status != 200:
-            raise error_of(answer.status, answer.headers, answer.document, "check")
-        left = [answer.document.get(each) for each in ("balance", "point")]
+            raise error_of(answer.status, answer.headers, answer.fields, "check")
+        left = [answer.fields.get(each) for each in ("balance", "point")]
         numbers = [each for each in left if isinstance(each, int | float)]
         detail = f"the keys are taken, {sum(numbers):g} won and points are left" if numbers else "the keys are taken"
         return ProviderHealth(True, detail, (time.perf_counter() - started) * 1000)
@@ -52,9 +52,9 @@ class SolapiSmsSender:
         payload = payload_of(request, self._settings)
         answer = await self._client.call("send", "POST", "/messages/v4/send-many/detail", request.timeout, json=payload)
         if not answer.is_success:
-            raise error_of(answer.status, answer.headers, answer.document, "send")
+            raise error_of(answer.status, answer.headers, answer.fields, "send")
         try:
-            return sent(answer.document)
+            return sent(answer.fields)
         except ValueError:
             raise OutcomeUnknown("the answer names no message", provider=NAME, operation="send") from None
 
@@ -64,9 +64,9 @@ class SolapiSmsSender:
             raise Rejected("Solapi gives no such id", reason="not_found", provider=NAME, operation="fetch")
         answer = await self._client.call("fetch", "GET", "/messages/v4/list", API_SECONDS, params={field: receipt_id})
         if answer.status != 200:
-            raise error_of(answer.status, answer.headers, answer.document, "fetch")
+            raise error_of(answer.status, answer.headers, answer.fields, "fetch")
         try:
-            receipt = found(answer.document, receipt_id)
+            receipt = found(answer.fields, receipt_id)
         except ValueError:
             raise Unavailable("the answer is no list of messages", provider=NAME, operation="fetch") from None
         if receipt is None:

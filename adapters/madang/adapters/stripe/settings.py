@@ -2,12 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import urlsplit
 
+from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
-
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True)
@@ -22,9 +19,7 @@ class StripeSettings:
     proxy: Secret | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)):
-            raise ValueError("base_url is not an address with https://")
+        require_safe("base_url", self.base_url)
         for name, secret in (("api_key", self.api_key), ("webhook_secret", self.webhook_secret)):
             if secret is not None and not re.fullmatch(r"[!-~]{8,}", secret.reveal()):
                 raise ValueError(f"{name} holds a character that no key has, such as a line break, or is too short")

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
+from madang.adapters.provider_http.answers import Answer
 from madang.adapters.toss import payload
 from madang.adapters.toss.capabilities import NAME
-from madang.adapters.toss.client import Answer, TossClient
+from madang.adapters.toss.client import TossClient
 from madang.adapters.toss.mapping import READS, error_of
 from madang.adapters.toss.reading import payment_of
 from madang.adapters.toss.settings import TossSettings

@@ -1,50 +1,26 @@
-"""HTTP towards Toss Payments: bounded in time and size, no redirect followed, nothing tried twice."""
+"""HTTP towards Toss Payments."""
 
-import asyncio
-import functools
-import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from decimal import Decimal
+from typing import Any
 
-import httpx
-
+from madang.adapters.provider_http.answers import Answer
+from madang.adapters.provider_http.client import ProviderHttp
 from madang.adapters.toss.capabilities import NAME
-from madang.adapters.toss.reading import document_in
 from madang.adapters.toss.settings import TossSettings
-from madang.ports.errors import Misconfigured, OutcomeUnknown, Unavailable
-
-MAX_ANSWER_BYTES: Final = 4 * 1024**2
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`document` is the JSON of the body, None where there is none that can be read."""
-
-    status: int
-    headers: Mapping[str, str]
-    document: Any
-
-    @property
-    def fields(self) -> Mapping[str, Any]:
-        """The JSON object of the body, empty where it is none."""
-        return self.document if isinstance(self.document, dict) else {}
 
 
 class TossClient:
-    """Knows the shop by its secret key, as the user of Basic authentication without a password."""
+    """Knows the shop by its secret key, as the user of Basic authentication without a password. Fractions of amounts are read
+    exactly."""
 
     def __init__(self, settings: TossSettings) -> None:
-        # No connection is kept: one that the other side closed meanwhile would leave open what became of a charge.
-        self._http = httpx.AsyncClient(
+        self._http = ProviderHttp(
+            NAME,
             base_url=settings.base_url,
-            limits=httpx.Limits(max_keepalive_connections=0),
-            verify=_trust(),
-            trust_env=False,
-            follow_redirects=False,
-            auth=httpx.BasicAuth(settings.secret_key.reveal(), ""),
-            proxy=settings.proxy.reveal() if settings.proxy else None,
-            headers={"user-agent": "madang", "accept": "application/json", "accept-encoding": "identity"},
+            auth=(settings.secret_key.reveal(), ""),
+            proxy=settings.proxy,
+            parse_float=Decimal,
         )
 
     async def call(
@@ -58,43 +34,10 @@ class TossClient:
         params: Mapping[str, str] | None = None,
         key: str | None = None,
     ) -> Answer:
-        """`key` goes along as `Idempotency-Key`. Raises `Unavailable` when surely nothing was done, `OutcomeUnknown` when
-        something may have been."""
-        limits = httpx.Timeout(timeout, pool=timeout / 3, connect=timeout / 3)
+        """`key` goes along as `Idempotency-Key`. Raises as `ProviderHttp.call`; all but questions act."""
         headers = {} if key is None else {"idempotency-key": key}
-        request = self._http.build_request(method, path, json=body, params=params, headers=headers, timeout=limits)
-        try:
-            async with asyncio.timeout(timeout):
-                return await self._receive(request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-            raise Unavailable(f"no connection: {type(error).__name__}", provider=NAME, operation=operation) from None
-        except (httpx.UnsupportedProtocol, httpx.InvalidURL):
-            raise Misconfigured("base_url cannot be used", provider=NAME, operation=operation) from None
-        except (httpx.HTTPError, TimeoutError, _TooLong) as error:
-            lost = Unavailable if method == "GET" else OutcomeUnknown
-            raise lost(f"the answer was lost: {type(error).__name__}", provider=NAME, operation=operation) from None
+        acts = method != "GET"
+        return await self._http.call(operation, method, path, timeout, acts=acts, json=body, params=params, headers=headers)
 
     async def close(self) -> None:
-        await self._http.aclose()
-
-    async def _receive(self, request: httpx.Request) -> Answer:
-        response = await self._http.send(request, stream=True)
-        try:
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise _TooLong
-            return Answer(response.status_code, response.headers, document_in(bytes(body)))
-        finally:
-            await response.aclose()
-
-
-class _TooLong(Exception):
-    """The answer is longer than anything that is meant here."""
-
-
-@functools.cache
-def _trust() -> ssl.SSLContext:
-    """Reading the certificates takes longer than anything else here: once for a process."""
-    return httpx.create_ssl_context(trust_env=False)
+        await self._http.close()

@@ -6,7 +6,6 @@ cancel (told for foreign wallets alone); where it is missing the cancel is done,
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -104,14 +103,6 @@ def transactions_in(document: Any) -> Sequence[tuple[str, str]]:
 def mark_of(idempotency_key: str) -> str:
     """What a refund's reason ends with, by which it is found again."""
     return f" (m:{hashlib.sha256(idempotency_key.encode()).hexdigest()[:16]})"
-
-
-def document_in(body: bytes) -> Any:
-    """The JSON of a body, its fractions exact; None where there is none."""
-    try:
-        return json.loads(body, parse_float=Decimal)
-    except (ValueError, RecursionError):
-        return None
 
 
 def text_of(value: object) -> str:

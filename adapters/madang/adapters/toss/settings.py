@@ -3,11 +3,10 @@
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
+from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 METHODS: Final = frozenset(
     {"CARD", "TRANSFER", "VIRTUAL_ACCOUNT", "MOBILE_PHONE", "CULTURE_GIFT_CERTIFICATE", "FOREIGN_EASY_PAY"}
 )
@@ -30,9 +29,7 @@ class TossSettings:
     proxy: Secret | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)):
-            raise ValueError("base_url is not an address with https://")
+        require_safe("base_url", self.base_url)
         if not re.fullmatch(r"[!-9;-~]+", self.secret_key.reveal()):
             raise ValueError("secret_key holds a character that none has, such as a colon or a line break")
         if not re.fullmatch(r"[A-Za-z0-9_-]+", self.client_key):

@@ -1,49 +1,26 @@
-"""HTTP towards Twilio: bounded in time and size, no redirect followed, nothing tried twice."""
+"""HTTP towards Twilio."""
 
-import asyncio
-import functools
-import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import httpx
-
+from madang.adapters.provider_http.answers import Answer
+from madang.adapters.provider_http.client import ProviderHttp
 from madang.adapters.twilio.capabilities import NAME
-from madang.adapters.twilio.mapping import object_in
 from madang.adapters.twilio.settings import TwilioSettings
-from madang.ports.errors import OutcomeUnknown, Unavailable
 
 MAX_ANSWER_BYTES: Final = 1024**2
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`document` is the JSON object of the body, empty where there is none."""
-
-    status: int
-    headers: Mapping[str, str]
-    document: Mapping[str, Any]
-
-    @property
-    def is_success(self) -> bool:
-        return httpx.codes.is_success(self.status)
 
 
 class TwilioClient:
     """Knows the account with its token, or an API key of the account."""
 
     def __init__(self, settings: TwilioSettings) -> None:
-        # No connection is kept: one that the other side closed meanwhile would leave open what became of a message.
-        self._http = httpx.AsyncClient(
+        self._http = ProviderHttp(
+            NAME,
             base_url=settings.base_url,
-            limits=httpx.Limits(max_keepalive_connections=0),
-            verify=_trust(),
-            trust_env=False,
-            follow_redirects=False,
             auth=_auth(settings),
-            proxy=settings.proxy.reveal() if settings.proxy else None,
-            headers={"user-agent": "madang", "accept": "application/json", "accept-encoding": "identity"},
+            proxy=settings.proxy,
+            max_answer_bytes=MAX_ANSWER_BYTES,
         )
 
     async def call(
@@ -56,45 +33,14 @@ class TwilioClient:
         form: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Raises `Unavailable` when surely nothing was done, `OutcomeUnknown` when something may have been."""
-        limits = httpx.Timeout(timeout, pool=timeout / 3, connect=timeout / 3)
-        request = self._http.build_request(method, path, data=form, params=params, timeout=limits)
-        try:
-            async with asyncio.timeout(timeout):
-                return await self._receive(request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-            raise Unavailable(f"no connection: {type(error).__name__}", provider=NAME, operation=operation) from None
-        except (httpx.HTTPError, TimeoutError, _TooLong) as error:
-            lost = Unavailable if method == "GET" else OutcomeUnknown
-            raise lost(f"the answer was lost: {type(error).__name__}", provider=NAME, operation=operation) from None
+        """Raises as `ProviderHttp.call`; all but questions act."""
+        return await self._http.call(operation, method, path, timeout, acts=method != "GET", form=form, params=params)
 
     async def close(self) -> None:
-        await self._http.aclose()
-
-    async def _receive(self, request: httpx.Request) -> Answer:
-        response = await self._http.send(request, stream=True)
-        try:
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise _TooLong
-            return Answer(response.status_code, response.headers, object_in(bytes(body)))
-        finally:
-            await response.aclose()
+        await self._http.close()
 
 
-def _auth(settings: TwilioSettings) -> httpx.BasicAuth:
+def _auth(settings: TwilioSettings) -> tuple[str, str]:
     if settings.api_key_sid is not None and settings.api_key_secret is not None:
-        return httpx.BasicAuth(settings.api_key_sid, settings.api_key_secret.reveal())
-    return httpx.BasicAuth(settings.account_sid, settings.auth_token.reveal() if settings.auth_token else "")
-
-
-class _TooLong(Exception):
-    """The answer is longer than anything that is meant here."""
-
-
-@functools.cache
-def _trust() -> ssl.SSLContext:
-    """Reading the certificates takes longer than anything else here: once for a process."""
-    return httpx.create_ssl_context(trust_env=False)
+        return settings.api_key_sid, settings.api_key_secret.reveal()
+    return settings.account_sid, settings.auth_token.reveal() if settings.auth_token else ""

@@ -6,7 +6,6 @@ sent again later. Twilio asks not to build on the codes of a delivery, so they o
 no description names it: the header `twilio-request-id`.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -143,15 +142,6 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
     """Twilio's own id of the call (`RQ…`)."""
     value = headers.get("twilio-request-id", "")
     return value if _REQUEST_ID.fullmatch(value) else None
-
-
-def object_in(body: bytes) -> Mapping[str, Any]:
-    """The JSON object of a body, empty where there is none."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _why(word: str, code: object) -> str:

@@ -3,11 +3,10 @@
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
+from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 SENDER: Final = re.compile(r"\+[1-9]\d{6,14}|\d{3,8}|(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9 +_&-]{0,10}")
 """A number in E.164, a short code, or a name of up to eleven characters."""
 
@@ -31,9 +30,7 @@ class TwilioSettings:
     proxy: Secret | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)):
-            raise ValueError("base_url is not an address with https://")
+        require_safe("base_url", self.base_url)
         if not _is_sid("AC", self.account_sid):
             raise ValueError("account_sid is AC and 32 hexadecimal digits")
         self._check_keys()

@@ -37,7 +37,7 @@ class TwilioSmsSender:
         started = time.perf_counter()
         answer = await self._client.call("check", "GET", f"{self._messages}.json", API_SECONDS, params={"PageSize": "1"})
         if answer.status != 200:
-            raise error_of(answer.status, answer.headers, answer.document, "check")
+            raise error_of(answer.status, answer.headers, answer.fields, "check")
         return ProviderHealth(True, "the keys are taken", (time.perf_counter() - started) * 1000)
 
     async def close(self) -> None:
@@ -47,9 +47,9 @@ class TwilioSmsSender:
         form = form_of(request, self._settings)
         answer = await self._client.call("send", "POST", f"{self._messages}.json", request.timeout, form=form)
         if not answer.is_success:
-            raise error_of(answer.status, answer.headers, answer.document, "send")
+            raise error_of(answer.status, answer.headers, answer.fields, "send")
         try:
-            return receipt_of(answer.document)
+            return receipt_of(answer.fields)
         except ValueError:
             raise OutcomeUnknown("the answer has no sid", provider=NAME, operation="send") from None
 
@@ -58,9 +58,9 @@ class TwilioSmsSender:
             raise Rejected("Twilio gives no such id", reason="not_found", provider=NAME, operation="fetch")
         answer = await self._client.call("fetch", "GET", f"{self._messages}/{receipt_id}.json", API_SECONDS)
         if answer.status != 200:
-            raise error_of(answer.status, answer.headers, answer.document, "fetch")
+            raise error_of(answer.status, answer.headers, answer.fields, "fetch")
         try:
-            return receipt_of(answer.document)
+            return receipt_of(answer.fields)
         except ValueError:
             raise Unavailable("the answer is no message", provider=NAME, operation="fetch") from None
 
