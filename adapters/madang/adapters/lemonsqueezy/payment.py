@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 
 from madang.adapters.lemonsqueezy import mapping, payload
 from madang.adapters.lemonsqueezy.capabilities import CURRENCY, NAME, PAYMENT
@@ -11,31 +10,24 @@ from madang.adapters.lemonsqueezy.client import LemonSqueezyClient
 from madang.adapters.lemonsqueezy.settings import LemonSqueezySettings
 from madang.adapters.lemonsqueezy.webhooks import notice_in
 from madang.ports.context import ProviderContext
-from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, Rejected, Unavailable, Unsupported
+from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, Rejected, Unavailable
 from madang.ports.payment import (
     CancelSubscriptionRequest,
-    CaptureRequest,
     ChangeSubscriptionRequest,
-    ChargeRequest,
     Checkout,
     CheckoutRequest,
-    ConfirmRequest,
-    KeepMethodRequest,
     PaymentCapabilities,
     PaymentNotice,
-    PaymentPage,
     PaymentSnapshot,
     RefundRequest,
     RefundSnapshot,
     ResumeSubscriptionRequest,
-    StoredMethod,
-    StoreMethodRequest,
     SubscribeRequest,
     SubscriptionSnapshot,
     SubscriptionStart,
 )
+from madang.ports.payment_unsupported import NoCapture, NoConfirm, NoFind, NoFindRefund, NoPaymentList, NoStoredMethods
 from madang.ports.provider import ProviderHealth
-from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
 API_SECONDS: Final = 15.0
@@ -43,7 +35,7 @@ API_SECONDS: Final = 15.0
 T = TypeVar("T")
 
 
-class LemonSqueezyGateway:
+class LemonSqueezyGateway(NoCapture, NoConfirm, NoFind, NoFindRefund, NoPaymentList, NoStoredMethods):
     """Fulfils `PaymentGateway`.
 
     A checkout is not an order yet: it has no reference, and a payment is known from its first webhook on. Orders can be listed
@@ -84,19 +76,10 @@ class LemonSqueezyGateway:
         resource = await self._do("open_checkout", "POST", "/v1/checkouts", request.timeout, body)
         return _read(lambda: _checkout(resource), "open_checkout", OutcomeUnknown)
 
-    async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:
-        _unsupported("confirm")
-
-    async def capture(self, request: CaptureRequest) -> PaymentSnapshot:
-        _unsupported("capture")
-
     async def fetch(self, reference: str) -> PaymentSnapshot:
         path = "/".join(_place(reference, "fetch"))
         resource = await self._ask("fetch", f"/v1/{path}", API_SECONDS)
         return _read(lambda: mapping.payment_of(resource), "fetch", Unavailable)
-
-    async def find(self, payment_id: str) -> PaymentSnapshot | None:
-        _unsupported("find")
 
     async def refund(self, request: RefundRequest) -> RefundSnapshot:
         """Lemon Squeezy gives back as often as it is asked: what is left is looked at first, and after an unknown outcome a
@@ -112,9 +95,6 @@ class LemonSqueezyGateway:
         body = payload.refund_body(kind, identity, request.amount, whole=request.amount == now.amount)
         resource = await self._do("refund", "POST", f"/v1/{kind}/{identity}/refund", request.timeout, body)
         return _read(lambda: mapping.refund_of(resource, request.amount), "refund", OutcomeUnknown)
-
-    async def find_refund(self, reference: str, idempotency_key: str) -> RefundSnapshot | None:
-        _unsupported("find_refund")
 
     async def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
         return (notice_in(request, self._settings.signing_secret),)
@@ -145,21 +125,6 @@ class LemonSqueezyGateway:
         body = payload.resumption_body(request.reference)
         resource = await self._do("resume_subscription", "PATCH", path, request.timeout, body)
         return await self._then_with_price(resource, "resume_subscription")
-
-    async def open_method_window(self, request: StoreMethodRequest) -> Checkout:
-        _unsupported("open_method_window")
-
-    async def keep_method(self, request: KeepMethodRequest) -> StoredMethod:
-        _unsupported("keep_method")
-
-    async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
-        _unsupported("charge")
-
-    async def forget_method(self, customer_id: str, token: Secret) -> None:
-        _unsupported("forget_method")
-
-    async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
-        _unsupported("list_payments")
 
     async def _ask(self, operation: str, path: str, timeout: float) -> Mapping[str, Any]:
         answer = await self._client.call(operation, "GET", path, timeout)
@@ -215,7 +180,3 @@ def _read(read: Callable[[], T], operation: str, otherwise: type[OutcomeUnknown]
         return read()
     except mapping.UNREADABLE:
         raise otherwise("the answer cannot be read", provider=NAME, operation=operation) from None
-
-
-def _unsupported(operation: str) -> NoReturn:
-    raise Unsupported("Lemon Squeezy does not do this", provider=NAME, operation=operation)

@@ -6,16 +6,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 from madang.adapters.memory import capabilities
-from madang.adapters.memory.provider import rejected, unsupported
+from madang.adapters.memory.provider import rejected
 from madang.adapters.memory.signatures import believed_webhook, signed_webhook
 from madang.adapters.memory.stored_methods import MemoryStoredMethods
 from madang.adapters.memory.subscriptions import MemorySubscriptions
 from madang.ports.money import Money
 from madang.ports.payment import (
-    CaptureRequest,
     Checkout,
     CheckoutRequest,
-    ConfirmRequest,
     PaymentCapabilities,
     PaymentNotice,
     PaymentPage,
@@ -25,13 +23,14 @@ from madang.ports.payment import (
     RemotePaymentStatus,
     RemoteRefundStatus,
 )
+from madang.ports.payment_unsupported import NoCapture, NoConfirm
 from madang.ports.webhook import WebhookRequest
 
 PAGE: Final = 100
 PAID: Final = (RemotePaymentStatus.PAID, RemotePaymentStatus.PARTLY_REFUNDED)
 
 
-class MemoryPaymentGateway(MemorySubscriptions, MemoryStoredMethods):
+class MemoryPaymentGateway(MemorySubscriptions, MemoryStoredMethods, NoCapture, NoConfirm):
     """Fulfils `PaymentGateway`. `pay` and `fail` are what the person does at the checkout, `announce` the webhook about it."""
 
     @property
@@ -72,12 +71,6 @@ class MemoryPaymentGateway(MemorySubscriptions, MemoryStoredMethods):
         return await self.world.effect(
             "payment.open_checkout", lambda: self.world.once("payment", request, make), request.timeout
         )
-
-    async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:
-        raise unsupported("confirm")
-
-    async def capture(self, request: CaptureRequest) -> PaymentSnapshot:
-        raise unsupported("capture")
 
     async def fetch(self, reference: str) -> PaymentSnapshot:
         return await self.world.look("payment.fetch", lambda: self._payment(reference, "fetch"))

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from madang.adapters.paddle import mapping, payload
@@ -16,16 +16,12 @@ from madang.adapters.paddle.settings import PaddleSettings
 from madang.adapters.paddle.subscriptions import awaited_of, ends, subscription_of
 from madang.adapters.paddle.webhooks import notice_in
 from madang.ports.context import ProviderContext
-from madang.ports.errors import OutcomeUnknown, Rejected, Unavailable, Unsupported
+from madang.ports.errors import OutcomeUnknown, Rejected, Unavailable
 from madang.ports.payment import (
     CancelSubscriptionRequest,
-    CaptureRequest,
     ChangeSubscriptionRequest,
-    ChargeRequest,
     Checkout,
     CheckoutRequest,
-    ConfirmRequest,
-    KeepMethodRequest,
     PaymentCapabilities,
     PaymentNotice,
     PaymentPage,
@@ -33,14 +29,12 @@ from madang.ports.payment import (
     RefundRequest,
     RefundSnapshot,
     ResumeSubscriptionRequest,
-    StoredMethod,
-    StoreMethodRequest,
     SubscribeRequest,
     SubscriptionSnapshot,
     SubscriptionStart,
 )
+from madang.ports.payment_unsupported import NoCapture, NoConfirm, NoFind, NoStoredMethods
 from madang.ports.provider import ProviderHealth
-from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
 API_SECONDS: Final = 15.0
@@ -52,7 +46,7 @@ _PAGE: Final = "30"
 T = TypeVar("T")
 
 
-class PaddleGateway:
+class PaddleGateway(NoCapture, NoConfirm, NoFind, NoStoredMethods):
     """Fulfils `PaymentGateway`.
 
     The buyer pays on a page of ours with Paddle.js, at the checkout's `url`; `client_params` are for `Paddle.Checkout.open`.
@@ -86,17 +80,8 @@ class PaddleGateway:
         transaction = await self._do("open_checkout", "POST", _TRANSACTIONS, request.timeout, body)
         return _read(partial(_checkout, transaction, request.success_url, request.locale), "open_checkout", OutcomeUnknown)
 
-    async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:
-        _unsupported("confirm")
-
-    async def capture(self, request: CaptureRequest) -> PaymentSnapshot:
-        _unsupported("capture")
-
     async def fetch(self, reference: str) -> PaymentSnapshot:
         return self._payment(await self._transaction(reference, "fetch", API_SECONDS), "fetch")
-
-    async def find(self, payment_id: str) -> PaymentSnapshot | None:
-        _unsupported("find")
 
     async def refund(self, request: RefundRequest) -> RefundSnapshot:
         """Paddle gives back as often as it is asked: what is left, and whether this was asked before, is looked at first. Most
@@ -171,18 +156,6 @@ class PaddleGateway:
         path = f"{_SUBSCRIPTIONS}/{reference}"
         resumed = await self._do(operation, "PATCH", path, request.timeout, {"scheduled_change": None})
         return _read(lambda: subscription_of(resumed), operation, OutcomeUnknown)
-
-    async def open_method_window(self, request: StoreMethodRequest) -> Checkout:
-        _unsupported("open_method_window")
-
-    async def keep_method(self, request: KeepMethodRequest) -> StoredMethod:
-        _unsupported("keep_method")
-
-    async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
-        _unsupported("charge")
-
-    async def forget_method(self, customer_id: str, token: Secret) -> None:
-        _unsupported("forget_method")
 
     async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
         """By when the checkout was opened, also what nobody has paid."""
@@ -273,7 +246,3 @@ def _read(read: Callable[[], T], operation: str, otherwise: type[OutcomeUnknown]
         return read()
     except (ValueError, TypeError, KeyError, AttributeError):
         raise otherwise("the answer cannot be read", provider=NAME, operation=operation) from None
-
-
-def _unsupported(operation: str) -> NoReturn:
-    raise Unsupported("Paddle does not do this", provider=NAME, operation=operation)

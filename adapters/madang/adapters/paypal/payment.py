@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 
 from madang.adapters.paypal import mapping, payload, webhooks
 from madang.adapters.paypal.capabilities import NAME, PAYMENT
@@ -18,29 +18,22 @@ from madang.ports.payment import (
     CancelSubscriptionRequest,
     CaptureRequest,
     ChangeSubscriptionRequest,
-    ChargeRequest,
     Checkout,
     CheckoutRequest,
-    ConfirmRequest,
-    KeepMethodRequest,
     PaymentCapabilities,
     PaymentNotice,
-    PaymentPage,
     PaymentSnapshot,
     RefundRequest,
     RefundSnapshot,
     RemotePaymentStatus,
     RemoteRefundStatus,
     RemoteSubscriptionStatus,
-    ResumeSubscriptionRequest,
-    StoredMethod,
-    StoreMethodRequest,
     SubscribeRequest,
     SubscriptionSnapshot,
     SubscriptionStart,
 )
+from madang.ports.payment_unsupported import NoConfirm, NoFind, NoPaymentList, NoResume, NoStoredMethods
 from madang.ports.provider import ProviderHealth
-from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
 API_SECONDS: Final = 15.0
@@ -53,7 +46,7 @@ _SUBSCRIPTIONS: Final = "/v1/billing/subscriptions"
 T = TypeVar("T")
 
 
-class PaypalGateway:
+class PaypalGateway(NoConfirm, NoFind, NoPaymentList, NoResume, NoStoredMethods):
     """Fulfils `PaymentGateway`.
 
     Disputes no order shows: they are a product of their own, which the setting `disputes` says that the app has. Without it a
@@ -90,9 +83,6 @@ class PaypalGateway:
         answer = await self._client.call("open_checkout", "POST", _ORDERS, request.timeout, body=body, key=key, effect=True)
         return _read(lambda: _checkout(answer.fields), "open_checkout", OutcomeUnknown)
 
-    async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:
-        _unsupported("confirm")
-
     async def capture(self, request: CaptureRequest) -> PaymentSnapshot:
         path = f"{_ORDERS}/{_known(request.reference, 'capture')}/capture"
         key = payload.request_id(request.idempotency_key)
@@ -117,9 +107,6 @@ class PaypalGateway:
         if self._settings.disputes and snapshot.status in mapping.DISPUTABLE and await self._is_disputed(charge):
             return replace(snapshot, status=RemotePaymentStatus.DISPUTED)
         return snapshot
-
-    async def find(self, payment_id: str) -> PaymentSnapshot | None:
-        _unsupported("find")
 
     async def refund(self, request: RefundRequest) -> RefundSnapshot:
         """Raises `Rejected(reason="not_refundable")` while nothing was captured."""
@@ -204,24 +191,6 @@ class PaypalGateway:
             raise OutcomeUnknown("the answer cannot be read", provider=NAME, operation="cancel_subscription")
         return await self._then(request.reference, "cancel_subscription")
 
-    async def resume_subscription(self, request: ResumeSubscriptionRequest) -> SubscriptionSnapshot:
-        _unsupported("resume_subscription")
-
-    async def open_method_window(self, request: StoreMethodRequest) -> Checkout:
-        _unsupported("open_method_window")
-
-    async def keep_method(self, request: KeepMethodRequest) -> StoredMethod:
-        _unsupported("keep_method")
-
-    async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
-        _unsupported("charge")
-
-    async def forget_method(self, customer_id: str, token: Secret) -> None:
-        _unsupported("forget_method")
-
-    async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
-        _unsupported("list_payments")
-
     async def _order(self, reference: str, operation: str, timeout: float) -> Mapping[str, Any]:
         path = f"{_ORDERS}/{_known(reference, operation)}"
         return (await self._client.call(operation, "GET", path, timeout)).fields
@@ -280,7 +249,3 @@ def _read(read: Callable[[], T], operation: str, otherwise: type[OutcomeUnknown]
         return read()
     except mapping.UNREADABLE:
         raise otherwise("the answer cannot be read", provider=NAME, operation=operation) from None
-
-
-def _unsupported(operation: str) -> NoReturn:
-    raise Unsupported("PayPal does not do this", provider=NAME, operation=operation)

@@ -17,25 +17,18 @@ from madang.adapters.portone.mapping import error_of
 from madang.adapters.portone.reading import cancellation_of, left_of, mark_of, page_of, payment_of, refund_in, text_of
 from madang.adapters.portone.stored import PortOneStoredMethods
 from madang.adapters.portone.webhooks import notice_of
-from madang.ports.errors import OutcomeUnknown, Rejected, Unsupported
+from madang.ports.errors import OutcomeUnknown, Rejected
 from madang.ports.payment import (
-    CancelSubscriptionRequest,
-    CaptureRequest,
-    ChangeSubscriptionRequest,
     Checkout,
     CheckoutRequest,
-    ConfirmRequest,
     PaymentCapabilities,
     PaymentNotice,
     PaymentPage,
     PaymentSnapshot,
     RefundRequest,
     RefundSnapshot,
-    ResumeSubscriptionRequest,
-    SubscribeRequest,
-    SubscriptionSnapshot,
-    SubscriptionStart,
 )
+from madang.ports.payment_unsupported import NoCapture, NoConfirm, NoSubscriptions
 from madang.ports.provider import ProviderHealth
 from madang.ports.webhook import WebhookRequest
 
@@ -43,7 +36,7 @@ PAGE: Final = 100
 NOBODYS_PAYMENT: Final = "madang-check"
 
 
-class PortOnePaymentGateway(PortOneStoredMethods):
+class PortOnePaymentGateway(PortOneStoredMethods, NoCapture, NoConfirm, NoSubscriptions):
     """Fulfils `PaymentGateway`."""
 
     @property
@@ -73,12 +66,6 @@ class PortOnePaymentGateway(PortOneStoredMethods):
         if not isinstance(answer.document, dict):
             raise OutcomeUnknown("the answer cannot be read", provider=NAME, operation="open_checkout")
         return Checkout(None, client_params=window, expires_at=request.expires_at)
-
-    async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:
-        raise _unsupported("confirm")
-
-    async def capture(self, request: CaptureRequest) -> PaymentSnapshot:
-        raise _unsupported("capture")
 
     async def fetch(self, reference: str) -> PaymentSnapshot:
         document = await self._ask("fetch", payment_path(reference, "fetch"))
@@ -116,21 +103,6 @@ class PortOnePaymentGateway(PortOneStoredMethods):
     async def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
         return (notice_of(self._settings, request),)
 
-    async def subscribe(self, request: SubscribeRequest) -> SubscriptionStart:
-        raise _unsupported("subscribe")
-
-    async def fetch_subscription(self, reference: str) -> SubscriptionSnapshot:
-        raise _unsupported("fetch_subscription")
-
-    async def change_subscription(self, request: ChangeSubscriptionRequest) -> SubscriptionSnapshot:
-        raise _unsupported("change_subscription")
-
-    async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
-        raise _unsupported("cancel_subscription")
-
-    async def resume_subscription(self, request: ResumeSubscriptionRequest) -> SubscriptionSnapshot:
-        raise _unsupported("resume_subscription")
-
     async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
         params = payload.span_of(since, until, cursor, PAGE, self._settings)
         answer = await self._client.call("list_payments", "GET", "/payments-by-cursor", API_SECONDS, params=params)
@@ -138,7 +110,3 @@ class PortOnePaymentGateway(PortOneStoredMethods):
             raise error_of(answer.status, answer.headers, answer.fields, "list_payments", asks=True)
         page = read("list_payments", lambda: page_of(answer.document))
         return PaymentPage([payment for payment, _ in page], page[-1][1] if len(page) == PAGE else None)
-
-
-def _unsupported(operation: str) -> Unsupported:
-    return Unsupported("PortOne has no such ability; see the capabilities", provider=NAME, operation=operation)

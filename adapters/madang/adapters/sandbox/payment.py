@@ -6,33 +6,25 @@ from typing import Any, Final
 
 from madang.adapters.sandbox import capabilities, payments, webhooks
 from madang.adapters.sandbox.gate import NAME
-from madang.adapters.sandbox.provider import unsupported
 from madang.adapters.sandbox.stored_methods import SandboxStoredMethods
 from madang.ports.errors import Rejected, SignatureInvalid
 from madang.ports.payment import (
-    CancelSubscriptionRequest,
-    CaptureRequest,
-    ChangeSubscriptionRequest,
     Checkout,
     CheckoutRequest,
-    ConfirmRequest,
     PaymentCapabilities,
     PaymentNotice,
     PaymentPage,
     PaymentSnapshot,
     RefundRequest,
     RefundSnapshot,
-    ResumeSubscriptionRequest,
-    SubscribeRequest,
-    SubscriptionSnapshot,
-    SubscriptionStart,
 )
+from madang.ports.payment_unsupported import NoCapture, NoConfirm, NoSubscriptions
 from madang.ports.webhook import WebhookRequest
 
 PAGE: Final = 100
 
 
-class SandboxPaymentGateway(SandboxStoredMethods):
+class SandboxPaymentGateway(SandboxStoredMethods, NoCapture, NoConfirm, NoSubscriptions):
     """Fulfils `PaymentGateway`; money is numbers in the sandbox's world."""
 
     @property
@@ -55,12 +47,6 @@ class SandboxPaymentGateway(SandboxStoredMethods):
             reference=payment.reference,
             expires_at=datetime.fromtimestamp(payment.expires_at, UTC) if payment.expires_at else None,
         )
-
-    async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:
-        raise unsupported("payment.confirm")
-
-    async def capture(self, request: CaptureRequest) -> PaymentSnapshot:
-        raise unsupported("payment.capture")
 
     async def fetch(self, reference: str) -> PaymentSnapshot:
         return await self._gate.query("payment.fetch", reference, lambda c, knobs: payments.get(c, knobs, reference).snapshot())
@@ -92,21 +78,6 @@ class SandboxPaymentGateway(SandboxStoredMethods):
                 "the event's payment cannot be read", provider=NAME, operation="payment.read_webhook"
             ) from error
         return (PaymentNotice(event.id, kind, occurred_at, snapshot.reference, snapshot.payment_id, snapshot=snapshot),)
-
-    async def subscribe(self, request: SubscribeRequest) -> SubscriptionStart:
-        raise unsupported("payment.subscribe")
-
-    async def fetch_subscription(self, reference: str) -> SubscriptionSnapshot:
-        raise unsupported("payment.fetch_subscription")
-
-    async def change_subscription(self, request: ChangeSubscriptionRequest) -> SubscriptionSnapshot:
-        raise unsupported("payment.change_subscription")
-
-    async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
-        raise unsupported("payment.cancel_subscription")
-
-    async def resume_subscription(self, request: ResumeSubscriptionRequest) -> SubscriptionSnapshot:
-        raise unsupported("payment.resume_subscription")
 
     async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
         found = await self._gate.query(

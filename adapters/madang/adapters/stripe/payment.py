@@ -25,25 +25,19 @@ from madang.adapters.stripe.payload import (
 from madang.adapters.stripe.subscriptions import READ_SECONDS, StripeSubscriptions, checkout_of
 from madang.adapters.stripe.transport import Call
 from madang.adapters.stripe.webhooks import told_by, verified
-from madang.ports.errors import SignatureInvalid, Unsupported
+from madang.ports.errors import SignatureInvalid
 from madang.ports.payment import (
-    CaptureRequest,
-    ChargeRequest,
     Checkout,
     CheckoutRequest,
-    ConfirmRequest,
-    KeepMethodRequest,
     PaymentCapabilities,
     PaymentNotice,
     PaymentPage,
     PaymentSnapshot,
     RefundRequest,
     RefundSnapshot,
-    StoredMethod,
-    StoreMethodRequest,
 )
+from madang.ports.payment_unsupported import NoCapture, NoConfirm, NoFind, NoStoredMethods
 from madang.ports.provider import ProviderHealth
-from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
 CHECK_SECONDS: Final = 10.0
@@ -52,7 +46,7 @@ _MOST_PAGES: Final = 20
 _INVOICES: Final = "invoices"
 
 
-class StripePaymentGateway(StripeSubscriptions):
+class StripePaymentGateway(StripeSubscriptions, NoCapture, NoConfirm, NoFind, NoStoredMethods):
     """Fulfils `PaymentGateway`."""
 
     @property
@@ -136,27 +130,6 @@ class StripePaymentGateway(StripeSubscriptions):
             [await self._lookups.of_invoice(call, each) for each in listed(page) if _asks_for_money(each)], next_cursor(page)
         )
 
-    async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:
-        raise _unsupported("confirm")
-
-    async def capture(self, request: CaptureRequest) -> PaymentSnapshot:
-        raise _unsupported("capture")
-
-    async def find(self, payment_id: str) -> PaymentSnapshot | None:
-        raise _unsupported("find")
-
-    async def open_method_window(self, request: StoreMethodRequest) -> Checkout:
-        raise _unsupported("open_method_window")
-
-    async def keep_method(self, request: KeepMethodRequest) -> StoredMethod:
-        raise _unsupported("keep_method")
-
-    async def charge(self, request: ChargeRequest) -> PaymentSnapshot:
-        raise _unsupported("charge")
-
-    async def forget_method(self, customer_id: str, token: Secret) -> None:
-        raise _unsupported("forget_method")
-
 
 def _asks_for_money(invoice: Mapping[str, Any]) -> bool:
     return subscription_of(invoice) is not None and bool(invoice.get("amount_due")) and invoice.get("status") != "draft"
@@ -167,7 +140,3 @@ def _refund(call: Call, refund: Mapping[str, Any]) -> RefundSnapshot:
         return refund_snapshot(refund)
     except ValueError as error:
         raise unreadable(call, error) from None
-
-
-def _unsupported(operation: str) -> Unsupported:
-    return Unsupported("Stripe is not used so; see the capabilities", provider=NAME, operation=operation)

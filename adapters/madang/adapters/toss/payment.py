@@ -16,11 +16,8 @@ from madang.adapters.toss.mapping import error_of
 from madang.adapters.toss.reading import cancel_of, mark_of, payment_of, transactions_in
 from madang.adapters.toss.stored import TossStoredMethods
 from madang.adapters.toss.webhooks import notice_of
-from madang.ports.errors import OutcomeUnknown, Rejected, Unsupported
+from madang.ports.errors import OutcomeUnknown, Rejected
 from madang.ports.payment import (
-    CancelSubscriptionRequest,
-    CaptureRequest,
-    ChangeSubscriptionRequest,
     Checkout,
     CheckoutRequest,
     ConfirmRequest,
@@ -30,11 +27,8 @@ from madang.ports.payment import (
     PaymentSnapshot,
     RefundRequest,
     RefundSnapshot,
-    ResumeSubscriptionRequest,
-    SubscribeRequest,
-    SubscriptionSnapshot,
-    SubscriptionStart,
 )
+from madang.ports.payment_unsupported import NoCapture, NoSubscriptions
 from madang.ports.provider import ProviderHealth
 from madang.ports.webhook import WebhookRequest
 
@@ -42,7 +36,7 @@ PAGE: Final = 50
 NOBODYS_ORDER: Final = "madang-check"
 
 
-class TossPaymentGateway(TossStoredMethods):
+class TossPaymentGateway(TossStoredMethods, NoCapture, NoSubscriptions):
     """Fulfils `PaymentGateway`."""
 
     @property
@@ -88,9 +82,6 @@ class TossPaymentGateway(TossStoredMethods):
             raise OutcomeUnknown("another payment was answered", provider=NAME, operation="confirm")
         return confirmed
 
-    async def capture(self, request: CaptureRequest) -> PaymentSnapshot:
-        raise _unsupported("capture")
-
     async def fetch(self, reference: str) -> PaymentSnapshot:
         return await self._payment("fetch", f"/v1/payments/{segment(reference, 'fetch')}")
 
@@ -121,21 +112,6 @@ class TossPaymentGateway(TossStoredMethods):
     async def read_webhook(self, request: WebhookRequest) -> Sequence[PaymentNotice]:
         return (notice_of(request),)
 
-    async def subscribe(self, request: SubscribeRequest) -> SubscriptionStart:
-        raise _unsupported("subscribe")
-
-    async def fetch_subscription(self, reference: str) -> SubscriptionSnapshot:
-        raise _unsupported("fetch_subscription")
-
-    async def change_subscription(self, request: ChangeSubscriptionRequest) -> SubscriptionSnapshot:
-        raise _unsupported("change_subscription")
-
-    async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
-        raise _unsupported("cancel_subscription")
-
-    async def resume_subscription(self, request: ResumeSubscriptionRequest) -> SubscriptionSnapshot:
-        raise _unsupported("resume_subscription")
-
     async def list_payments(self, since: datetime, until: datetime, *, cursor: str | None = None) -> PaymentPage:
         """Toss lists transactions, a charge and each refund apart: their payments are read as they are now. One that was
         refunded pages after its charge comes twice; one that was charged before `since` is left out."""
@@ -149,7 +125,3 @@ class TossPaymentGateway(TossStoredMethods):
         ]
         of_span = [each for each in payments if each.paid_at is None or since <= each.paid_at < until]
         return PaymentPage(of_span, found[-1][0] if len(found) == PAGE else None)
-
-
-def _unsupported(operation: str) -> Unsupported:
-    return Unsupported("Toss has no such ability; see the capabilities", provider=NAME, operation=operation)
