@@ -56,6 +56,7 @@ def hear(subscriptions: Subscriptions) -> None:
     """What others announce, and credits act on."""
     for event in (PAYMENT_CHANGED, PAYMENT_REFUNDED, REFUND_CHANGED):
         subscriptions.subscribe(event, topics.PAYMENT_CHANGED)
+    subscriptions.subscribe(PAYMENT_CHANGED, topics.SUBSCRIPTION_PAYMENT_CHANGED)
     subscriptions.subscribe(SUBSCRIPTION_PERIOD_STARTED, topics.PERIOD_STARTED)
     subscriptions.subscribe(SUBSCRIPTION_CHANGED, topics.SUBSCRIPTION_CHANGED)
 

@@ -200,11 +200,12 @@ class Wiring(containers.DeclarativeContainer):
             filing.personal_data,
             writing.personal_data,
             operating.user_limits,
+            # Rows are locked in one order by everybody: payments, subscriptions, and wallets last.
             selling.personal_data,
-            selling.credit_personal_data,
             selling.subscription_personal_data,
             selling.invoices_personal_data,
             selling.plans_personal_data,
+            selling.credit_personal_data,
             calling_back.personal_data,
         ),
         lockout=identity.lockout,

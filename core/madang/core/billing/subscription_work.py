@@ -7,16 +7,19 @@ from typing import Final
 from uuid import UUID
 
 from madang.core.billing import hosted_steps, subscription_steps
+from madang.core.billing.disputes import DisputeStatus
 from madang.core.billing.dunning import DunningPolicy
 from madang.core.billing.hosted_asking import HostedAsking
 from madang.core.billing.hosted_following import HostedFollowing
+from madang.core.billing.hosted_steps import Hosting
 from madang.core.billing.model import Payment, PaymentStatus
 from madang.core.billing.service import BillingService, single_look_up
 from madang.core.billing.subscription_book import ASK_PROVIDER, FOLLOW, PURPOSE, SubscriptionBook
 from madang.core.billing.subscription_course import Course
-from madang.core.billing.subscription_model import Period, PeriodStatus, SubscriptionKind
+from madang.core.billing.subscription_model import Period, PeriodStatus, Subscription, SubscriptionKind
 from madang.core.billing.subscription_offers import PlanOffers
 from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
+from madang.core.billing.subscription_taking_back import charged_back, refunded
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import LeaseLost
 from madang.core.kernel.messages import Delivery, Handler, Message, RetryPolicy, Topic
@@ -89,6 +92,9 @@ class SubscriptionWork:
             return
         course = await uow.subscriptions.course(subscription)
         period = await uow.subscriptions.period_tried_by(subscription.id, payment.id)
+        dispute = await uow.disputes.of_payment(payment.id)
+        if dispute is not None and dispute.status is DisputeStatus.LOST:
+            course = charged_back(course, period, payment.id, self._hosting(subscription), self._clock.now())
         await self._book.save(uow, subscription, self._after(course, period, payment))
 
     def _after(self, course: Course, period: Period | None, payment: Payment) -> Course:
@@ -102,7 +108,13 @@ class SubscriptionWork:
             if hosted:
                 return hosted_steps.declined(course, period, payment.id, now)
             return subscription_steps.declined(course, period, payment.id, self._policy, now)
+        if payment.status is PaymentStatus.REFUNDED:
+            return refunded(course, period, payment.id, now)
         return course
+
+    def _hosting(self, subscription: Subscription) -> Hosting:
+        hosted = subscription.kind is SubscriptionKind.HOSTED
+        return self._offers.hosting(subscription.provider) if hosted else Hosting(cancels=False)
 
     async def _alone(self, delivery: Delivery[SubscriptionsUnitOfWork], subscription_id: UUID) -> None:
         """Of what cannot be done nothing is written but that it is stuck, which alerts; it is tried again later."""

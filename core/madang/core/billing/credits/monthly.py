@@ -15,8 +15,12 @@ from madang.core.billing.credits.ledger import Ledger
 from madang.core.billing.credits.model import CreditMonth, LotSource, MonthStatus
 from madang.core.billing.credits.repository import CreditsUnitOfWork
 from madang.core.billing.credits.service import CreditService
-from madang.core.billing.credits.topics import PERIOD_STARTED, SUBSCRIPTION_CHANGED
+from madang.core.billing.credits.topics import PERIOD_STARTED, SUBSCRIPTION_CHANGED, SUBSCRIPTION_PAYMENT_CHANGED
+from madang.core.billing.model import PaymentStatus
+from madang.core.billing.subscription_book import PURPOSE
+from madang.core.billing.subscription_model import Period
 from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
+from madang.core.billing.subscription_taking_back import paid_for_what_runs
 from madang.core.kernel.errors import NotFound
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.messages import Handler, Message, Topic
@@ -40,6 +44,7 @@ class MonthlyCredits:
         return (
             Handler(Topic(PERIOD_STARTED), handle=self.period_started),
             Handler(Topic(SUBSCRIPTION_CHANGED), handle=self.subscription_changed),
+            Handler(Topic(SUBSCRIPTION_PAYMENT_CHANGED), handle=self.payment_changed),
         )
 
     async def period_started(self, uow: MonthlyUnitOfWork, message: Message) -> None:
@@ -56,7 +61,10 @@ class MonthlyCredits:
         except NotFound:
             logger.info("a period of subscription %s began for nobody", subscription_id)
             return
-        end = min([end, *(one.ends_at for one in await uow.subscriptions.periods(subscription_id) if one.number == period)])
+        written = [one for one in await uow.subscriptions.periods(subscription_id) if one.number == period]
+        if any([await _was_refunded(uow, one) for one in written]):
+            return
+        end = min([end, *(one.ends_at for one in written)])
         running = await uow.credits.months_running(subscription_id, start, period)
         await uow.credits.cancel_months(subscription_id, since=start, before_period=period)
         until = book.now if subscription is not None and subscription.is_over else end
@@ -71,10 +79,35 @@ class MonthlyCredits:
         await self.grant_due(uow, book)
 
     async def subscription_changed(self, uow: MonthlyUnitOfWork, message: Message) -> None:
-        """One that is over before its period is grants no further month; what was granted stays until its own is over."""
-        subscription = await uow.subscriptions.get(UUID(message.payload["subscriptionId"]))
-        if subscription is not None and subscription.is_over:
-            await uow.credits.cancel_months(subscription.id, since=subscription.updated_at)
+        """One that is over before its period is grants no further month; what was granted stays until its own is over. The
+        wallet is locked after the subscription, as by everybody."""
+        subscription = await uow.subscriptions.get(UUID(message.payload["subscriptionId"]), lock=True)
+        if subscription is None or not subscription.is_over:
+            return
+        try:
+            await self._ledger.open(uow, subscription.user_id)
+        except NotFound:
+            logger.info("subscription %s of nobody is over", subscription.id)
+        await uow.credits.cancel_months(subscription.id, since=subscription.updated_at)
+
+    async def payment_changed(self, uow: MonthlyUnitOfWork, message: Message) -> None:
+        """Money for the cycle that runs went back in full: what is left of the plan's credits goes, too. Those of an earlier
+        cycle are over by themselves."""
+        if message.payload["purpose"] != PURPOSE:
+            return
+        payment = await uow.payments.get(UUID(message.payload["payment_id"]), lock=True)
+        if payment is None or payment.status is not PaymentStatus.REFUNDED:
+            return
+        subscription = await uow.subscriptions.get(UUID(payment.subject.removeprefix("subscription:")), lock=True)
+        if subscription is None:
+            return
+        course = await uow.subscriptions.course(subscription)
+        period = await uow.subscriptions.period_tried_by(subscription.id, payment.id)
+        if period is None or not paid_for_what_runs(course, period, payment.id):
+            return
+        lots = await uow.credits.lots_of(subscription.subject, LotSource.PLAN)
+        if lots:
+            await self._credits.revoke(uow, lots[0].wallet_id, [(lot, lot.amount) for lot in lots if not lot.expired])
 
     async def grant_due(self, uow: CreditsUnitOfWork, book: Book) -> None:
         """The wallet's months that have begun. A month that nobody granted until it was over is missed."""
@@ -93,6 +126,12 @@ class MonthlyCredits:
                     source=LotSource.PLAN,
                 )
             await uow.credits.end_month(replace(month, status=status))
+
+
+async def _was_refunded(uow: MonthlyUnitOfWork, period: Period) -> bool:
+    """Before it granted anything."""
+    payment = None if period.payment_id is None else await uow.payments.get(period.payment_id)
+    return payment is not None and payment.status is PaymentStatus.REFUNDED
 
 
 def credits_of_months(
