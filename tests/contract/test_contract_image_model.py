@@ -25,7 +25,7 @@ AN_HOUR_LATER = ("predictions SET ready_at = ready_at - 3601", "inputs SET expir
 
 @pytest.fixture
 def request_(portrait: bytes) -> PictureRequest:
-    return PictureRequest("a natural portrait", "picture-1", 40, Picture(portrait))
+    return PictureRequest("a natural portrait", "picture-1", 40, Picture(portrait), width=240, height=320)
 
 
 def opened(data: bytes) -> Image.Image:
@@ -50,9 +50,10 @@ async def made(model: SandboxImageModel, request: PictureRequest) -> bytes:
 
 async def test_a_prediction_runs_and_then_has_its_pictures(sandbox: Build, request_: PictureRequest) -> None:
     model = sandbox(SandboxImageModel, image_seconds=0.05)
-    started = await model.start(request_)
+    wanted = replace(request_, width=None, height=None)
+    started = await model.start(wanted)
     assert (started.status, started.pictures, started.cost) == (PredictionStatus.RUNNING, (), None)
-    data = await made(model, request_)
+    data = await made(model, wanted)
     finished = await model.fetch(started.id)
     assert finished.id == started.id
     assert finished.cost is not None

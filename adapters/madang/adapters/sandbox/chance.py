@@ -1,11 +1,7 @@
 """Choices that look random and are not: the same seed and the same words choose the same."""
 
 import hashlib
-from collections.abc import Sequence
 from random import Random
-from typing import TypeVar
-
-T = TypeVar("T")
 
 
 def digest(*parts: object) -> str:
@@ -26,7 +22,3 @@ def dice(*parts: object) -> Random:
 def share(*parts: object) -> float:
     """A number from 0 to 1."""
     return int(digest(*parts)[:13], 16) / 16**13
-
-
-def pick(choices: Sequence[T], *parts: object) -> T:
-    return choices[int(share(*parts) * len(choices))]

@@ -103,15 +103,13 @@ def apply_look(photo: Image.Image, seed: int, *variation: object) -> Image.Image
 def smooth_skin(photo: Image.Image, strength: float) -> Image.Image:
     """Even out skin where there is skin, and leave eyes, hair and cloth sharp."""
     radius = max(1.0, photo.width / 170)
-    half = photo.resize((max(1, photo.width // 2), max(1, photo.height // 2)), Image.Resampling.BOX)
+    half = photo.resize((photo.width // 2, photo.height // 2), Image.Resampling.BOX)
     even = (
         half.filter(ImageFilter.MedianFilter(3))
         .filter(ImageFilter.GaussianBlur(radius / 2))
         .resize(photo.size, Image.Resampling.BICUBIC)
     )
-    detail = ImageChops.difference(photo.convert("L"), even.convert("L")).point(
-        lambda v: 255 if v < 14 else max(0, 255 - (v - 14) * 14)
-    )
+    detail = ImageChops.difference(photo.convert("L"), even.convert("L")).point(lambda v: 255 - max(0, v - 14) * 14)
     mask = ImageChops.multiply(skin_mask(photo), detail.filter(ImageFilter.GaussianBlur(radius / 2)))
     return Image.composite(even, photo, mask.point(lambda v: v * strength))
 
@@ -143,8 +141,8 @@ def face_centre(photo: Image.Image) -> tuple[float, float]:
 def subject_mask(photo: Image.Image, reach: float) -> Image.Image:
     """White where a portrait has its person: an egg for the head and a wide one for the shoulders, with a long soft edge."""
     size = photo.size
-    small = (max(1, size[0] // 8), max(1, size[1] // 8))
-    mask = Image.new("L", small, 0)
+    small = (size[0] // 8, size[1] // 8)
+    mask = Image.new("L", small)
     draw = ImageDraw.Draw(mask)
     face_x, face_y = face_centre(photo)
     head = (face_x, face_y - 0.02, 0.27 * reach, 0.27 * reach)
@@ -187,7 +185,7 @@ def saturate(photo: Image.Image, factor: float) -> Image.Image:
 def leak(photo: Image.Image, colour: tuple[int, int, int], at: tuple[float, float], strength: float) -> Image.Image:
     """A soft light from one side, screened over the picture."""
     small = (photo.width // 8, photo.height // 8)
-    mask = Image.new("L", small, 0)
+    mask = Image.new("L", small)
     x, y, radius = at[0] * small[0], at[1] * small[1], small[0] * 0.42
     ImageDraw.Draw(mask).ellipse([x - radius, y - radius, x + radius, y + radius], fill=round(255 * strength))
     mask = mask.filter(ImageFilter.GaussianBlur(small[0] / 4)).resize(photo.size, Image.Resampling.BICUBIC)
