@@ -1,5 +1,6 @@
 """The sandbox's knobs and faults: what is understood, what is kept of it, and choices that are made by seed."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -106,7 +107,7 @@ async def test_counts_go_down_in_the_world_and_a_changed_setting_arms_anew(conte
         ("a.b", "slow", "a.*:garbage@*"),
     ):
         now = await gate.world.run(lambda c: knobs.current(c, settings))
-        met = await gate.world.run(lambda c, faults=now.faults, asked=operation: knobs.take_fault(c, faults, asked))
+        met = await gate.world.run(partial(knobs.take_fault, faults=now.faults, operation=operation))
         assert (met.kind if met else None) == kind
         assert (await gate.world.run(lambda c: knobs.current(c, settings))).faults == left
     other = SandboxSettings(faults="e.f:slow")

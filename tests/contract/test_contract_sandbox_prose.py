@@ -1,4 +1,4 @@
-"""What the sandbox's text model reads in a prompt and writes of it stays as it is: tomorrow's demonstration says what today's says.
+"""What the sandbox's text model reads in a prompt and writes of it stays as it is.
 
 `sandbox_prose.json` holds, for each prompt, what is read in it, a part of one answer, and digests of whole ones. After a
 change on purpose it is written anew: `python -m contract.test_contract_sandbox_prose` in the folder `tests`.
