@@ -24,7 +24,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
     "lemonsqueezy": ("lemonsqueezy_mapping.py", "lemonsqueezy_payment.py"),
     "paddle": ("paddle_payment.py",),
     "paypal": ("paypal_mapping.py", "paypal_payment.py"),
-    "portone": ("portone_payment.py", "portone_reading.py"),
+    "portone": ("portone_edges.py", "portone_reading.py", "portone_payment.py"),
     "provider_http": ("provider_http.py",),
     "replicate": ("replicate_image_model.py", "replicate_mapping.py", "replicate_calls.py", "replicate_edges.py"),
     "resend": ("email_kit.py::TestResend", "email_resend.py"),
@@ -40,7 +40,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
     "smtp": ("email_kit.py::TestSmtp", "email_smtp.py", "email_smtp_message.py"),
     "solapi": ("solapi_sms.py",),
     "stripe": ("stripe_documents.py", "stripe_mapping.py", "stripe_calls.py", "stripe_payment.py"),
-    "toss": ("toss_payment.py", "toss_reading.py"),
+    "toss": ("toss_edges.py", "toss_reading.py", "toss_payment.py"),
     "twilio": ("twilio_sms.py",),
 }  # fmt: skip
 FOLDERS: Final[dict[str, tuple[str, ...]]] = {"s3": ("tests/contract/s3",)}
