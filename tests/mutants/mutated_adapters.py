@@ -35,7 +35,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
         "sandbox_stored_methods.py", "email_kit.py::TestSandbox", "chat_kit.py::TestSandbox",
         "payment.py", "text_model.py", "image_model.py", "webhooks.py", "faults.py", "messages.py",
     ),
-    "sendgrid": ("email_sendgrid.py",),
+    "sendgrid": ("email_sendgrid_edges.py", "email_sendgrid.py"),
     "slack": ("chat_kit.py::TestSlack", "chat.py", "slack_mapping.py"),
     "smtp": ("email_kit.py::TestSmtp", "email_smtp.py", "email_smtp_message.py"),
     "solapi": ("solapi_sms.py",),
