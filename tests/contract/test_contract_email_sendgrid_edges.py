@@ -26,7 +26,7 @@ def sent(**changed: Any) -> dict[str, Any]:
 
 
 def test_an_email_says_what_it_has_and_nothing_else() -> None:
-    least = {
+    least: dict[str, Any] = {
         "personalizations": [{"to": [BUYER], "custom_args": {"madang_key": "email-1"}}],
         "from": {"email": "noreply@madang.example", "name": "마당"},
         "subject": "영수증",

@@ -226,7 +226,8 @@ def test_a_cancel_of_ours_is_found_among_others() -> None:
 
 def test_transactions_name_their_payments_or_are_none() -> None:
     assert reading.transactions_in([{"transactionKey": "t", "paymentKey": "k"}]) == [("t", "k")]
-    for wrong in ({}, None, [7], [{"transactionKey": "t"}], [{"paymentKey": "k"}]):
+    strange: list[Any] = [{}, None, [7], [{"transactionKey": "t"}], [{"paymentKey": "k"}]]
+    for wrong in strange:
         with pytest.raises(ValueError, match=r"missing|list"):
             reading.transactions_in(wrong)
 
