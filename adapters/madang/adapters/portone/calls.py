@@ -60,7 +60,7 @@ def payment_path(payment_id: str, operation: str) -> str:
 
 def segment(value: str, operation: str) -> str:
     """A part of an address. Raises `Rejected` for what can be none."""
-    if not 0 < len(value) <= 300 or not value.strip("."):
+    if len(value) > 300 or not value.strip("."):
         raise payload.rejected("PortOne has no such id", "not_found", operation)
     return quote(value, safe="")
 

@@ -74,7 +74,7 @@ class TossCalls:
 
 def segment(value: str, operation: str) -> str:
     """A part of an address. Raises `Rejected` for what can be none."""
-    if not 0 < len(value) <= 300 or not value.strip("."):
+    if len(value) > 300 or not value.strip("."):
         raise payload.rejected("Toss gives no such key", "not_found", operation)
     return quote(value, safe="")
 
