@@ -1,10 +1,14 @@
 """What the contract tests share: a deployment of our own, and a small portrait to work on."""
 
 import io
+import os
+import resource
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from stat import S_ISDIR
 from traceback import walk_stack
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 import pytest
@@ -20,6 +24,8 @@ from signatures_once import parse_signatures_once
 parse_signatures_once()
 
 BASE_URL = "http://127.0.0.1:8000"
+OnDisk: TypeAlias = Callable[[Path], int | frozenset[str] | None]
+FullDisk: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +49,38 @@ def every_error_of_an_adapter_says_whose_it_is() -> Iterator[None]:
 @pytest.fixture
 def context(tmp_path: Path) -> ProviderContext:
     return ProviderContext(BASE_URL, tmp_path, Secret("test-key-not-secret"), "test")
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> OnDisk:
+    """What would be left of a file or a folder after a loss of power: its length, or the names in it, as they were when it was
+    last written through; None when it never was."""
+    safe: dict[int, int | frozenset[str]] = {}
+    write_through = os.fsync
+
+    def watched(descriptor: int) -> None:
+        write_through(descriptor)
+        found = os.stat(descriptor)
+        safe[found.st_ino] = frozenset(os.listdir(descriptor)) if S_ISDIR(found.st_mode) else found.st_size
+
+    monkeypatch.setattr(os, "fsync", watched)
+    return lambda path: safe.get(path.stat().st_ino)
+
+
+@pytest.fixture
+def full_disk() -> FullDisk:
+    """Within its block no file grows beyond 64 KiB: whatever is longer is broken off, as on a disk that is full."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    @contextmanager
+    def full() -> Iterator[None]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, usual[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+    return full
 
 
 @pytest.fixture

@@ -276,6 +276,14 @@ async def test_the_id_of_slacks_answer_is_in_the_error(slack: Place) -> None:
     assert (rejected.value.code, rejected.value.request_id) == ("invalid_payload", "req-1")
 
 
+async def test_a_check_that_fails_changed_nothing_and_tells_the_code(place: Place) -> None:
+    for reply, error, code in ((Reply(500, "<html>"), Unavailable, "500"), (Reply(404, "<html>"), Misconfigured, "404")):
+        place.server.next.append(reply)
+        with pytest.raises(error) as raised:
+            await place.provider.check()
+        assert (type(raised.value), raised.value.code, raised.value.operation) == (error, code, "check")
+
+
 async def test_a_posted_message_counts_as_posted_also_when_its_id_cannot_be_read(discord: Place) -> None:
     discord.server.next.extend([Reply(204), Reply(200, {"id": 7, "timestamp": "yesterday"})])
     receipts = [await discord.provider.post(CHAT) for _ in range(2)]

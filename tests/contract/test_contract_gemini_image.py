@@ -15,14 +15,15 @@ from typing import Any, ClassVar
 import pytest
 from PIL import Image
 
+from contract.conftest import FullDisk, OnDisk
 from contract.fake_gemini import API_KEY, IMAGE_MODEL, FakeGemini, Line, error
 from contract.fake_gemini_rules import checked_request
 from madang.adapters.gemini.image_model import GeminiImageModel
-from madang.adapters.gemini.kept import id_of
+from madang.adapters.gemini.kept import KeptPredictions, id_of
 from madang.adapters.gemini.settings import GeminiSettings
 from madang.adapters.gemini.sweeping import sweep
 from madang.plugins.conformance.image_model import AskedOfPainter, ImageModelConformance
-from madang.plugins.conformance.pictures import PNG
+from madang.plugins.conformance.pictures import JPEG, PNG
 from madang.plugins.conformance.remote import Arrived, Fault, Reply, serving
 from madang.plugins.conformance.stage import EFFECT_ERRORS
 from madang.ports.context import ProviderContext
@@ -279,6 +280,42 @@ async def test_what_is_kept_is_for_this_user_alone(model: GeminiImageModel, cont
     listing = next(path for path in kept if path.suffix == ".json")
     assert ASKED.prompt not in listing.read_text()
     assert json.loads(listing.read_text())["model"] == IMAGE_MODEL
+
+
+async def test_a_picture_outlives_a_loss_of_power(model: GeminiImageModel, context: ProviderContext, on_disk: OnDisk) -> None:
+    bought = await model.start(ASKED)
+    folder = context.data_dir / "gemini" / bought.id
+    kept = sorted(folder.iterdir())
+    assert [on_disk(file) for file in kept] == [file.stat().st_size for file in kept]
+    assert on_disk(folder) == {file.name for file in kept}
+    assert on_disk(folder.parent) == {bought.id}
+
+
+def test_of_a_disk_that_is_full_nothing_is_left(tmp_path: Path, full_disk: FullDisk) -> None:
+    kept = KeptPredictions(tmp_path, 60.0)
+    with full_disk(), pytest.raises(OSError, match="too large"):
+        kept.keep(id_of("picture-1"), IMAGE_MODEL, [Picture(bytes(100_000), "image/png")])
+    assert list((tmp_path / "gemini").iterdir()) == []
+
+
+def test_what_is_kept_twice_at_once_is_kept_once(tmp_path: Path) -> None:
+    kept = KeptPredictions(tmp_path, 60.0)
+    first = kept.keep(id_of("picture-1"), IMAGE_MODEL, [Picture(PNG, "image/png")])
+    again = kept.keep(id_of("picture-1"), "another model", [Picture(b"another", "image/png")])
+    assert again == first
+    assert [folder.name for folder in (tmp_path / "gemini").iterdir()] == [first.id]
+    with pytest.raises(OSError, match="gone at once"):
+        KeptPredictions(tmp_path, 0.0).keep(id_of("picture-2"), IMAGE_MODEL, [])
+
+
+def test_a_file_that_goes_while_it_is_looked_for_is_gone(tmp_path: Path) -> None:
+    kept = KeptPredictions(tmp_path, 60.0)
+    bought = kept.keep(id_of("picture-1"), IMAGE_MODEL, [Picture(PNG, "image/png"), Picture(JPEG, "image/jpeg")])
+    folder = tmp_path / "gemini" / bought.id
+    (folder / "0").unlink()
+    assert [kept.read(each.reference) for each in bought.pictures] == [None, Picture(JPEG, "image/jpeg")]
+    (folder / "prediction.json").unlink()
+    assert (kept.find(bought.id), kept.read(bought.pictures[1].reference)) == (None, None)
 
 
 class DiskThatFails(FakeGemini):

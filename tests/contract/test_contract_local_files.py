@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 import httpx
 import pytest
 
+from contract.conftest import FullDisk, OnDisk
 from madang.adapters.local import files
 from madang.adapters.local.pages import body_of, create_app
 from madang.adapters.local.settings import LocalSettings
@@ -67,6 +68,20 @@ async def test_the_same_object_again_changes_no_file(storage: LocalStorage, fold
     await storage.put(replace(PHOTO, cache_control=None))
     assert below(folder) != before
     assert len(files_in(folder)) == 2
+
+
+async def test_an_object_outlives_a_loss_of_power(storage: LocalStorage, folder: Path, on_disk: OnDisk) -> None:
+    await storage.put(PHOTO)
+    written = files_in(folder)
+    assert [on_disk(file) for file in written] == [file.stat().st_size for file in written]
+    assert on_disk(written[0].parent) == {file.name for file in written}
+
+
+async def test_of_a_disk_that_is_full_nothing_is_left(storage: LocalStorage, folder: Path, full_disk: FullDisk) -> None:
+    with full_disk(), pytest.raises(Unavailable, match="too large") as refused:
+        await storage.put(replace(PHOTO, body=bytes(100_000)))
+    assert refused.value.operation == "put"
+    assert below(folder) == []
 
 
 async def test_the_same_object_written_by_another_meanwhile_is_the_answer(storage: LocalStorage) -> None:

@@ -14,10 +14,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from contract.conftest import FullDisk, OnDisk
 from contract.fake_openai import API_KEY, DRAWING, MODERATION, FakeOpenAI
 from madang.adapters.openai.image_model import OpenAIImageModel
 from madang.adapters.openai.images import payload_of, size_of
-from madang.adapters.openai.kept import id_of
+from madang.adapters.openai.kept import KeptPictures, id_of
 from madang.adapters.openai.settings import OpenAISettings
 from madang.plugins.builtin.openai import register_jobs
 from madang.plugins.conformance.pictures import JPEG, PNG
@@ -153,6 +154,32 @@ async def test_nothing_is_bought_where_nothing_can_be_kept(
         with pytest.raises(Misconfigured, match="cannot be kept"):
             await ask
     assert openai.arrived == []
+
+
+async def test_a_picture_outlives_a_loss_of_power(model_with: Models, context: ProviderContext, on_disk: OnDisk) -> None:
+    await model_with().start(REQUEST)
+    kept = kept_in(context)
+    assert [on_disk(file) for file in kept] == [file.stat().st_size for file in kept]
+    assert on_disk(kept[0].parent) == {file.name for file in kept}
+
+
+def test_of_a_disk_that_is_full_nothing_is_told(tmp_path: Path, full_disk: FullDisk) -> None:
+    kept = KeptPictures(tmp_path, 60.0)
+    kept.make_ready()
+    with full_disk(), pytest.raises(OSError, match="too large"):
+        kept.keep(id_of("picture-1"), "gpt-image-2.5-flare", [Picture(bytes(100_000), "image/png")])
+    assert kept.find(id_of("picture-1")) is None
+    with pytest.raises(OSError, match="gone at once"):
+        KeptPictures(tmp_path, 0.0).keep(id_of("picture-2"), "gpt-image-2.5-flare", [])
+
+
+def test_a_file_that_goes_while_it_is_looked_for_is_gone(tmp_path: Path) -> None:
+    kept = KeptPictures(tmp_path, 60.0)
+    kept.forget_old()
+    kept.make_ready()
+    bought = kept.keep(id_of("picture-1"), "gpt-image-2.5-flare", [Picture(PNG, "image/png"), Picture(JPEG, "image/jpeg")])
+    (tmp_path / f"{bought.id}.0").unlink()
+    assert [kept.read(each.reference) for each in bought.pictures] == [None, Picture(JPEG, "image/jpeg")]
 
 
 class DiskThatFails(FakeOpenAI):

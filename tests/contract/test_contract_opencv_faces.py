@@ -8,10 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from madang.adapters.opencv.faces import OpencvFaceDetector
+from madang.adapters.opencv.decoding import NoPicture, Sight, sight_of
+from madang.adapters.opencv.faces import OpencvFaceDetector, face_of
 from madang.adapters.opencv.settings import OpencvSettings
 from madang.plugins.conformance.faces import FacesConformance
 from madang.ports.context import ProviderContext
@@ -140,6 +142,57 @@ async def test_a_photograph_is_looked_at_as_a_person_sees_it_and_told_of_as_it_i
     assert is_there(face, (left, top, right - left, bottom - top))
 
 
+def test_a_picture_is_small_and_in_the_detectors_order_of_colours() -> None:
+    red = encoded(Image.new("RGB", (1300, 650), (255, 0, 0)), "PNG").data
+    sight = sight_of(red, 1300 * 650)
+    assert (sight.width, sight.height, sight.orientation, sight.pixels.shape) == (1300, 650, 1, (320, 640, 3))
+    assert sight.pixels[0, 0].tolist() == [0, 0, 255]
+    assert sight.pixels.flags.c_contiguous
+    with pytest.raises(NoPicture, match="more than 844999 pixels"):
+        sight_of(red, 1300 * 650 - 1)
+
+
+def test_a_photo_has_a_hundred_scans_at_most() -> None:
+    marker = b"\xff\xda"
+    photo, drawing = (encoded(Image.new("RGB", (8, 8)), kind).data for kind in ("JPEG", "PNG"))
+    longest = photo + marker * (100 - photo.count(marker))
+    assert sight_of(longest, 64).width == sight_of(drawing + marker * 101, 64).width == 8
+    with pytest.raises(NoPicture, match="more scans"):
+        sight_of(longest + marker, 64)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "stored"),
+    [
+        (1, (20, 60)),
+        (2, (180, 60)),
+        (3, (180, 40)),
+        (4, (20, 40)),
+        (5, (60, 10)),
+        (6, (60, 90)),
+        (7, (140, 90)),
+        (8, (140, 10)),
+    ],
+)
+def test_a_point_of_the_small_picture_lies_in_the_stored_one(orientation: int, stored: tuple[float, float]) -> None:
+    lies = orientation > 4
+    pixels = np.zeros((100, 50, 3) if lies else (50, 100, 3), np.uint8)
+    sight = Sight(pixels, 200, 100, orientation)
+    assert sight.stored(*((5, 30) if lies else (10, 30))) == stored
+
+
+@pytest.mark.parametrize(
+    ("row", "face"),
+    [
+        ((10, 5, 20, 15, 0.75), Face(20, 10, 40, 30, 0.75)),
+        ((-4, -3, 200, 100, 1.5), Face(0, 0, 200, 100, 1.0)),
+        ((90, 40, 20, 20, -0.5), Face(180, 80, 20, 20, 0.0)),
+    ],
+)
+def test_a_face_ends_where_the_picture_does(row: tuple[float, ...], face: Face) -> None:
+    assert face_of(row, Sight(np.zeros((50, 100, 3), np.uint8), 200, 100, 1)) == face
+
+
 async def test_what_it_is_less_sure_of_is_told_only_if_that_was_asked_for(build: Build, person: Image.Image) -> None:
     picture = encoded(person)
     [face] = await build(min_confidence=0.5).detect(picture)
@@ -194,8 +247,9 @@ async def test_a_check_loads_the_model_and_another_model_must_be_one(build: Buil
     assert (await build().check()).reachable
     other = tmp_path / "model.onnx"
     other.write_bytes(b"no model")
-    with pytest.raises(Misconfigured, match="model_path"):
+    with pytest.raises(Misconfigured, match="model_path") as useless:
         await build(model_path=str(other)).check()
+    assert useless.value.operation == "load"
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,8 @@ def test_a_refusal_is_one_of_the_taxonomy(
         ("999999", None, 86_400.0),
         ("", True, None),
         ("", -1, None),
-        ("", 1e9, None),
+        ("", 10**400, 86_400.0),
+        ("", float("nan"), None),
         ("", "9", None),
     ],
 )

@@ -158,6 +158,37 @@ async def test_a_picture_at_the_apis_own_address_is_asked_for_with_the_key(
     assert host.arrived[0].headers["authorization"] == f"Bearer {API_KEY}"
 
 
+async def test_a_picture_is_asked_for_by_name_and_without_the_key(
+    host: FileHost, fetching: Callable[..., PictureDelivery]
+) -> None:
+    await fetching(delivery_hosts=("127.0.0.1",)).fetch(RemotePicture(host.address, ""))
+    [asked] = host.arrived
+    assert (asked.method, asked.headers["user-agent"], asked.headers["accept-encoding"]) == ("GET", "madang", "identity")
+    assert "authorization" not in asked.headers
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [*((status, Rejected) for status in (403, 404, 410)), *((status, Unavailable) for status in (201, 302, 400, 429, 500))],
+)
+async def test_a_host_of_pictures_has_it_or_has_it_no_more_or_is_asked_again(
+    host: FileHost, fetching: Callable[..., PictureDelivery], status: int, error: type[PortError]
+) -> None:
+    host.next.append(Reply(status, PNG))
+    with pytest.raises(error) as raised:
+        await fetching(delivery_hosts=("127.0.0.1",)).fetch(RemotePicture(host.address, ""))
+    told = (raised.value.operation, raised.value.code, getattr(raised.value, "reason", None))
+    assert told == ("download", *((str(status), "not_found") if error is Rejected else (None, None)))
+
+
+async def test_the_proxy_of_the_settings_carries_the_pictures(fetching: Callable[..., PictureDelivery]) -> None:
+    with serving(FileHost()) as proxy:
+        proxy.next.append(Reply(200, PNG))
+        delivered = fetching(delivery_hosts=("127.0.0.1",), proxy=Secret(proxy.url))
+        assert (await delivered.fetch(RemotePicture("http://127.0.0.1:1/a.png", ""))).data == PNG
+        assert proxy.arrived[0].target == "http://127.0.0.1:1/a.png"
+
+
 async def test_a_picture_is_what_its_first_bytes_say(host: FileHost, fetching: Callable[..., PictureDelivery]) -> None:
     served = fetching(delivery_hosts=("127.0.0.1",))
     for data, media_type in (

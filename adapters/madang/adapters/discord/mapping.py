@@ -122,8 +122,8 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, operation: st
 def retry_after_of(headers: Mapping[str, str], answer: Mapping[str, Any]) -> float | None:
     """Seconds: of the body, which has fractions, else of the header; None where neither says."""
     told = answer.get("retry_after")
-    if isinstance(told, int | float) and not isinstance(told, bool) and 0 <= told < float("inf"):
-        return min(float(told), _MAX_RETRY_AFTER)
+    if isinstance(told, int | float) and not isinstance(told, bool) and told >= 0:
+        return float(min(told, _MAX_RETRY_AFTER))
     value = headers.get("retry-after", "")
     return min(float(value), _MAX_RETRY_AFTER) if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", value) else None
 

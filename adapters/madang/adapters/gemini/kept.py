@@ -6,6 +6,7 @@ machine finds it as well, also after a crash. It shows a person, so it goes afte
 for the disk: call it in a thread.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -59,7 +60,7 @@ class KeptPredictions:
         _settle(self._root)
         kept = self.find(prediction_id)
         if kept is None:
-            raise OSError("it is gone at once")
+            raise FileNotFoundError(errno.ENOENT, "it is gone at once")
         return kept
 
     def find(self, prediction_id: str) -> Prediction | None:
@@ -84,13 +85,12 @@ class KeptPredictions:
         except FileNotFoundError:
             return None
 
-    def forget_old(self) -> int:
-        """Delete what has waited long enough, and what a process left half written; how many predictions."""
+    def forget_old(self) -> None:
+        """Delete what has waited long enough, and what a process left half written."""
         folders = list(self._root.iterdir()) if self._root.is_dir() else []
-        old = [folder for folder in folders if self._end_of(folder) is None]
-        for folder in old:
-            shutil.rmtree(folder, ignore_errors=True)
-        return len(old)
+        for folder in folders:
+            if self._end_of(folder) is None:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _end_of(self, folder: Path) -> datetime | None:
         """When it goes; None when it is gone, or should be."""

@@ -80,12 +80,11 @@ class KeptPictures:
             return None
         return Picture(data, kept[reference].media_type)
 
-    def forget_old(self) -> int:
-        """Delete what has waited long enough, and what a process left half written; how many files."""
-        old = [file for file in self._files() if self._end_of(file) is None]
-        for file in old:
-            file.unlink(missing_ok=True)
-        return len(old)
+    def forget_old(self) -> None:
+        """Delete what has waited long enough, and what a process left half written."""
+        for file in self._files():
+            if self._end_of(file) is None:
+                file.unlink(missing_ok=True)
 
     def _files(self) -> Iterator[Path]:
         with contextlib.suppress(FileNotFoundError):

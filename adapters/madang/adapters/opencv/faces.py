@@ -71,7 +71,7 @@ class OpencvFaceDetector:
         height, width = sight.pixels.shape[:2]
         detector.setInputSize((width, height))
         _, rows = detector.detect(sight.pixels)
-        faces = [_face(row, sight) for row in rows] if rows is not None else []
+        faces = [face_of(row, sight) for row in rows] if rows is not None else []
         return sorted(faces, key=lambda face: face.confidence, reverse=True)
 
     def _detector(self) -> Any:
@@ -90,7 +90,7 @@ class OpencvFaceDetector:
             raise Misconfigured("plugins.opencv.model_path is no YuNet model", provider=NAME, operation="load") from None
 
 
-def _face(row: Sequence[float], sight: Sight) -> Face:
+def face_of(row: Sequence[float], sight: Sight) -> Face:
     """A row is x, y, width, height, five points of the face and the score, in pixels of the small picture."""
     corners = sight.stored(row[0], row[1]), sight.stored(row[0] + row[2], row[1] + row[3])
     left, right = sorted(round(min(max(x, 0.0), sight.width)) for x, _ in corners)

@@ -39,7 +39,9 @@ again: E1000 (unknown), E4875 (webhook), E6716 (it did not start in time) and wh
 MEDIA_TYPES: Final = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif"}
 
 _MAX_PICTURES: Final = 16
+_MAX_TEXT: Final = 2000
 _MAX_RETRY_AFTER: Final = 86_400.0
+_INLINE: Final = re.compile(r"data:(image/[\w.+-]{1,64})", re.ASCII)
 _CODE: Final = re.compile(r"\bE\d{3,4}\b")
 _REFUSED: Final = re.compile(r"nsfw|\bsensitive|\bsafety|moderat|content polic|prohibited|inappropriate", re.IGNORECASE)
 _INVALID: Final = re.compile(r"\binvalid\b|validation|unsupported|cannot identify image|not a valid", re.IGNORECASE)
@@ -95,9 +97,9 @@ def retry_after_of(headers: Mapping[str, str], document: Mapping[str, Any]) -> f
     if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", value):
         return min(float(value), _MAX_RETRY_AFTER)
     told = document.get("retry_after")
-    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told < 1e9:
+    if isinstance(told, bool) or not isinstance(told, int | float) or not told >= 0:
         return None
-    return min(float(told), _MAX_RETRY_AFTER)
+    return float(min(told, _MAX_RETRY_AFTER))
 
 
 def file_url_of(document: Mapping[str, Any]) -> str:
@@ -130,8 +132,9 @@ def _places(output: Any) -> Iterator[str]:
 
 def _media_type(place: str) -> str:
     """By the ending of its name: what really came is seen when it is fetched."""
-    if place.startswith("data:"):
-        return place[5:40].partition(";")[0].partition(",")[0]
+    inline = _INLINE.match(place)
+    if inline:
+        return inline[1]
     return MEDIA_TYPES.get(urlsplit(place).path.rpartition(".")[2].lower(), "application/octet-stream")
 
 
@@ -161,7 +164,7 @@ def _words(document: Mapping[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    return value[:2000] if isinstance(value, str) else ""
+    return value[:_MAX_TEXT] if isinstance(value, str) else ""
 
 
 def _moment(value: Any) -> datetime | None:

@@ -63,7 +63,7 @@ def escaped(text: str) -> str:
 
 def error_of(status: int, headers: Mapping[str, str], body: bytes, operation: str) -> PortError:
     """The error of an answer other than `ok`. A failure of Slack's (5xx) leaves open whether the message was posted."""
-    word = body[:200].decode(errors="replace").strip()
+    word = body.decode(errors="replace").strip()
     code = word if _WORD.fullmatch(word) else str(status)
     request_id = _request_id(headers)
     if status == 429 or code in ("rate_limited", "ratelimited"):

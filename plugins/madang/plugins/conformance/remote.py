@@ -1,12 +1,13 @@
 """A stand-in for a provider on this machine: real HTTP on 127.0.0.1, and the provider's bad days on demand."""
 
+import gzip
 import json
 import select
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, TypeVar
@@ -278,9 +279,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._pour(reply, reply.body)
             return
         body, kind = _encoded(reply.body)
+        if body and self._takes_gzip(reply):
+            body = gzip.compress(body, 1)
+            reply = replace(reply, headers={**reply.headers, "content-encoding": "gzip"})
         self._send_head(reply, kind, str(len(body)))
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def _takes_gzip(self, reply: Reply) -> bool:
+        """Providers compress for whoever lets them: a client that reads the bytes as they come must say that it does."""
+        packed = any(name.lower() in ("content-encoding", "content-range") for name in reply.headers)
+        return not packed and "gzip" in self.headers.get("accept-encoding", "")
 
     def _pour(self, reply: Reply, pieces: Iterator[bytes]) -> None:
         self.close_connection = True
