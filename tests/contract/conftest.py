@@ -5,6 +5,7 @@ import os
 import resource
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from inspect import currentframe
 from pathlib import Path
 from stat import S_ISDIR
 from traceback import walk_stack
@@ -36,7 +37,8 @@ def every_error_of_an_adapter_says_whose_it_is() -> Iterator[None]:
 
     def watched(self: PortError, *given: Any, **named: Any) -> None:
         make(self, *given, **named)
-        maker = next(each for each in walk_stack(None) if each[0].f_code.co_name not in ("watched", "__init__"))[0]
+        stack = walk_stack(currentframe())
+        maker = next(frame for frame, _ in stack if frame.f_code.co_name not in ("watched", "__init__"))
         if maker.f_globals.get("__name__", "").startswith("madang.adapters.") and not (self.provider and self.operation):
             nameless.append(f"{maker.f_code.co_qualname}: {self!r}")
 

@@ -117,6 +117,21 @@ async def test_what_a_dead_process_left_is_as_old_as_its_newest_file(storage: Lo
     assert abs(files.last_written(folder.parent, "gone/since") - datetime.now(UTC).timestamp()) < 60
 
 
+def test_folders_that_another_deletion_emptied_go_too(tmp_path: Path) -> None:
+    (tmp_path / "objects" / "a").mkdir(parents=True)
+    files.remove_empty_folders(tmp_path / "objects", tmp_path / "objects" / "a" / "gone" / "since")
+    assert below(tmp_path) == [tmp_path / "objects"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"method": "PUT"}, {"key": "b"}, {"expires": 2}, {"content_type": "a/b"}, {"max_size": 1}, {"filename": "가"}],
+)
+def test_every_word_of_a_permission_is_signed(context: ProviderContext, change: dict[str, Any]) -> None:
+    permission = Permission("GET", "a", 1)
+    assert replace(permission, **change).signature(context.signing_key) != permission.signature(context.signing_key)
+
+
 async def test_a_closed_body_takes_nothing_more(context: ProviderContext) -> None:
     body = files.BodyFile(context.data_dir, "a/b")
     body.discard()
@@ -205,6 +220,34 @@ async def test_a_page_answers_with_these_headers(
     assert (await client.get(address(context, "GET", PHOTO.key), headers={"if-none-match": "*"})).status_code == 304
     part = await client.head(address(context, "GET", PHOTO.key), headers={"range": "bytes=2-3", "if-range": info.etag})
     assert (part.status_code, part.headers["content-length"], part.headers["content-range"]) == (206, "2", "bytes 2-3/10")
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "told"),
+    [
+        ("bytes=0-0", 206, "bytes 0-0/10"),
+        ("bytes=9-", 206, "bytes 9-9/10"),
+        ("bytes=5-99", 206, "bytes 5-9/10"),
+        ("bytes=-1", 206, "bytes 9-9/10"),
+        ("bytes=-10", 206, "bytes 0-9/10"),
+        ("bytes=-11", 206, "bytes 0-9/10"),
+        ("bytes=10-", 416, "bytes */10"),
+        ("bytes=5-4", 416, "bytes */10"),
+        ("bytes=-0", 416, "bytes */10"),
+        ("bytes=-", 200, None),
+        ("bytes=1-2,4-5", 200, None),
+        ("lines=1-2", 200, None),
+    ],
+)
+async def test_a_part_is_served_as_it_is_asked_for(
+    storage: LocalStorage, client: httpx.AsyncClient, context: ProviderContext, asked: str, status: int, told: str | None
+) -> None:
+    await storage.put(PHOTO)
+    answer = await client.get(address(context, "GET", PHOTO.key), headers={"range": asked})
+    assert (answer.status_code, answer.headers.get("content-range")) == (status, told)
+    if status == 206 and told:
+        first, last = map(int, told.removeprefix("bytes ").partition("/")[0].split("-"))
+        assert answer.content == b"0123456789"[first : last + 1]
 
 
 async def test_an_upload_answers_with_these_headers(

@@ -154,7 +154,7 @@ def delete(root: Path, key: str) -> None:
 
 def remove_empty_folders(top: Path, folder: Path) -> None:
     """From the folder upwards, until one is not empty; another process may be faster, or fill one again."""
-    while folder != top and top in folder.parents:
+    while top in folder.parents:
         try:
             folder.rmdir()
         except FileNotFoundError:
@@ -196,7 +196,7 @@ def _replace(path: Path, description: Description) -> None:
     fresh = path.with_name(f"{path.name}-{uuid.uuid4().hex}")
     values = {name: getattr(description, name) for name in Description.__slots__}
     with fresh.open("xb") as file:
-        file.write(json.dumps(values, ensure_ascii=False).encode())
+        file.write(json.dumps(values).encode())
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)

@@ -16,17 +16,15 @@ PART_LENGTH: Final = 60
 """Longer parts of a key are split over several folders: file systems take 255 bytes a name, and a letter may need four."""
 CONTINUED: Final = "@+"
 _ESCAPED: Final = re.compile(r'[%@\\:*?"<>|\x00-\x1f\x7f]')
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Control characters, and halves of characters, which no encoding can carry."""
 
 
 def check_key(key: str, operation: str) -> None:
     """Raises `Rejected(reason="invalid_key")` for what is empty, absolute, too long, or would climb out of its folder."""
-    try:
-        size = len(key.encode())
-    except UnicodeEncodeError:
-        size = 0
+    size = len(key.encode(errors="replace"))
     parts = key.split("/")
-    if not 0 < size <= MAX_BYTES or any(part in ("", ".", "..") for part in parts) or _CONTROL.search(key):
+    if size > MAX_BYTES or any(part in ("", ".", "..") for part in parts) or _FORBIDDEN.search(key):
         raise Rejected(
             "a key is slash-separated, relative, without . or .. or control characters, at most 1024 bytes",
             reason="invalid_key",

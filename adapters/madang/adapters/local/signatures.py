@@ -43,7 +43,7 @@ class Permission:
 
     def signature(self, signing_key: Secret) -> str:
         values = [self.method, self.key, self.expires, self.content_type, self.max_size, self.filename]
-        message = json.dumps(["local-storage", *values], ensure_ascii=False).encode()
+        message = json.dumps(["local-storage", *values]).encode()
         mac = hmac.new(signing_key.reveal().encode(), message, hashlib.sha256).digest()
         return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 

@@ -6,17 +6,15 @@ from typing import Final
 from madang.ports.errors import Rejected
 
 MAX_BYTES: Final = 1024
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Control characters, and halves of characters, which no encoding can carry."""
 _NOT_IN_XML: Final = re.compile(r"[\ufffe\uffff]")
 
 
 def check_key(key: str, name: str, operation: str) -> None:
     """Raises `Rejected(reason="invalid_key")` for what is empty, absolute, too long, or has `.` or `..` parts."""
-    try:
-        size = len(key.encode())
-    except UnicodeEncodeError:
-        size = 0
-    if not 0 < size <= MAX_BYTES or any(part in ("", ".", "..") for part in key.split("/")) or _CONTROL.search(key):
+    size = len(key.encode(errors="replace"))
+    if size > MAX_BYTES or any(part in ("", ".", "..") for part in key.split("/")) or _FORBIDDEN.search(key):
         raise Rejected(
             "a key is slash-separated, relative, without . or .. or control characters, at most 1024 bytes",
             reason="invalid_key",
