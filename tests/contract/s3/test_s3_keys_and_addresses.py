@@ -11,7 +11,7 @@ from contract.fake_s3 import FakeS3, query_of
 from contract.s3.buckets import HOUR, an_r2
 from madang.adapters.s3.storage import S3Storage
 from madang.plugins.conformance.remote import Reply
-from madang.ports.errors import Rejected, Unsupported
+from madang.ports.errors import Rejected, Unavailable, Unsupported
 from madang.ports.storage import PresignGet, PresignPut, PutObject
 
 
@@ -140,3 +140,20 @@ async def test_an_address_lives_at_most_a_week(s3: S3Storage, expires_in: timede
             await s3.presign_put(wrong)
     with pytest.raises(Rejected):
         await s3.presign_post(PresignPut("a", HOUR, "text/plain\r\n", 1))
+
+
+async def test_a_page_holds_from_one_to_a_thousand_keys(remote: FakeS3, s3: S3Storage) -> None:
+    for number in range(3):
+        await s3.put(PutObject(f"jobs/{number}", b"x", "text/plain"))
+    await s3.check()
+    for asked, sent in ((None, 1000), (0, 1), (-1, 1), (1, 1), (2, 2), (1000, 1000), (1001, 1000)):
+        page = await (s3.list("jobs/") if asked is None else s3.list("jobs/", limit=asked))
+        assert remote.arrived[-1].query["max-keys"] == str(sent)
+        assert (len(page.objects), page.cursor) == ((sent, f"jobs/{sent - 1}") if sent < 3 else (3, None))
+    assert [each.query["max-keys"] for each in remote.arrived if "prefix" not in each.query and "max-keys" in each.query] == [
+        "1"
+    ]
+    odd = "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Size>1</Size></Contents></ListBucketResult>"
+    remote.next.append(Reply(200, odd))
+    with pytest.raises(Unavailable, match="no listing"):
+        await s3.list("")

@@ -198,8 +198,10 @@ async def test_a_put_is_bounded_and_must_be_as_long_as_announced(remote: FakeS3)
         with pytest.raises(Rejected) as refused:
             await storage.put(replace(PHOTO, **changes))
         assert refused.value.reason == reason, changes
-    await storage.close()
     assert remote.acting == []
+    for fits in ({"body": b"x" * 10}, {"body": chunks(b"x" * 10), "size": 10}, {"body": chunks(b"x" * 6, b"x" * 4)}):
+        assert (await storage.put(replace(PHOTO, **fits))).size == 10
+    await storage.close()
 
 
 @settings(max_examples=100)
