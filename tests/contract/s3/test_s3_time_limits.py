@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Event
+from types import SimpleNamespace
 
+import httpx
 import pytest
 
 from contract.fake_s3 import FakeS3
 from contract.s3.buckets import DIGEST, HOUR, MIB, PHOTO, an_s3
+from madang.adapters.s3.exchange import Abandoned, Exchange
 from madang.adapters.s3.storage import S3Storage
 from madang.plugins.conformance.remote import Fault, Reply, closed_port
 from madang.ports.errors import OutcomeUnknown, Unavailable
@@ -95,6 +98,39 @@ async def test_a_body_that_is_left_in_the_middle_keeps_no_connection(remote: Fak
         assert chunk
         break
     assert await asyncio.to_thread(stopped.wait, 10)
+
+
+async def test_a_reader_that_is_cancelled_keeps_no_connection(remote: FakeS3, s3: S3Storage) -> None:
+    modified = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+
+    def body() -> Iterator[bytes]:
+        yield b"half"
+        remote.ended.wait(10)
+
+    remote.next.append(Reply(200, body(), {"content-length": "9", "etag": '"e"', "last-modified": modified}))
+    stored = await s3.get("a")
+    assert await anext(aiter(stored.chunks)) == b"half"
+    reading = asyncio.ensure_future(anext(aiter(stored.chunks)))
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert stored.chunks._response.is_closed  # type: ignore[attr-defined]
+
+
+async def test_an_exchange_that_is_over_sends_nothing(remote: FakeS3) -> None:
+    loop, exchange = asyncio.get_running_loop(), Exchange(5.0, stream=False)
+    request = SimpleNamespace(method="GET", url=remote.url, headers={}, body=None)
+
+    def call() -> object:
+        asyncio.run_coroutine_threadsafe(exchange.end(), loop).result()
+        return exchange.carry(request)
+
+    async with httpx.AsyncClient() as http:
+        for over in (call, lambda: exchange.carry(request)):
+            with pytest.raises(Abandoned):
+                await asyncio.to_thread(exchange.run, http, over)
+    assert (remote.arrived, exchange.sent) == ([], False)
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT_OFF, Fault.SLOW])
