@@ -273,6 +273,37 @@ async def test_every_refusal_of_solapi_is_one_of_the_taxonomy(
     assert len(solapi.arrived) == 1, "nothing is tried twice"
 
 
+@pytest.mark.parametrize(
+    ("status", "of_sending", "of_looking"),
+    [
+        *((status, Misconfigured, Misconfigured) for status in (302, 399, 401, 402, 403, 405)),
+        (404, Misconfigured, Rejected),
+        *((status, Rejected, Rejected) for status in (400, 406, 413, 499)),
+        (408, Unavailable, Unavailable),
+        (429, RateLimited, RateLimited),
+        (503, Unavailable, Unavailable),
+        *((status, OutcomeUnknown, Unavailable) for status in (500, 502, 504, 599)),
+    ],
+)
+@pytest.mark.parametrize("name", [None, "two words", "", "n" * 65])
+def test_without_a_name_the_status_decides(
+    status: int, of_sending: type[PortError], of_looking: type[PortError], name: str | None
+) -> None:
+    answer = {} if name is None else {"errorCode": name}
+    for operation, kind in (("send", of_sending), ("fetch", of_looking)):
+        told = mapping.error_of(status, {}, answer, operation)
+        assert (type(told), told.code, told.operation, told.provider) == (kind, str(status), operation, "solapi")
+        if isinstance(told, Rejected):
+            assert told.reason == {404: "not_found", 413: "too_long"}.get(status, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("2", 2.0), ("0.5", 0.5), ("999999999", 86_400.0), ("soon", None), ("-1", None), ("", None)]
+)
+def test_a_wait_is_read_in_seconds(header: str, seconds: float | None) -> None:
+    assert mapping.retry_after_of({"retry-after": header}) == seconds
+
+
 def test_every_name_of_solapi_has_its_row() -> None:
     told = {row[0].body["errorCode"] for row in ROWS if isinstance(row[0].body, dict) and "errorCode" in row[0].body}
     assert {*mapping.REASONS, *mapping.WRONG_KEYS, *mapping.LIMITS, *mapping.UNDER_WAY} <= told

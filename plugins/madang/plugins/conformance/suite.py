@@ -56,7 +56,7 @@ except ImportError as error:
 Read: TypeAlias = Callable[[], Awaitable[object]]
 
 BARE: Final[Mapping[int, Errors]] = {
-    **dict.fromkeys((401, 403, 404, 405), (Misconfigured,)),
+    **dict.fromkeys((302, 399, 401, 403, 404, 405), (Misconfigured,)),
     408: (Unavailable, OutcomeUnknown),
     413: (Rejected,),
     429: (RateLimited,),
@@ -269,7 +269,7 @@ class ProviderConformance:
         await self._gave_back(service)
 
     @must("Judge an answer without the provider's words by its status: a gateway or a wrong base_url gives it.")
-    @pytest.mark.parametrize("status", [*BARE, 500, 502, 503, 504])
+    @pytest.mark.parametrize("status", [*BARE, 500, 502, 503, 504, 599])
     async def test_a_bare_status_has_its_error(self, stage: Stage, provider: Any, status: int) -> None:
         service = self._http(stage)
         known = {self.request_id: "req1"} if self.request_id else {}
