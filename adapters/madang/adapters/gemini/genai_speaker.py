@@ -10,6 +10,7 @@ Source: google-genai 3.4 (`_api_client.py`, `models.py`, `_extra_utils.py`).
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, Final
@@ -112,7 +113,7 @@ def _config(document: Mapping[str, Any], timeout: float) -> types.GenerateConten
 
 
 def _milliseconds(timeout: float) -> int:
-    return max(1, round(timeout * 1000))
+    return math.ceil(timeout * 1000)
 
 
 def _refused(error: errors.APIError) -> Refused:
