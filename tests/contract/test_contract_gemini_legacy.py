@@ -56,6 +56,15 @@ class TestWaysOfLegacy(GeminiWays):
             response = Response(Call(http, "test-key-not-secret", 1.0, []), answer)
         assert (response.status_code, response.http_status) == (taken_for, status)
 
+    async def test_a_call_that_was_given_up_asks_nobody(self, gemini: FakeGemini) -> None:
+        async with httpx.AsyncClient() as http:
+            call = Call(http, "test-key-not-secret", 1.0, [])
+            assert not call.has_begun
+            call.give_up()
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.to_thread(call.get, gemini.url, headers={}, params=None)
+        assert not gemini.arrived
+
     async def test_a_call_that_never_gets_a_thread_was_surely_not_made(
         self, gemini: FakeGemini, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

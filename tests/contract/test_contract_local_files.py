@@ -77,9 +77,12 @@ async def test_an_object_outlives_a_loss_of_power(storage: LocalStorage, folder:
     assert on_disk(written[0].parent) == {file.name for file in written}
 
 
-async def test_of_a_disk_that_is_full_nothing_is_left(storage: LocalStorage, folder: Path, full_disk: FullDisk) -> None:
+@pytest.mark.parametrize("long", [{"body": bytes(100_000)}, {"metadata": {"name": "x" * 100_000}}])
+async def test_of_a_disk_that_is_full_nothing_is_left(
+    storage: LocalStorage, folder: Path, full_disk: FullDisk, long: dict[str, Any]
+) -> None:
     with full_disk(), pytest.raises(Unavailable, match="too large") as refused:
-        await storage.put(replace(PHOTO, body=bytes(100_000)))
+        await storage.put(replace(PHOTO, **long))
     assert refused.value.operation == "put"
     assert below(folder) == []
 

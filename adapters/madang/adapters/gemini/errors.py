@@ -56,6 +56,7 @@ _WORD: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 _SECONDS: Final = re.compile(r"\d{1,9}(\.\d{1,9})?")
 _MAX_RETRY_AFTER: Final = 86_400.0
+_MAX_ID: Final = 200
 _KIND: Final = "type.googleapis.com/google.rpc."
 
 
@@ -124,7 +125,7 @@ def _retry_after(error: Mapping[str, Any], headers: Mapping[str, str]) -> float 
 
 def _request_id(error: Mapping[str, Any]) -> str | None:
     found = _detail(error, "RequestInfo").get("requestId")
-    return found[:200] if isinstance(found, str) and found.isprintable() else None
+    return found[:_MAX_ID] if isinstance(found, str) and found.isprintable() else None
 
 
 def _word(value: object) -> str:

@@ -99,7 +99,7 @@ class _Transport(BoundedTransport):
         response = await super().handle_async_request(request)
         if (answers := _NOTED.get()) is not None:
             answers.append(response)
-        if response.is_error:
+        if not response.is_success:
             return await _legible(response)
         if is_packed(response):
             await response.aclose()

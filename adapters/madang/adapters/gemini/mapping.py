@@ -27,6 +27,7 @@ FINISHES: Final[Mapping[str, FinishReason]] = {
 }  # fmt: skip
 """Any other is OTHER."""
 
+_MAX_REASON: Final = 64
 ACCOUNT_LIMITED: Final = "PUP_LIMITED_DISABLED"
 """The account itself is limited or disabled for what was asked before: for an operator to settle."""
 
@@ -73,7 +74,7 @@ class Reading:
             self._look_for_a_block(document)
             return ""
         reason = candidate.get("finishReason")
-        self.reason = self.reason if reason is None else str(reason)[:64]
+        self.reason = self.reason if reason is None else str(reason)[:_MAX_REASON]
         if self.reason == ACCOUNT_LIMITED:
             message = "Google has limited or disabled the account for what was asked before"
             raise Misconfigured(message, provider=NAME, operation=self._operation, code=ACCOUNT_LIMITED)
@@ -102,7 +103,7 @@ class Reading:
     def _look_for_a_block(self, document: Mapping[str, Any]) -> None:
         reason = _object(document.get("promptFeedback")).get("blockReason")
         if reason is not None:
-            raise _withheld("Gemini blocks the prompt", str(reason)[:64], self._operation, self._request_id)
+            raise _withheld("Gemini blocks the prompt", str(reason)[:_MAX_REASON], self._operation, self._request_id)
         if not self._usage:
             raise Unreadable("neither an answer nor a reason for none")
 

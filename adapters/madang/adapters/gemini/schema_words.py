@@ -8,6 +8,8 @@ from madang.adapters.gemini.schema_parts import unsupported
 
 SILENT: Final = frozenset({"$schema", "$id", "$anchor", "$comment", "$defs", "definitions", "readOnly", "writeOnly"})
 """These say nothing about a value; what `$defs` holds is written where it is referred to."""
+_LETTERS: Final = 40
+"""As much of a strange keyword is repeated."""
 
 
 def in_words(constraints: Mapping[str, Any]) -> str:
@@ -20,7 +22,7 @@ def _sentence(key: str, value: Any) -> str:
         return _SENTENCES[key](value)
     if key.startswith("x-"):
         return ""
-    raise unsupported(repr(key[:40]))
+    raise unsupported(repr(key[:_LETTERS]))
 
 
 def _json(value: Any) -> str:

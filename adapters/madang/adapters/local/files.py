@@ -41,7 +41,7 @@ class Description:
             key=key,
             size=self.size,
             content_type=self.content_type,
-            etag=f'"{self.sha256[:32]}"',
+            etag=f'"{self.sha256}"',
             modified_at=datetime.fromtimestamp(self.modified_at, UTC),
             sha256=self.sha256,
             metadata=self.metadata,
@@ -195,11 +195,14 @@ def _create(path: Path) -> BinaryIO:
 def _replace(path: Path, description: Description) -> None:
     fresh = path.with_name(f"{path.name}-{uuid.uuid4().hex}")
     values = {name: getattr(description, name) for name in Description.__slots__}
-    with fresh.open("xb") as file:
-        file.write(json.dumps(values).encode())
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    try:
+        with fresh.open("xb") as file:
+            file.write(json.dumps(values).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -14,6 +14,7 @@ from madang.ports.errors import OutcomeUnknown, Unsupported
 from madang.ports.text_model import Picture, PromptMessage, Role, TextRequest, TextResult
 
 MEDIA_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
+MAX_SCHEMA_NAME: Final = 64
 
 
 class Reading(Protocol):
@@ -76,7 +77,7 @@ def effort_of(settings: OpenAISettings) -> str | None:
 def schema_format(request: TextRequest) -> Mapping[str, Any]:
     """The answer's schema, strict where the schema can be said so; otherwise as it was given."""
     adapted = strict(request.schema or {})
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", request.schema_name)[:64] or "answer"
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", request.schema_name)[:MAX_SCHEMA_NAME] or "answer"
     return {"name": name, "schema": adapted or dict(request.schema or {}), "strict": adapted is not None}
 
 
