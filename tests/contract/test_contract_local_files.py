@@ -120,6 +120,16 @@ async def test_what_a_dead_process_left_is_as_old_as_its_newest_file(storage: Lo
     assert abs(files.last_written(folder.parent, "gone/since") - datetime.now(UTC).timestamp()) < 60
 
 
+def test_a_folder_that_keeps_being_removed_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Path] = []
+
+    monkeypatch.setattr(Path, "mkdir", lambda folder, **_: made.append(folder))  # as if it were gone at once
+    with pytest.raises(Unavailable, match="keeps being removed") as refused:
+        files.BodyFile(tmp_path, "a/b")
+    assert refused.value.operation == "put"
+    assert set(made) == {tmp_path / "objects" / "a"}
+
+
 def test_folders_that_another_deletion_emptied_go_too(tmp_path: Path) -> None:
     (tmp_path / "objects" / "a").mkdir(parents=True)
     files.remove_empty_folders(tmp_path / "objects", tmp_path / "objects" / "a" / "gone" / "since")
