@@ -58,6 +58,8 @@ class FakePaypal(RemoteService):
         self.disputes: dict[str, str] = {}
         """The state of the dispute about a capture."""
         self.tokens: set[str] = set()
+        self.minted: dict[str, Any] = {}
+        """What the answer with an access token says otherwise than usual."""
         self._answered: dict[tuple[str, str], tuple[str, Reply]] = {}
         self._aside: dict[str, dict[str, Any]] = {}
         self._numbers = 0
@@ -168,7 +170,8 @@ class FakePaypal(RemoteService):
             return Reply(400, {"error": "unsupported_grant_type", "error_description": "unsupported grant_type"})
         token = f"token-{len(self.tokens)}-not-secret"
         self.tokens.add(token)
-        return Reply(200, {"access_token": token, "token_type": "Bearer", "expires_in": 32400, "app_id": "APP-1", "scope": ""})
+        usual = {"access_token": token, "token_type": "Bearer", "expires_in": 32400, "app_id": "APP-1", "scope": ""}
+        return Reply(200, {**usual, **self.minted})
 
     def _once(self, request: Arrived) -> Reply:
         """The same request id is answered with the first answer, and refused for another body."""

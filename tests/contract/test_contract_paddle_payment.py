@@ -550,6 +550,29 @@ async def test_a_look_up_that_cannot_be_read_is_asked_again(
             await call
 
 
+async def test_what_is_looked_at_before_an_effect_and_cannot_be_read_leaves_nothing_done(
+    paddle: FakePaddle, gateway: PaddleGateway
+) -> None:
+    reference, odd = await agreed(paddle, gateway), Reply(200, {"data": {"status": "canceled"}})
+    calls = {
+        "cancel_subscription": (
+            gateway.cancel_subscription(CancelSubscriptionRequest(reference, False, "cancel-1")),
+            [refusal(400, min(errors.ENDED)), odd],
+        ),
+        "refund": (gateway.refund(RefundRequest(NOBODY, PRICE, "why", "refund-1")), [odd]),
+        "find_refund": (
+            gateway.find_refund(NOBODY, "refund-1"),
+            [Reply(200, {"data": {"adjustments": [{"action": "refund", "reason": "why [refund-1]"}]}})],
+        ),
+    }
+    for operation, (call, answers) in calls.items():
+        paddle.next.extend(answers)
+        with pytest.raises(Unavailable, match="cannot be read") as unread:
+            await call
+        assert (unread.value.provider, unread.value.operation) == ("paddle", operation)
+        assert not paddle.next, operation
+
+
 @pytest.mark.parametrize("code", errors.REFUSED)
 def test_every_refusal_has_its_reason(code: str) -> None:
     error = errors.error_of(400, {}, json_of(refusal(400, code)), "refund", effect=True)

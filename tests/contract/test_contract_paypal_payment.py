@@ -286,6 +286,38 @@ async def test_a_token_that_ended_early_costs_one_call_and_is_made_anew(paypal: 
     assert (await gateway.open_checkout(CHECKOUT)).reference in paypal.orders
 
 
+@pytest.mark.parametrize(("life", "mints"), [(32400, 1), (300, 2), (7, 2)])
+async def test_a_token_is_kept_until_five_minutes_before_its_end(
+    paypal: FakePaypal, gateway: PaypalGateway, life: int, mints: int
+) -> None:
+    paypal.minted = {"expires_in": life}
+    for _ in range(2):
+        await gateway.check()
+    assert len([each for each in paypal.arrived if each.path == TOKEN]) == mints
+
+
+@pytest.mark.parametrize("minted", [{"access_token": ""}, {"access_token": None}, {"expires_in": "soon"}, {"expires_in": None}])
+async def test_an_answer_without_a_token_of_some_life_is_none(
+    paypal: FakePaypal, gateway: PaypalGateway, minted: dict[str, Any]
+) -> None:
+    paypal.minted = minted
+    with pytest.raises(Unavailable, match="no access token") as refused:
+        await gateway.open_checkout(CHECKOUT)
+    assert (refused.value.provider, refused.value.operation) == ("paypal", "open_checkout")
+
+
+async def test_each_call_carries_the_token_and_asks_for_all_of_the_answer(paypal: FakePaypal, gateway: PaypalGateway) -> None:
+    reference = await approved(paypal, gateway)
+    await gateway.fetch(reference)
+    token, *calls = paypal.arrived
+    assert (token.path, token.form) == (TOKEN, {"grant_type": "client_credentials"})
+    assert {each.headers["authorization"] for each in calls} == {f"Bearer {next(iter(paypal.tokens))}"}
+    assert {(each.headers["prefer"], each.headers["content-type"]) for each in calls} == {
+        ("return=representation", "application/json")
+    }
+    assert [each.headers.get("paypal-request-id") for each in calls] == ["checkout-1", None]
+
+
 # Captures and refunds
 
 

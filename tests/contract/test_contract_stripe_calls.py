@@ -125,6 +125,11 @@ async def test_the_checkout_of_a_subscription_is_no_payment_and_one_of_a_payment
     assert given_up.ended_at is not None
 
 
+async def test_a_check_says_that_the_key_is_known(account: FakeStripe, gateway: StripePaymentGateway) -> None:
+    assert (await gateway.check()).detail == "Stripe knows the key"
+    assert [(request.path, request.query) for request in account.arrived] == [("/v1/checkout/sessions", {"limit": "1"})]
+
+
 async def test_a_payment_that_nobody_disputed_is_one_question(account: FakeStripe, gateway: StripePaymentGateway) -> None:
     reference, _ = await paid(account, gateway)
     account.arrived.clear()

@@ -109,6 +109,35 @@ def test_a_checkout_is_read_whole(told: Mapping[str, Any], changes: Mapping[str,
     assert mapping.session_snapshot(told) == replace(PAID, **wanted)
 
 
+def disputed(status: str, amount: int = 300, currency: str = "krw") -> Mapping[str, Any]:
+    return {"id": "dp_1", "status": status, "amount": amount, "currency": currency}
+
+
+@pytest.mark.parametrize(
+    ("disputes", "given_back", "status", "taken"),
+    [
+        ([disputed("won")], 0, "paid", 0),
+        ([disputed("warning_closed")], 1000, "partly_refunded", 0),
+        ([disputed("needs_response")], 0, "disputed", 0),
+        ([disputed("a_state_to_come")], 0, "disputed", 0),
+        ([disputed("lost")], 0, "partly_refunded", 300),
+        ([disputed("lost"), disputed("lost", 500)], 0, "partly_refunded", 800),
+        ([disputed("lost"), disputed("needs_response")], 0, "disputed", 300),
+        ([disputed("lost", 9900)], 0, "refunded", 9900),
+        ([disputed("lost", 9900)], 1000, "refunded", 8900),
+        ([disputed("lost", 1, "usd")], 1000, "refunded", 8900),
+    ],
+)
+def test_a_lost_dispute_is_money_that_went_back(
+    disputes: Sequence[Mapping[str, Any]], given_back: int, status: str, taken: int
+) -> None:
+    told = session(payment_intent=intent(latest_charge=charge(amount_refunded=given_back)))
+    back, took = Money(given_back + taken, "KRW"), Money(taken, "KRW")
+    wanted = replace(PAID, status=RemotePaymentStatus(status), refunded=back, charged_back=took)
+    assert mapping.session_snapshot(told, disputes) == wanted
+    assert mapping.session_snapshot(session(payment_status="unpaid"), disputes).charged_back is None
+
+
 def invoice(**changes: Any) -> Mapping[str, Any]:
     made = {"id": "in_1", "status": "paid", "amount_due": 9900, "currency": "krw", "attempted": True}
     parent = {"subscription_details": {"subscription": "sub_1", "metadata": {"madang_subscription_id": "s-1"}}}

@@ -22,7 +22,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "opencv": ("opencv_faces.py",),
     "lemonsqueezy": ("lemonsqueezy_mapping.py", "lemonsqueezy_payment.py"),
-    "paddle": ("paddle_payment.py",),
+    "paddle": ("paddle_mapping.py", "paddle_payment.py"),
     "paypal": ("paypal_mapping.py", "paypal_payment.py"),
     "portone": ("portone_edges.py", "portone_reading.py", "portone_payment.py"),
     "provider_http": ("provider_http.py",),
