@@ -39,6 +39,7 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
     "slack": ("chat_kit.py::TestSlack", "chat.py", "slack_mapping.py"),
     "smtp": ("email_kit.py::TestSmtp", "email_smtp.py", "email_smtp_message.py"),
     "solapi": ("solapi_sms.py",),
+    "standard_webhooks": ("standard_webhooks.py",),
     "stripe": ("stripe_documents.py", "stripe_mapping.py", "stripe_calls.py", "stripe_payment.py"),
     "toss": ("toss_edges.py", "toss_reading.py", "toss_payment.py"),
     "twilio": ("twilio_sms.py",),
