@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Final
 from uuid import UUID
 
 from madang.adapters.postgres.audit import id_in
 from madang.adapters.postgres.database import Connection
 from madang.adapters.postgres.inbox import INBOX_COLUMNS, inbox_entry
-from madang.adapters.postgres.statements import select
+from madang.adapters.postgres.statements import matching, select
 from madang.core.billing.inbox_keeping import NoticeFilter
 from madang.core.billing.service import HANDLE_NOTICE
 from madang.core.kernel.inbox import InboxEntry
@@ -18,12 +19,7 @@ _OURS: Final = "strpos(provider, ':') = 0"
 """The notices of other kinds of provider carry their kind in front: `email:resend`."""
 
 _GET: Final = {lock: select("inbox", INBOX_COLUMNS, f"id = $1 AND {_OURS}", lock=lock) for lock in (False, True)}
-_PAGE: Final = select(
-    "inbox",
-    INBOX_COLUMNS,
-    f"{_OURS} AND ($1::text IS NULL OR provider = $1) AND ($2::boolean IS NULL OR (handled_at IS NOT NULL) = $2) "
-    "AND ($3::uuid IS NULL OR id < $3) ORDER BY id DESC LIMIT $4",
-)
+_HANDLED: Final = {None: "true", True: "handled_at IS NOT NULL", False: "handled_at IS NULL"}
 _STRANDED: Final = f"""
 SELECT entry.id FROM inbox AS entry
 WHERE entry.handled_at IS NULL AND {_OURS} AND entry.received_at < now() - $1::interval
@@ -48,11 +44,17 @@ class PostgresPaymentNotices:
         return [row["id"] for row in await self._connection.fetch(_STRANDED, after, HANDLE_NOTICE, limit)]
 
     async def page(self, request: CursorRequest, wanted: NoticeFilter) -> CursorPage[InboxEntry]:
-        values = (wanted.provider, wanted.handled, id_in(request.cursor), request.limit + 1)
-        rows = await self._connection.fetch(_PAGE, *values)
+        where, values = matching({"provider": wanted.provider}, after=2)
+        question = _page(f"{_HANDLED[wanted.handled]} AND {where}")
+        rows = await self._connection.fetch(question, id_in(request.cursor), request.limit + 1, *values)
         page = [inbox_entry(row) for row in rows[: request.limit]]
         return CursorPage(page, request.limit, page[-1].id.hex if len(rows) > request.limit else None)
 
     async def get(self, entry_id: UUID, *, lock: bool = False) -> InboxEntry | None:
         row = await self._connection.fetchrow(_GET[lock], entry_id)
         return None if row is None else inbox_entry(row)
+
+
+@cache
+def _page(where: str) -> str:
+    return select("inbox", INBOX_COLUMNS, f"{_OURS} AND {where} AND ($1::uuid IS NULL OR id < $1) ORDER BY id DESC LIMIT $2")

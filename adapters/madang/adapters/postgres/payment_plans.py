@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 
 from madang.adapters.postgres.database import Connection
-from madang.adapters.postgres.statements import affected, insert, select, update, upsert
+from madang.adapters.postgres.statements import affected, insert, matching, select, update, upsert
 from madang.core.billing.payment_plans.calendar import Reminder
 from madang.core.billing.payment_plans.model import Installment, InstallmentKind, InstallmentStatus, PaymentPlan
 from madang.core.billing.payment_plans.repository import PlanFilter
@@ -48,11 +49,6 @@ _ADD: Final = insert("payment_plans", _PLAN)
 _UPDATE: Final = update("payment_plans", _PLAN)
 _SAVE_INSTALLMENT: Final = upsert("payment_installments", _INSTALLMENT, key=("plan_id", "number"), keep=("kind",))
 _INSTALLMENTS: Final = select("payment_installments", _INSTALLMENT, "plan_id = ANY ($1::uuid[]) ORDER BY plan_id, number")
-_WANTED: Final = (
-    "($1::uuid IS NULL OR client_id = $1) AND ($2::uuid IS NULL OR project_id = $2) AND ($3::text IS NULL OR status = $3)"
-)
-_COUNT: Final = f"SELECT count(*) FROM payment_plans WHERE {_WANTED}"  # noqa: S608 - a constant of this module
-_PAGE: Final = select("payment_plans", _PLAN, f"{_WANTED} ORDER BY id DESC LIMIT $4 OFFSET $5")
 _OF_CLIENT: Final = select("payment_plans", _PLAN, "client_id = $1 ORDER BY id")
 _DUE: Final = """
 SELECT DISTINCT plan_id FROM (
@@ -87,9 +83,12 @@ class PostgresPaymentPlans:
         await self._save_installments(plan)
 
     async def page(self, request: PageRequest, wanted: PlanFilter) -> Page[PaymentPlan]:
-        named = (wanted.client_id, wanted.project_id, None if wanted.status is None else wanted.status.value)
-        total: int = await self._connection.fetchval(_COUNT, *named)
-        rows = await self._connection.fetch(_PAGE, *named, request.limit, min(request.offset, _FARTHEST))
+        status = None if wanted.status is None else wanted.status.value
+        named = {"client_id": wanted.client_id, "project_id": wanted.project_id, "status": status}
+        counted, values = matching(named, after=0)
+        total: int = await self._connection.fetchval(_count(counted), *values)
+        where, values = matching(named, after=2)
+        rows = await self._connection.fetch(_page(where), request.limit, min(request.offset, _FARTHEST), *values)
         return Page(await self._with_installments(rows), total, request.page, request.limit)
 
     async def due(self, now: datetime, *, after: UUID | None, limit: int) -> Sequence[UUID]:
@@ -114,6 +113,16 @@ class PostgresPaymentPlans:
         await self._connection.executemany(
             _SAVE_INSTALLMENT, [_installment_values(plan.id, each) for each in plan.installments]
         )
+
+
+@cache
+def _count(where: str) -> str:
+    return f"SELECT count(*) FROM payment_plans WHERE {where}"  # noqa: S608 - of column names of this module
+
+
+@cache
+def _page(where: str) -> str:
+    return select("payment_plans", _PLAN, f"{where} ORDER BY id DESC LIMIT $1 OFFSET $2")
 
 
 def _plan(row: asyncpg.Record, installments: Sequence[Installment]) -> PaymentPlan:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,7 +10,7 @@ import asyncpg
 
 from madang.adapters.postgres.audit import id_in
 from madang.adapters.postgres.database import Connection
-from madang.adapters.postgres.statements import affected, insert, select, update
+from madang.adapters.postgres.statements import affected, insert, matching, select, update
 from madang.core.billing.model import Payment, PaymentLine, PaymentStatus, Refund, RefundStatus
 from madang.core.billing.repository import PaymentFilter
 from madang.core.kernel.errors import AlreadyExists, NotFound
@@ -71,12 +72,6 @@ _BY_CLIENT_REFERENCE: Final = {
 _OF_BUYER: Final = "user_id = $1 AND ($2::text IS NULL OR status = $2)"
 _COUNT: Final = f"SELECT count(*) FROM payments WHERE {_OF_BUYER}"  # noqa: S608 - a constant of this module
 _PAGE_OF: Final = select("payments", COLUMNS, f"{_OF_BUYER} ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4")
-_PAGE: Final = select(
-    "payments",
-    COLUMNS,
-    "($1::uuid IS NULL OR user_id = $1) AND ($2::text IS NULL OR provider = $2) AND ($3::text IS NULL OR status = $3) "
-    "AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $5",
-)
 _FARTHEST: Final = 2**63 - 1
 _UPDATE: Final = update("payments", COLUMNS)
 _OF_USER: Final = select("payments", COLUMNS, "user_id = $1 ORDER BY created_at, id")
@@ -122,8 +117,10 @@ class PostgresPayments:
 
     async def page(self, request: CursorRequest, wanted: PaymentFilter) -> CursorPage[Payment]:
         status = None if wanted.status is None else wanted.status.value
-        values = (wanted.user_id, wanted.provider, status, id_in(request.cursor), request.limit + 1)
-        rows = await self._connection.fetch(_PAGE, *values)
+        named = {"user_id": wanted.user_id, "provider": wanted.provider, "status": status}
+        along = "" if wanted.user_id else "status" if status else "provider" if wanted.provider else ""
+        where, values = matching(named, after=2, along=along)
+        rows = await self._connection.fetch(_page(where, along), id_in(request.cursor), request.limit + 1, *values)
         page = [payment_in(row) for row in rows[: request.limit]]
         return CursorPage(page, request.limit, page[-1].id.hex if len(rows) > request.limit else None)
 
@@ -154,6 +151,12 @@ class PostgresPayments:
     async def update_refund(self, refund: Refund) -> None:
         if not affected(await self._connection.execute(_UPDATE_REFUND, *_refund_values(refund))):
             raise NotFound("no such refund")
+
+
+@cache
+def _page(where: str, along: str) -> str:
+    order = f"{along} DESC, id DESC" if along else "id DESC"
+    return select("payments", COLUMNS, f"{where} AND ($1::uuid IS NULL OR id < $1) ORDER BY {order} LIMIT $2")
 
 
 def payment_in(row: asyncpg.Record) -> Payment:

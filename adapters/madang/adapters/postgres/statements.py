@@ -2,7 +2,8 @@
 
 # ruff: noqa: S608 – table and column names are constants of this package
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def select(table: str, columns: Sequence[str], where: str, *, lock: bool = False) -> str:
@@ -26,6 +27,21 @@ def upsert(table: str, columns: Sequence[str], *, key: Sequence[str], keep: Sequ
     """Insert, or where the key is taken replace everything but the key and what is to `keep`."""
     changes = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in {*key, *keep})
     return insert(table, columns, on_conflict=f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}")
+
+
+def matching(wanted: Mapping[str, Any], *, after: int, along: str = "") -> tuple[str, list[Any]]:
+    """The condition for those columns whose value is not None, and the values: `$1` … `$after` are the statement's own.
+
+    Another statement for each choice of filters: one with `$1 IS NULL OR …` is planned for any value and reads the whole table.
+    The rows of one value of the column `along` are read by its index, and sorted by it first: as a range, because an order by
+    what equals one value is none to PostgreSQL, which would look for few rows among all of them.
+    """
+    named = {column: value for column, value in wanted.items() if value is not None}
+    conditions = [
+        f"{column} BETWEEN ${number} AND ${number}" if column == along else f"{column} = ${number}"
+        for number, column in enumerate(named, after + 1)
+    ]
+    return " AND ".join(conditions) or "true", list(named.values())
 
 
 def affected(status: str) -> int:

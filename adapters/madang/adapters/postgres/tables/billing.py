@@ -51,6 +51,8 @@ payments = Table(
     Index("uq_payments_reference", "provider", "reference", unique=True, postgresql_where=text("reference IS NOT NULL")),
     Index("ix_payments_subject", "subject"),
     Index("ix_payments_provider_created_at", "provider", "created_at", "id"),
+    Index("ix_payments_provider_id", "provider", "id"),
+    Index("ix_payments_status_id", "status", "id"),
     Index("ix_payments_user_id", "user_id", "created_at", postgresql_where=text("user_id IS NOT NULL")),
     Index(
         "uq_payments_client_reference",
