@@ -90,6 +90,7 @@ class FakeStripe(RemoteService):
             "POST /v1/checkout/sessions": self.books.open_session,
             "GET /v1/checkout/sessions": self.books.list_sessions,
             "GET /v1/checkout/sessions/{id}": self.books.read_session,
+            "POST /v1/checkout/sessions/{id}/expire": self.books.expire_session,
             "GET /v1/payment_intents/{id}": self.books.read_intent,
             "GET /v1/invoices": self.books.list_invoices,
             "GET /v1/invoices/{id}": self.books.read_invoice,
@@ -119,8 +120,9 @@ def _operation(request: Arrived) -> tuple[str, str]:
     name = f"{request.method} {request.path}"
     if name in RULES:
         return name, ""
-    folder, _, identity = request.path.rpartition("/")
-    name = f"{request.method} {folder}/{{id}}"
+    path = request.path.removesuffix("/expire")
+    folder, _, identity = path.rpartition("/")
+    name = f"{request.method} {folder}/{{id}}{request.path.removeprefix(path)}"
     if name not in RULES or not re.fullmatch(r"[A-Za-z0-9_]+", identity):
         raise Refused(None, None, f"Unrecognized request URL ({request.method}: {request.path}).", 404)
     return name, identity

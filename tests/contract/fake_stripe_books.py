@@ -51,6 +51,13 @@ class StripeBooks:
     def read_session(self, identity: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
         return self.one(identity, "checkout.session")
 
+    def expire_session(self, identity: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
+        session = self.one(identity, "checkout.session")
+        if session["status"] != "open":
+            raise Refused(None, None, f"Only Checkout Sessions with a status in `open` can be expired: {identity}")
+        session["status"] = "expired"
+        return session
+
     def read_intent(self, identity: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
         return self.one(identity, "payment_intent")
 

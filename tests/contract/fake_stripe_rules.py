@@ -64,6 +64,7 @@ RULES: Final[Mapping[str, Mapping[str, Any]]] = {
     "POST /v1/checkout/sessions": CHECKOUT,
     "GET /v1/checkout/sessions": {**PAGED, "created": CREATED, "payment_intent": TEXT, "subscription": TEXT, "status": TEXT},
     "GET /v1/checkout/sessions/{id}": {"expand": [TEXT]},
+    "POST /v1/checkout/sessions/{id}/expire": {"expand": [TEXT]},
     "GET /v1/payment_intents/{id}": {"expand": [TEXT]},
     "GET /v1/invoices": {**PAGED, "created": CREATED, "subscription": TEXT, "status": TEXT, "customer": TEXT},
     "GET /v1/invoices/{id}": {"expand": [TEXT]},

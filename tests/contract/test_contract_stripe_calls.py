@@ -287,7 +287,7 @@ async def test_a_subscription_of_several_items_is_not_changed_here(account: Fake
 async def test_a_checkouts_reference_is_no_subscription_to_change_cancel_or_resume(gateway: StripePaymentGateway) -> None:
     calls = {
         "change_subscription": gateway.change_subscription(ChangeSubscriptionRequest("cs_1", "price_team", False, "k")),
-        "cancel_subscription": gateway.cancel_subscription(CancelSubscriptionRequest("cs_1", False, "k")),
+        "cancel_subscription": gateway.cancel_subscription(CancelSubscriptionRequest("in_1", False, "k")),
         "resume_subscription": gateway.resume_subscription(ResumeSubscriptionRequest("in_1", "k")),
         "fetch_subscription": gateway.fetch_subscription("in_1"),
     }
@@ -295,6 +295,34 @@ async def test_a_checkouts_reference_is_no_subscription_to_change_cancel_or_resu
         with pytest.raises(Rejected, match="no subscription") as refused:
             await call
         assert (refused.value.reason, refused.value.operation, refused.value.provider) == ("not_found", operation, "stripe")
+
+
+async def test_an_open_checkout_is_closed_by_cancelling_what_it_would_begin(
+    account: FakeStripe, gateway: StripePaymentGateway
+) -> None:
+    start = await gateway.subscribe(MONTHLY)
+    assert start.checkout is not None
+    reference = str(start.checkout.reference)
+    for _ in range(2):
+        closed = await gateway.cancel_subscription(CancelSubscriptionRequest(reference, False, "close-1"))
+        assert (closed.reference, closed.status) == (reference, RemoteSubscriptionStatus.CANCELLED)
+    assert account.books.kept[reference]["status"] == "expired"
+    account.books.kept[reference]["status"] = "later"
+    with pytest.raises(Rejected):
+        await gateway.cancel_subscription(CancelSubscriptionRequest(reference, False, "close-2"))
+
+
+async def test_a_checkout_that_was_agreed_to_meanwhile_is_cancelled_with_its_subscription(
+    account: FakeStripe, gateway: StripePaymentGateway
+) -> None:
+    start = await gateway.subscribe(MONTHLY)
+    assert start.checkout is not None
+    reference = str(start.checkout.reference)
+    account.books.pay(reference)
+    closed = await gateway.cancel_subscription(CancelSubscriptionRequest(reference, False, "close-1"))
+    assert (closed.reference, closed.status) == (
+        account.books.kept[reference]["subscription"], RemoteSubscriptionStatus.CANCELLED,
+    )  # fmt: skip
 
 
 async def test_a_checkout_that_takes_long_fails_after_it_was_completed(

@@ -63,7 +63,7 @@ class BillingWiring(containers.DeclarativeContainer):
     routing = providers.Singleton(PaymentRouting, routed, providers.Singleton(routing_rules, settings))
     service = providers.Singleton(BillingService, units, routed, clock, base_url=base_url, routing=routing)
     crediting = providers.Container(
-        CreditWiring, settings=settings, units=units, catalogue=catalogue, audit_trail=audit_trail, clock=clock
+        CreditWiring, settings=settings, units=units, catalogue=catalogue, audit_trail=audit_trail, clock=clock, billing=service
     )
     invoicing = providers.Container(
         InvoiceWiring,

@@ -24,6 +24,7 @@ from madang.core.billing.events import (
     SUBSCRIPTION_CHANGED,
     SUBSCRIPTION_PERIOD_STARTED,
 )
+from madang.core.billing.service import BillingService
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.invariants import Invariant
@@ -40,13 +41,14 @@ class CreditWiring(containers.DeclarativeContainer):
     catalogue = providers.Dependency(instance_of=Catalogue)
     audit_trail = providers.Dependency(instance_of=AuditTrail)
     clock: "providers.Dependency[Clock]" = providers.Dependency()
+    billing = providers.Dependency(instance_of=BillingService)
 
     zone = providers.Singleton(ZoneInfo, settings.provided.timezone)
     ledger = providers.Singleton(Ledger, clock)
     service = providers.Singleton(CreditService, ledger)
     accounts = providers.Singleton(CreditAccounts, units, service, audit_trail, clock)
     monthly = providers.Singleton(MonthlyCredits, service, ledger, zone)
-    purchases = providers.Singleton(CreditPurchases, service, catalogue, zone)
+    purchases = providers.Singleton(CreditPurchases, service, billing, catalogue, zone)
     settling = providers.Singleton(Settling, ledger, service, monthly, clock)
     work = providers.Singleton(parts.Working, monthly, purchases)
     personal_data = providers.Singleton(CreditsPersonalData, ledger)

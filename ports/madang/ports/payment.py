@@ -397,7 +397,8 @@ class PaymentGateway(Provider, Protocol):
         ...
 
     async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
-        """Cancel, and answer the subscription as it is then; one that already ended is answered as it ended."""
+        """Cancel, and answer the subscription as it is then; one that already ended is answered as it ended. By the reference
+        of a checkout to which nobody agreed yet, that is closed; `Rejected` where the provider cannot close it."""
         ...
 
     async def resume_subscription(self, request: ResumeSubscriptionRequest) -> SubscriptionSnapshot:

@@ -217,3 +217,61 @@ async def test_a_subscription_is_renewed_owed_for_and_cancelled(till: Till, acco
     over = await subscriber.step(begun, "cancel", {"atPeriodEnd": False})
     assert (over["status"], books.kept[reference]["status"]) == ("cancelled", "canceled")
     assert len(await subscriber.payments()) == 3
+
+
+async def erased(subscriber: Subscriber) -> None:
+    await subscriber.call("DELETE", "/privacy/me", 202, {"confirm": True})
+    await subscriber.deployment.work()
+
+
+async def test_a_checkout_that_is_open_when_its_buyer_is_erased_is_closed_at_stripe(till: Till, account: FakeStripe) -> None:
+    subscriber = Subscriber(till.deployment, await till.deployment.member())
+    await subscriber.begin("hosting-enterprise")
+    [session] = account.books.of_kind("checkout.session")
+    await erased(subscriber)
+    assert session["status"] == "expired"
+    [action] = await till.deployment.rows("SELECT state, key FROM actions WHERE kind = 'payment.cancel_subscription'")
+    assert (action["state"], action["key"].rpartition(":")[2]) == ("succeeded", "erasure")
+
+
+async def test_what_is_paid_all_the_same_after_the_erasure_is_cancelled_and_given_back(till: Till, account: FakeStripe) -> None:
+    deployment, books = till.deployment, account.books
+    subscriber = Subscriber(deployment, await deployment.member())
+    await subscriber.begin("hosting-enterprise")
+    [session] = books.of_kind("checkout.session")
+    await erased(subscriber)
+    session["status"] = "open"
+    books.pay(session["id"])
+    [invoice] = books.of_kind("invoice")
+    await told(deployment, account, "customer.subscription.created", session["subscription"], times=2)
+    await told(deployment, account, "invoice.paid", invoice["id"], times=2)
+    assert books.kept[session["subscription"]]["status"] == "canceled"
+    assert [refund["amount"] for refund in books.of_kind("refund")] == [100_000]
+    [payment] = await deployment.rows("SELECT status, user_id FROM payments")
+    assert (payment["status"], payment["user_id"]) == ("refunded", None)
+
+
+async def test_a_subscription_of_another_system_on_the_account_stays_as_it_is(till: Till, account: FakeStripe) -> None:
+    deployment, books = till.deployment, account.books
+    subscriber = Subscriber(deployment, await deployment.member())
+    await subscriber.begin("hosting-enterprise")
+    [session] = books.of_kind("checkout.session")
+    await deployment.execute("DELETE FROM subscriptions")
+    books.pay(session["id"])
+    [invoice] = books.of_kind("invoice")
+    await told(deployment, account, "invoice.paid", invoice["id"])
+    assert books.kept[session["subscription"]]["status"] == "active"
+    assert (books.of_kind("refund"), await deployment.value("SELECT count(*) FROM payments")) == ([], 0)
+
+
+async def test_a_pack_that_is_paid_after_its_buyers_erasure_is_given_back(till: Till, account: FakeStripe) -> None:
+    deployment = till.deployment
+    subscriber = Subscriber(deployment, await deployment.member())
+    opened = await till.open(subscriber.member)
+    await erased(subscriber)
+    reference = await reference_of(deployment, opened["id"])
+    account.books.pay(reference)
+    await told(deployment, account, "checkout.session.completed", reference, times=2)
+    assert [refund["amount"] for refund in account.books.of_kind("refund")] == [5000]
+    assert await deployment.value("SELECT status FROM payments") == "refunded"
+    assert await deployment.value("SELECT count(*) FROM credit_lots") == 0

@@ -204,15 +204,17 @@ async def test_money_that_went_back_before_anybody_granted_grants_nothing(deploy
     await books.check()
 
 
-async def test_what_a_stranger_or_somebody_who_is_gone_bought_is_granted_to_nobody(
+async def test_what_a_stranger_or_somebody_who_is_gone_bought_is_granted_to_nobody_and_given_back(
     deployment: Deployment, books: Books
 ) -> None:
     await a_payment(deployment, None)
     gone = await deployment.member()
     await books.forget(gone)
-    await a_payment(deployment, gone)
+    await told(deployment, await a_payment(deployment, gone))
     assert await deployment.value("SELECT count(*) FROM credit_lots") == 0
-    assert await deployment.value("SELECT count(*) FROM messages WHERE state = 'dead'") == 0
+    assert await deployment.value("SELECT count(*) FROM messages WHERE state = 'dead' AND topic LIKE 'credits.%'") == 0
+    refunds = await deployment.rows("SELECT amount, reason FROM refunds")
+    assert [(refund["amount"], refund["reason"]) for refund in refunds] == [(PRICE, "not_owed")] * 2
 
 
 async def test_a_disputed_payment_keeps_its_credits_until_the_money_is_gone(deployment: Deployment, books: Books) -> None:

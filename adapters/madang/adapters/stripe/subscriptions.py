@@ -1,6 +1,7 @@
 """Subscriptions that Stripe renews by itself: begun by Stripe Checkout, charged by its invoices."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from madang.adapters.stripe.capabilities import NAME
@@ -69,8 +70,10 @@ class StripeSubscriptions:
         return _read(call, await self._api.ask(call, update))
 
     async def cancel_subscription(self, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
-        """Stripe refuses to cancel what has ended: then it is asked how it did."""
+        """Stripe refuses to cancel what has ended: then it is asked how it did. A checkout that is open is expired."""
         call = Call.within("cancel_subscription", request.timeout)
+        if prefix_of(request.reference) == "cs":
+            return await self._close(call, request)
         reference = self._own(call, request.reference)
         subscriptions = self._api.v1.subscriptions
         try:
@@ -87,6 +90,20 @@ class StripeSubscriptions:
                 return now
             raise rejected from None
 
+    async def _close(self, call: Call, request: CancelSubscriptionRequest) -> SubscriptionSnapshot:
+        """Stripe expires what is open alone: what was agreed to a moment before is cancelled by its own reference."""
+        expire, key = self._api.v1.checkout.sessions.expire_async, options_of(request.idempotency_key)
+        try:
+            return _begun(call, await self._api.ask(call, expire(request.reference, {}, key)))
+        except Rejected as rejected:
+            call.acted = False
+            found = await self._subscription(call, request.reference)
+            if found.status is RemoteSubscriptionStatus.CANCELLED:
+                return found
+            if found.reference == request.reference:
+                raise rejected from None
+        return await self.cancel_subscription(replace(request, reference=found.reference))
+
     async def resume_subscription(self, request: ResumeSubscriptionRequest) -> SubscriptionSnapshot:
         call = Call.within("resume_subscription", request.timeout)
         reference = self._own(call, request.reference)
@@ -100,10 +117,7 @@ class StripeSubscriptions:
                 return _read(call, await self._raw(call, reference))
             case "cs":
                 session = await self._lookups.session(call, reference, "subscription")
-                try:
-                    return begun_snapshot(session)
-                except ValueError:
-                    raise refused(call.operation, "the checkout is of no subscription", "not_found") from None
+                return _begun(call, session)
         raise refused(call.operation, "no subscription has this reference", "not_found")
 
     async def _raw(self, call: Call, reference: str) -> Mapping[str, Any]:
@@ -120,6 +134,13 @@ def checkout_of(call: Call, session: Mapping[str, Any]) -> Checkout:
     if not isinstance(url, str) or not isinstance(reference, str):
         raise call.lost("the answer has no address for the person")
     return Checkout(url, reference, expires_at=moment_of(session.get("expires_at")))
+
+
+def _begun(call: Call, session: Mapping[str, Any]) -> SubscriptionSnapshot:
+    try:
+        return begun_snapshot(session)
+    except ValueError:
+        raise refused(call.operation, "the checkout is of no subscription", "not_found") from None
 
 
 def _prices(session: Mapping[str, Any]) -> list[Mapping[str, Any]]:

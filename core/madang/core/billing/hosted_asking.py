@@ -115,18 +115,20 @@ class HostedAsking:
 
 async def _cancel(gateway: PaymentGateway, reference: str, payload: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """One that the provider does not know is not charged by it either; one that it knows by another reference (its checkout's
-    was ours) is cancelled by that."""
+    was ours) is cancelled by that. A checkout that it cannot close stays open until it expires: what is paid there is given
+    back."""
     request = CancelSubscriptionRequest(reference, payload["at_period_end"], key, timeout=_TIMEOUT)
     try:
         return subscription_as_json(await gateway.cancel_subscription(request))
     except Rejected as rejected:
-        if rejected.reason != "not_found":
-            raise
+        refused = rejected
     try:
-        known = (await gateway.fetch_subscription(reference)).reference
-        if known == reference:
+        known = await gateway.fetch_subscription(reference)
+        if known.status is RemoteSubscriptionStatus.PENDING or (known.reference, refused.reason) == (reference, "not_found"):
             return {}
-        return subscription_as_json(await gateway.cancel_subscription(replace(request, reference=known)))
+        if known.reference == reference:
+            raise refused
+        return subscription_as_json(await gateway.cancel_subscription(replace(request, reference=known.reference)))
     except Rejected as rejected:
         if rejected.reason == "not_found":
             return {}

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -11,9 +11,9 @@ from madang.core.billing import hosted_steps
 from madang.core.billing.model import AmountMismatch, Payment, PaymentLine, PaymentStatus
 from madang.core.billing.notices import SubscriptionNotice
 from madang.core.billing.service import BillingService, single_look_up
-from madang.core.billing.subscription_book import PURPOSE, SubscriptionBook, looking_for_charge
+from madang.core.billing.subscription_book import PURPOSE, SubscriptionBook, erasure_key, late_message, looking_for_charge
 from madang.core.billing.subscription_course import Course
-from madang.core.billing.subscription_model import Subscription
+from madang.core.billing.subscription_model import Subscription, subscription_subject
 from madang.core.billing.subscription_offers import PlanOffers
 from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
 from madang.core.kernel.clock import Clock
@@ -21,7 +21,13 @@ from madang.core.kernel.ids import new_id
 from madang.core.kernel.messages import Delivery
 from madang.core.kernel.providers import Providers
 from madang.ports.errors import Rejected, Unavailable
-from madang.ports.payment import PaymentGateway, PaymentSnapshot, RemotePaymentStatus, SubscriptionSnapshot
+from madang.ports.payment import (
+    PaymentGateway,
+    PaymentSnapshot,
+    RemotePaymentStatus,
+    RemoteSubscriptionStatus,
+    SubscriptionSnapshot,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +56,9 @@ class HostedFollowing:
         told = await _told(gateway, notice.reference)
         async with delivery.step() as uow:
             subscription = await self._named(uow, notice, told)
+        charge = await _charge(gateway, notice) if subscription is not None or _our_id(notice, told) else None
         if subscription is None:
-            return "unknown_subscription"
-        charge = await _charge(gateway, notice)
+            return await self._of_nobody(delivery, notice, told, charge)
         return await self._take_in(delivery, subscription.id, told, [] if charge is None else [charge])
 
     async def follow(self, delivery: Delivery[SubscriptionsUnitOfWork]) -> None:
@@ -106,6 +112,29 @@ class HostedFollowing:
                     outcome = "amount_mismatch"
         return outcome
 
+    async def _of_nobody(
+        self,
+        delivery: Delivery[SubscriptionsUnitOfWork],
+        notice: SubscriptionNotice,
+        told: SubscriptionSnapshot | None,
+        charge: PaymentSnapshot | None,
+    ) -> str:
+        """Of somebody who was erased before they agreed: it is cancelled there, and its money becomes a payment of nobody's,
+        which is given back. Another system's on the same account stays as it is."""
+        subscription_id = _our_id(notice, told)
+        async with delivery.step() as uow:
+            if subscription_id is None or await uow.actions.get(erasure_key(subscription_id)) is None:
+                return "unknown_subscription"
+            if told is not None and told.status not in (RemoteSubscriptionStatus.PENDING, RemoteSubscriptionStatus.CANCELLED):
+                uow.send(late_message(subscription_id, notice.provider, told.reference))
+            if charge is None or charge.status not in _ARRIVED or not charge.amount.amount:
+                return "applied"
+            if await uow.payments.by_reference(notice.provider, charge.reference) is None:
+                payment = _payment_of_nobody(subscription_id, notice.provider, charge, self._clock.now())
+                await uow.payments.add(payment)
+                await self._billing.settle(uow, payment.id, charge)
+        return "applied"
+
     async def _settle(self, uow: SubscriptionsUnitOfWork, payment: Payment, charge: PaymentSnapshot) -> bool:
         """False for an amount that is not ours: alerted by billing, as for any other payment, and never paid."""
         try:
@@ -126,13 +155,10 @@ class HostedFollowing:
     ) -> Subscription | None:
         """By the provider's reference, or by our id where it was begun under another one (a checkout's)."""
         found = await uow.subscriptions.by_reference(notice.provider, notice.reference)
-        written = notice.subscription_id or (told.subscription_id if told else None)
-        if found is not None or written is None:
+        our_id = _our_id(notice, told)
+        if found is not None or our_id is None:
             return found
-        try:
-            ours = await uow.subscriptions.get(UUID(written))
-        except ValueError:
-            return None
+        ours = await uow.subscriptions.get(our_id)
         return ours if ours is not None and ours.provider == notice.provider else None
 
     async def _listed(
@@ -176,6 +202,30 @@ class HostedFollowing:
             lines=(PaymentLine(title, 1, charge.amount.amount, subscription.terms.plan_id),),
             locale=subscription.locale,
         )
+
+
+def _our_id(notice: SubscriptionNotice, told: SubscriptionSnapshot | None) -> UUID | None:
+    """As the notice or the provider's subscription carries it; other systems on the account may write other words there."""
+    written = notice.subscription_id or (told.subscription_id if told else None)
+    try:
+        return None if written is None else UUID(written)
+    except ValueError:
+        return None
+
+
+def _payment_of_nobody(subscription_id: UUID, provider: str, charge: PaymentSnapshot, now: datetime) -> Payment:
+    return Payment(
+        id=new_id(),
+        purpose=PURPOSE,
+        subject=subscription_subject(subscription_id),
+        amount=charge.amount,
+        provider=provider,
+        status=PaymentStatus.CREATED,
+        created_at=now,
+        updated_at=now,
+        expires_at=now + _OPEN_FOR,
+        reference=charge.reference,
+    )
 
 
 async def _told(gateway: PaymentGateway, reference: str) -> SubscriptionSnapshot | None:

@@ -1,5 +1,6 @@
 """Writes a step of a subscription down, with everything that follows it, in one commit."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, assert_never
 from uuid import UUID
@@ -22,7 +23,7 @@ from madang.core.billing.subscription_course import (
     ResumeAtProvider,
     Tell,
 )
-from madang.core.billing.subscription_model import Period, PeriodKind, Subscription
+from madang.core.billing.subscription_model import Period, PeriodKind, Subscription, subscription_subject
 from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
 from madang.core.billing.subscription_snapshots import terms_as_json
 from madang.core.kernel.clock import Clock
@@ -34,6 +35,9 @@ from madang.core.notifications.notifier import Notifier
 PURPOSE: Final = "subscriptions"
 FOLLOW: Final = "billing.follow_subscription"
 ASK_PROVIDER: Final = "billing.change_hosted_subscription"
+
+
+_ERASURE: Final = "erasure"
 
 
 class SubscriptionBook:
@@ -143,6 +147,32 @@ def _asking(subscription: Subscription, asked: CancelAtProvider | ResumeAtProvid
     if isinstance(asked, ChangeAtProvider):
         payload |= {"terms": terms_as_json(asked.terms), "prorate": asked.prorate}
     return NewMessage(ASK_PROVIDER, payload, subject=subscription.subject)
+
+
+def erased_message(subscription: Subscription) -> NewMessage:
+    """Whose person was erased is cancelled, or its open checkout closed, once: this is known by `erasure_key` for good."""
+    message = _asking(subscription, CancelAtProvider(False))
+    payload = {**message.payload, "ask_id": _ERASURE}
+    return replace(message, payload=payload, key=f"{subscription.subject}:cancel:{_ERASURE}")
+
+
+def late_message(subscription_id: UUID, provider: str, reference: str) -> NewMessage:
+    """Of somebody who was erased, and agreed all the same: it is cancelled by the reference that it has now."""
+    word, subject = CancelAtProvider.word, subscription_subject(subscription_id)
+    payload = {
+        "subscription_id": str(subscription_id),
+        "provider": provider,
+        "reference": reference,
+        "word": word,
+        "ask_id": f"{_ERASURE}:{reference}",
+        "at_period_end": False,
+    }
+    return NewMessage(ASK_PROVIDER, payload, key=f"{subject}:{word}:{payload['ask_id']}", subject=subject)
+
+
+def erasure_key(subscription_id: UUID) -> str:
+    """Of the action that cancels what was an erased person's: where there is one, the subscription was ours."""
+    return f"{subscription_subject(subscription_id)}:{CancelAtProvider.word}:{_ERASURE}"
 
 
 def _day(moment: datetime, subscription: Subscription) -> str:

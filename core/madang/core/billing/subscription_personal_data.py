@@ -5,8 +5,11 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from madang.core.billing.subscription_book import erased_message, erasure_key
 from madang.core.billing.subscription_model import METHOD_TOKEN, PaymentMethod, Subscription, SubscriptionKind
 from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
+from madang.core.kernel.actions import Action, ActionState
+from madang.core.kernel.ids import new_id
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.providers import Providers
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
@@ -41,14 +44,21 @@ class SubscriptionsPersonalData:
             subscriptions = await uow.subscriptions.of_user(user_id)
             methods = await uow.payment_methods.all_of_user(user_id)
         for subscription in subscriptions:
-            if subscription.kind is SubscriptionKind.HOSTED and not subscription.is_over:
+            if _lives_outside(subscription):
                 await self._cancel(subscription)
         for method in methods:
             token = Secret(self._cipher.decrypt(method.token, purpose=METHOD_TOKEN))
             await self._providers.payment_gateway(method.provider).forget_method(method.customer_id, token)
 
     async def erase(self, uow: SubscriptionsUnitOfWork, user_id: UUID, now: datetime) -> Mapping[str, int]:
-        """A charge under way finds no subscription any more, and is given back."""
+        """A charge under way finds no subscription any more, and is given back. A checkout that is still open is closed, as a
+        message of this commit; what is agreed to there all the same is cancelled and given back when it is heard of."""
+        for subscription in await uow.subscriptions.of_user(user_id):
+            if _lives_outside(subscription):
+                key, provider, subject = erasure_key(subscription.id), subscription.provider, subscription.subject
+                queued = Action(new_id(), key, "payment.cancel_subscription", provider, subject, ActionState.QUEUED, now, now)
+                await uow.actions.save(queued)
+                uow.send(erased_message(subscription))
         return {
             "subscriptions": await uow.subscriptions.forget_user(user_id),
             "payment_methods": await uow.payment_methods.forget_user(user_id),
@@ -62,14 +72,17 @@ class SubscriptionsPersonalData:
         gateway, told = self._providers.payment_gateway(subscription.provider), None
         try:
             told = await gateway.fetch_subscription(subscription.reference)
-            if told.status is not RemoteSubscriptionStatus.CANCELLED:
+            if told.status not in (RemoteSubscriptionStatus.CANCELLED, RemoteSubscriptionStatus.PENDING):
                 await gateway.cancel_subscription(
                     CancelSubscriptionRequest(told.reference, False, f"{subscription.subject}:erase")
                 )
         except Rejected as refused:
-            agreed = told is not None and told.status is not RemoteSubscriptionStatus.PENDING
-            if agreed and refused.reason != "not_found":
+            if told is not None and refused.reason != "not_found":
                 raise
+
+
+def _lives_outside(subscription: Subscription) -> bool:
+    return subscription.kind is SubscriptionKind.HOSTED and not subscription.is_over and subscription.reference is not None
 
 
 def _subscription(subscription: Subscription) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from madang.core.billing.credits.repository import CreditPurchasesUnitOfWork
 from madang.core.billing.credits.service import CreditService
 from madang.core.billing.credits.topics import PAYMENT_CHANGED
 from madang.core.billing.model import SETTLED, Payment, PaymentStatus, RefundStatus, payment_subject
+from madang.core.billing.service import BillingService
 from madang.core.kernel.errors import NotFound
 from madang.core.kernel.messages import Handler, Message, Topic
 
@@ -22,8 +23,9 @@ PURPOSE: Final = "credit_packs"
 
 
 class CreditPurchases:
-    def __init__(self, service: CreditService, catalogue: Catalogue, zone: tzinfo) -> None:
+    def __init__(self, service: CreditService, billing: BillingService, catalogue: Catalogue, zone: tzinfo) -> None:
         self._credits = service
+        self._billing = billing
         self._catalogue = catalogue
         self._zone = zone
 
@@ -46,10 +48,10 @@ class CreditPurchases:
             await self._credits.revoke(uow, lots[0].wallet_id, wanted)
 
     async def _grant(self, uow: CreditPurchasesUnitOfWork, payment: Payment) -> Sequence[Lot]:
-        """A lot for every line. Raises `NotFound` for a pack that the catalogue does not know: ids are for ever."""
+        """A lot for every line; what somebody who was erased bought is given back. Raises `NotFound` for a pack that the
+        catalogue does not know: ids are for ever."""
         if payment.user_id is None:
-            logger.warning("payment %s bought credits for nobody", payment.id)
-            return ()
+            return await self._give_back(uow, payment)
         packs = [(number, line, self._catalogue.pack(line.sku or "")) for number, line in enumerate(payment.lines, 1)]
         try:
             return [
@@ -65,8 +67,14 @@ class CreditPurchases:
                 for number, line, pack in packs
             ]
         except NotFound:
-            logger.warning("payment %s bought credits for somebody who is not there any more", payment.id)
-            return ()
+            return await self._give_back(uow, payment)
+
+    async def _give_back(self, uow: CreditPurchasesUnitOfWork, payment: Payment) -> Sequence[Lot]:
+        """Once, whatever is heard of the payment afterwards."""
+        logger.warning("payment %s bought credits for somebody who is not there any more: it is given back", payment.id)
+        key = f"{payment_subject(payment.id)}:bought-for-nobody"
+        await self._billing.request_refund(uow, payment.id, key=key, reason="not_owed")
+        return ()
 
 
 def _key(payment: Payment, number: int) -> str:
