@@ -3,8 +3,9 @@
 import io
 import os
 import resource
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from inspect import currentframe
 from pathlib import Path
 from stat import S_ISDIR
@@ -46,6 +47,18 @@ def every_error_of_an_adapter_says_whose_it_is() -> Iterator[None]:
     yield
     PortError.__init__ = make  # type: ignore[method-assign]
     assert not nameless
+
+
+@pytest.fixture
+def deaf() -> Iterator[str]:
+    """An address whose queue is full: the system answers no attempt to connect, neither with yes nor with no."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from madang.adapters.provider_http.answers import Answer, document_in, object_in
-from madang.adapters.provider_http.bounds import BoundedTransport
+from madang.adapters.provider_http.bounds import BoundedTransport, Counted
 from madang.adapters.provider_http.certificates import trust
 from madang.adapters.provider_http.client import MAX_ANSWER_BYTES, ProviderHttp
+from madang.adapters.provider_http.failures import TooLong, port_errors
 from madang.adapters.provider_http.hidden_address import HiddenAddress
 from madang.plugins.conformance.leaks import listen_to_everything, texts_of_error, texts_of_record
 from madang.plugins.conformance.remote import (
@@ -141,6 +142,20 @@ async def test_nothing_was_done_where_nobody_listens(build: Build, acts: bool) -
     assert (error.provider, error.operation) == ("acme", "send")
 
 
+@pytest.mark.parametrize("path", ["", "/hooks/1"])
+async def test_nothing_was_done_where_nobody_answers_an_attempt_to_connect(deaf: str, path: str) -> None:
+    hidden = HiddenAddress("acme", Secret(deaf + path), BoundedTransport("acme", 1000)) if path else None
+    http = ProviderHttp("acme", base_url=deaf, transport=hidden)
+    error = await failed(act(http, timeout=2 * SHORT))
+    assert (type(error), error.message) == (Unavailable, "no connection: ConnectTimeout")
+
+
+@pytest.mark.parametrize("never_sent", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError])
+def test_what_was_never_sent_is_not_done_whoever_sends_it(never_sent: type[httpx.TransportError]) -> None:
+    with pytest.raises(Unavailable, match=never_sent.__name__), port_errors("acme", "send", acts=True):
+        raise never_sent("")
+
+
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
 async def test_without_any_time_nothing_is_sent(remote: Provider, build: Build, seconds: float) -> None:
     error = await failed(act(build(), timeout=seconds))
@@ -221,6 +236,7 @@ async def test_nothing_of_the_environment_is_used(
 
 
 def test_certificates_are_read_once_and_those_of_strangers_are_not_believed() -> None:
+    trust.cache_clear()
     assert trust() is trust()
     assert (trust().verify_mode, trust().check_hostname) == (ssl.CERT_REQUIRED, True)
 
@@ -358,6 +374,36 @@ async def test_no_key_shows_in_an_error_or_in_a_log(remote: Provider, build: Bui
     assert not [text for text in told if KEY in text]
 
 
+class Pieces(httpx.AsyncByteStream):
+    """A stream whose pieces come as they are, and after them an error."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+        raise EOFError
+
+
+@pytest.mark.parametrize(("most", "read"), [(1, b"a"), (2, b"ab"), (3, b"abc"), (4, b"abcd")])
+async def test_a_transport_that_cuts_waits_for_nothing_behind_the_cut(most: int, read: bytes) -> None:
+    pieces = Counted(Pieces(b"ab", b"cd"), most, True)
+    assert b"".join([piece async for piece in pieces]) == read
+
+
+@pytest.mark.parametrize(("most", "end"), [(3, TooLong), (4, EOFError), (5, EOFError)])
+@pytest.mark.parametrize("pieces", [(b"abcd",), (b"ab", b"cd"), (b"abcd", b"", b"")])
+async def test_a_transport_that_does_not_cut_reads_on_to_the_end(
+    most: int, end: type[Exception], pieces: tuple[bytes, ...]
+) -> None:
+    read = bytearray()
+    with pytest.raises(end):
+        async for piece in Counted(Pieces(*pieces), most, False):
+            read += piece
+    assert b"abcd".startswith(read)
+
+
 @pytest.mark.parametrize(("size", "pieces"), [(9, [b"x" * 10]), (9, [b"x" * 9, b"more"]), (9, [b"x" * 4] * 3), (9, [b"x" * 9])])
 async def test_a_transport_that_cuts_takes_the_beginning_of_a_long_answer(
     remote: Provider, build: Build, size: int, pieces: list[bytes]
@@ -377,6 +423,8 @@ async def test_an_address_that_is_a_secret_is_used_and_never_shown(
     address = Secret(f"{remote.url}/hooks/{KEY}{query}")
     hidden = HiddenAddress("acme", address, BoundedTransport("acme", 1000))
     assert hidden.shown == f"{remote.url}/"
+    with_a_part = Secret(f"{address.reveal()}#{KEY}")
+    assert HiddenAddress("acme", with_a_part, BoundedTransport("acme", 1000)).shown == f"{remote.url}/"
     http = ProviderHttp("acme", base_url=hidden.shown, transport=hidden)
     await act(http, "", json={"text": "hello"})
     await act(http, "", params={"wait": "true"})
@@ -408,6 +456,11 @@ async def test_closing_a_client_closes_what_its_transport_keeps(remote: Provider
     await http.close()
     await http.close()
     assert await asyncio.to_thread(remote.wait_until, lambda: not remote.connections)
+
+
+@pytest.mark.parametrize(("status", "succeeded"), [(199, False), (200, True), (299, True), (300, False)])
+def test_an_answer_of_two_hundred_and_something_is_a_success(status: int, succeeded: bool) -> None:
+    assert Answer(status, {}, b"", None).is_success is succeeded
 
 
 async def test_fractions_are_read_as_the_provider_needs_them(remote: Provider, build: Build) -> None:

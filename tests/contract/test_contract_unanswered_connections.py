@@ -4,9 +4,6 @@ was done, and ports that there cannot be.
 The kit does not ask this of everybody: an outcome that is unknown only costs a look-up.
 """
 
-import socket
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -37,18 +34,6 @@ SUITES: tuple[type[ProviderConformance], ...] = (
     lemonsqueezy.TestLemonSqueezy, openai.TestResponses, paddle.TestPaddle, paypal.TestPaypal, portone.TestPortOne,
     replicate.TestReplicate, s3.TestS3, solapi.TestSolapi, stripe.TestStripe, twilio.TestTwilio,
 )  # fmt: skip
-
-
-@pytest.fixture
-def deaf() -> Iterator[str]:
-    """An address whose queue is full: the system answers no attempt to connect, neither with yes nor with no."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        for _ in range(3):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)

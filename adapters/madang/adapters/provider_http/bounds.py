@@ -26,7 +26,7 @@ class BoundedTransport(httpx.AsyncHTTPTransport):
 
     def __init__(self, name: str, most_bytes: int, *, proxy: Secret | None = None, kept: int = 0, cut: bool = False) -> None:
         limits = httpx.Limits(max_keepalive_connections=kept)
-        super().__init__(verify=trust(), trust_env=False, proxy=_proxy_of(name, proxy), limits=limits)
+        super().__init__(verify=trust(), proxy=_proxy_of(name, proxy), limits=limits)
         self._most_bytes = most_bytes
         self._cut = cut
 
@@ -36,7 +36,7 @@ class BoundedTransport(httpx.AsyncHTTPTransport):
         request.extensions["timeout"] = _shared(request.extensions.get("timeout", {}))
         response = await super().handle_async_request(request)
         if isinstance(response.stream, httpx.AsyncByteStream):
-            response.stream = _Counted(response.stream, self._most_bytes, self._cut)
+            response.stream = Counted(response.stream, self._most_bytes, self._cut)
         return response
 
 
@@ -72,7 +72,9 @@ def _shared(limits: Mapping[str, Any]) -> dict[str, Any]:
     return {**limits, **shares}
 
 
-class _Counted(httpx.AsyncByteStream):
+class Counted(httpx.AsyncByteStream):
+    """No more of a stream than `most_bytes`. Raises `TooLong`, or ends there with `cut`."""
+
     def __init__(self, stream: httpx.AsyncByteStream, most_bytes: int, cut: bool) -> None:
         self._stream = stream
         self._most_bytes = most_bytes

@@ -40,7 +40,7 @@ class ProviderHttp:
     ) -> None:
         self._name = name
         self._parse_float = parse_float
-        with port_errors(name, "connect", acts=False):
+        with port_errors(name, "connect"):
             self._http = httpx.AsyncClient(
                 transport=transport or BoundedTransport(name, max_answer_bytes, proxy=proxy),
                 base_url=base_url,

@@ -17,7 +17,7 @@ class TooLong(Exception):
 
 
 @contextmanager
-def port_errors(name: str, operation: str, *, acts: bool) -> Iterator[None]:
+def port_errors(name: str, operation: str, *, acts: bool = False) -> Iterator[None]:
     """Raises `Unavailable` when surely nothing was done, `Misconfigured` for an address that cannot be used, and for a lost
     answer `OutcomeUnknown` where the call `acts`, else `Unavailable`. No message repeats what httpx says: it may quote an
     address or a header."""

@@ -13,7 +13,7 @@ class HiddenAddress(httpx.AsyncBaseTransport):
     for an address that cannot be used."""
 
     def __init__(self, name: str, address: Secret, inner: BoundedTransport) -> None:
-        with port_errors(name, "connect", acts=False):
+        with port_errors(name, "connect"):
             self._address = httpx.URL(address.reveal())
         self._inner = inner
 
