@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, ClassVar
 
 import pytest
@@ -383,6 +383,29 @@ async def test_a_warning_of_a_chargeback_is_a_dispute_until_it_is_over(paddle: F
     assert (await gateway.fetch(reference)).status is RemotePaymentStatus.DISPUTED
     paddle.review(warning, "reversed")
     assert (await gateway.fetch(reference)).status is RemotePaymentStatus.PAID
+
+
+async def test_what_nobody_paid_is_not_asked_back(paddle: FakePaddle, gateway: PaddleGateway) -> None:
+    reference = (await gateway.open_checkout(OPEN)).reference or ""
+    asked = len(paddle.acting)
+    with pytest.raises(Rejected, match="nothing was paid") as unpaid:
+        await gateway.refund(RefundRequest(reference, PRICE, "why", "refund-1"))
+    assert (unpaid.value.reason, unpaid.value.operation) == ("not_refundable", "refund")
+    with pytest.raises(Rejected, match="payment's currency"):
+        await gateway.refund(RefundRequest(reference, Money(1, "CHF"), "why", "refund-2"))
+    assert len(paddle.acting) == asked
+
+
+async def test_a_list_asks_for_full_pages_in_their_order(paddle: FakePaddle, gateway: PaddleGateway) -> None:
+    since = datetime(2026, 11, 20, 9, 30, tzinfo=timezone(timedelta(hours=9)))
+    await gateway.list_payments(since, since + timedelta(days=1))
+    assert paddle.arrived[-1].query == {
+        "created_at[GTE]": "2026-11-20T00:30:00.000000Z",
+        "created_at[LT]": "2026-11-21T00:30:00.000000Z",
+        "order_by": "id[ASC]",
+        "per_page": "30",
+        "include": "adjustments",
+    }
 
 
 async def test_a_list_is_of_the_span_and_goes_on_after_its_last(paddle: FakePaddle, gateway: PaddleGateway) -> None:

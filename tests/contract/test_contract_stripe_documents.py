@@ -1,16 +1,18 @@
 """Stripe's documents mapped whole and compared whole, what is no such document, and what is asked of Stripe, whole."""
 
+import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from madang.adapters.stripe import errors, mapping, payload, webhooks
+from madang.adapters.stripe.amounts import LARGEST, stripe_amount
 from madang.adapters.stripe.lookups import next_cursor, prefix_of
 from madang.adapters.stripe.subscription_mapping import begun_snapshot, subscription_snapshot
-from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable
+from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, SignatureInvalid, Unavailable
 from madang.ports.money import Money
 from madang.ports.payment import (
     ChangeSubscriptionRequest,
@@ -25,6 +27,8 @@ from madang.ports.payment import (
     SubscribeRequest,
     SubscriptionSnapshot,
 )
+from madang.ports.secret import Secret
+from madang.ports.webhook import WebhookRequest
 
 AT, LATER, END = (datetime(2026, 11, day, 9, 30, tzinfo=UTC) for day in (20, 21, 30))
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -558,6 +562,55 @@ KNOWN = {"metadata": {"madang_reference": "cs_1"}}
 def test_an_event_names_what_it_is_about(kind: str, about: Any, named: Mapping[str, Any], followed: str | None) -> None:
     notice = PaymentNotice("evt_1", kind, AT, **named)
     assert webhooks.told_by(event(kind, about)) == webhooks.Told(notice, followed)
+
+
+SECRET = Secret("whsec_test-secret-not-secret")
+
+
+def signature(body: bytes, seconds: int) -> str:
+    return hmac.digest(SECRET.reveal().encode(), f"{seconds}.".encode() + body, "sha256").hex()
+
+
+def signed(body: bytes, later: int = 0, header: str = "t={t}, v1={v1}") -> WebhookRequest:
+    told = header.format(t=seconds(AT), v1=signature(body, seconds(AT)))
+    return WebhookRequest({"stripe-signature": told}, body, AT + timedelta(seconds=later))
+
+
+@pytest.mark.parametrize("later", [-300, 0, 300])
+@pytest.mark.parametrize("header", ["t={t},v1={v1}", "v0=0,v1=0,v1={v1}, t={t}", "t={t}," + "v1=0," * 20 + "v1={v1}"])
+def test_an_event_is_believed_within_five_minutes_when_one_signature_is_ours(later: int, header: str) -> None:
+    assert webhooks.verified(SECRET, signed(b'{"id": "evt_1"}', later, header)) == {"id": "evt_1"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        (signed(b'{"id": "evt_1"}', -301), "too long ago"),
+        (signed(b'{"id": "evt_1"}', 301), "too long ago"),
+        (signed(b'{"id": "evt_1"}', header="t={t},v0={v1}"), "no signature is ours"),
+        (signed(b'{"id": "evt_1"}', header="t={t}"), "no signature is ours"),
+        (signed(b'{"id": "evt_1"}', header="t={t},t={t},v1={v1}"), "missing or wrong"),
+        (signed(b'{"id": "evt_1"}', header="v1={v1}"), "missing or wrong"),
+        (signed(b'{"id": "evt_1"}', header="t=-{t},v1={v1}"), "missing or wrong"),
+        (signed(b'{"id": "evt_1"}', header="t=0000{t},v1={v1}"), "missing or wrong"),
+        (WebhookRequest({}, b"{}", AT), "missing or wrong"),
+        (signed(b"[" * 100_000), "cannot be read"),
+        (signed(b"\xff"), "cannot be read"),
+        (signed(b"[]"), "not an event"),
+        (signed(b'{"id": 7}'), "not an event"),
+        (signed(b'{"id": ""}'), "not an event"),
+    ],
+)
+def test_what_stripe_did_not_sign_for_us_now_is_refused(request_: WebhookRequest, why: str) -> None:
+    with pytest.raises(SignatureInvalid, match=why) as refused:
+        webhooks.verified(SECRET, request_)
+    assert (refused.value.provider, refused.value.operation) == ("stripe", "read_webhook")
+
+
+def test_the_largest_and_the_smallest_amount_are_taken() -> None:
+    assert stripe_amount(Money(LARGEST, "USD")) == (999_999_999_999, "usd")
+    assert stripe_amount(Money(1, "USD")) == (1, "usd")
+    assert stripe_amount(Money(10, "KWD")) == (10, "kwd")
 
 
 def test_an_event_without_a_time_is_told_now_and_a_long_kind_is_cut() -> None:
