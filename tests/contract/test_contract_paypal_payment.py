@@ -491,6 +491,17 @@ async def test_a_certificate_of_somebody_else_is_refused_without_asking(
     assert [each for each in paypal.arrived if each.path == VERIFY] == []
 
 
+async def test_what_paypal_does_not_take_for_a_webhook_or_did_not_sign_is_refused(
+    paypal: FakePaypal, gateway: PaypalGateway
+) -> None:
+    await gateway.check()
+    for answer, why in ((refusal(400, "VALIDATION_ERROR"), "does not take it"), (Reply(200, {}), "did not sign it")):
+        paypal.next.append(answer)
+        with pytest.raises(SignatureInvalid, match=why) as refused:
+            await gateway.read_webhook(paypal.event("CHECKOUT.ORDER.APPROVED", {"id": "O1"}))
+        assert (refused.value.provider, refused.value.operation) == ("paypal", "read_webhook")
+
+
 async def test_while_paypal_cannot_be_asked_a_webhook_is_neither_believed_nor_refused(
     paypal: FakePaypal, gateway: PaypalGateway
 ) -> None:
