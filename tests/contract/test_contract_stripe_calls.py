@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import stripe
@@ -208,6 +209,24 @@ async def test_a_lost_dispute_took_its_amount_of_what_was_left(
     took = CHECKOUT.amount.amount - 1000 if taken is None else taken
     assert (found.charged_back, found.refunded) == (Money(took, "KRW"), Money(1000 + took, "KRW"))
     assert found.status is (RemotePaymentStatus.REFUNDED if taken is None else RemotePaymentStatus.PARTLY_REFUNDED)
+
+
+@pytest.mark.parametrize(
+    ("details", "country"),
+    [
+        ({"type": "card", "card": {"country": "US"}}, "US"),
+        ({"type": "link", "link": {"country": "de"}}, "DE"),
+        ({"type": "card", "card": {"country": None}}, None),
+        ({"type": "card", "link": {"country": "US"}}, None),
+        ({"type": "kr_card"}, None),
+    ],
+)
+async def test_the_country_of_a_means_of_payment_is_stripes_word(
+    account: FakeStripe, gateway: StripePaymentGateway, details: dict[str, Any], country: str | None
+) -> None:
+    reference, intent = await paid(account, gateway)
+    account.books.kept[account.books.kept[intent]["latest_charge"]]["payment_method_details"] = details
+    assert (await gateway.fetch(reference)).method_country == country
 
 
 async def test_a_payment_that_was_never_disputed_says_nothing_of_disputes(

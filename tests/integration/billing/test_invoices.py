@@ -46,6 +46,14 @@ async def test_a_trial_that_costs_nothing_makes_none(books: Books) -> None:
     assert await books.broken() == {}
 
 
+async def test_a_buyer_who_only_says_to_be_abroad_pays_koreas_tax(books: Books) -> None:
+    [claimed] = await books.documents(await books.paid(country="US"))
+    [unproven] = await books.documents(await books.paid(currency="USD", country="US"))
+    [proven] = await books.documents(await books.paid(currency="USD", country="US", method_country="US"))
+    assert [invoice.content.tax_rule for invoice in (claimed, unproven, proven)] == ["kr-vat-10", "kr-vat-10", "kr-export-0"]
+    assert (claimed.vat.amount, proven.vat.amount) == (900, 0)
+
+
 async def test_a_refund_makes_a_credit_note_that_names_the_invoice(books: Books) -> None:
     payment = await books.paid()
     refund = await books.refund(payment, 3000)

@@ -65,7 +65,7 @@ def test_a_seller_without_a_registration_says_its_name_and_that_this_is_no_tax_i
 
 
 def test_a_sale_abroad_is_zero_rated_and_says_why() -> None:
-    sheet = sheet_of(invoice(paid(lines(("Plan", 1, 4990)), "USD", country="DE")), BUYER, "en", ZONE)
+    sheet = sheet_of(invoice(paid(lines(("Plan", 1, 4990)), "USD", country="DE", method_country="DE")), BUYER, "en", ZONE)
     assert [(fact.label, fact.value) for fact in sheet.totals] == [
         ("Subtotal", "49.90"), ("VAT (0 %)", "0.00"), ("Total", "USD 49.90"),
     ]  # fmt: skip

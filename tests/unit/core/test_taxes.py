@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madang.core.billing.taxes import DOMESTIC, EXPORT, MERCHANT_OF_RECORD, TaxRule, rule_for, split, split_of_part, tax_within
+from madang.core.billing.taxes import (
+    DOMESTIC,
+    EXPORT,
+    MERCHANT_OF_RECORD,
+    Evidence,
+    TaxRule,
+    rule_for,
+    split,
+    split_of_part,
+    tax_within,
+)
 
 AMOUNTS = st.integers(min_value=0, max_value=10**13)
 
@@ -54,18 +64,27 @@ def test_what_is_sold_abroad_or_by_the_provider_holds_no_tax_of_ours(amount: int
 
 
 @pytest.mark.parametrize(
-    ("country", "currency", "by_provider", "zero_rate", "rule"),
+    ("evidence", "by_provider", "zero_rate", "rule"),
     [
-        ("KR", "KRW", False, True, DOMESTIC),
-        ("KR", "USD", False, True, DOMESTIC),
-        (None, "KRW", False, True, DOMESTIC),
-        (None, "USD", False, True, EXPORT),
-        ("US", "KRW", False, True, EXPORT),
-        ("US", "USD", False, False, DOMESTIC),
-        ("KR", "KRW", True, True, MERCHANT_OF_RECORD),
+        (Evidence("USD", "US", "US"), False, True, EXPORT),
+        (Evidence("USD", None, "US"), False, True, EXPORT),
+        (Evidence("USD", "US", "US"), False, False, DOMESTIC),
+        (Evidence("KRW", "US"), False, True, DOMESTIC),
+        (Evidence("KRW", "US", "US"), False, True, DOMESTIC),
+        (Evidence("USD", "US"), False, True, DOMESTIC),
+        (Evidence("USD"), False, True, DOMESTIC),
+        (Evidence("USD", "US", "KR"), False, True, DOMESTIC),
+        (Evidence("USD", "KR", "US"), False, True, DOMESTIC),
+        (Evidence("USD", "US", "US"), True, True, MERCHANT_OF_RECORD),
+        (Evidence("KRW", "KR"), True, True, MERCHANT_OF_RECORD),
     ],
 )
-def test_the_rule_follows_the_buyers_country(
-    country: str | None, currency: str, by_provider: bool, zero_rate: bool, rule: TaxRule
+def test_a_sale_is_domestic_unless_foreign_money_came_by_a_foreign_means(
+    evidence: Evidence, by_provider: bool, zero_rate: bool, rule: TaxRule
 ) -> None:
-    assert rule_for(country, currency, sold_by_provider=by_provider, zero_rate_abroad=zero_rate) is rule
+    assert rule_for(evidence, sold_by_provider=by_provider, zero_rate_abroad=zero_rate) is rule
+
+
+@given(st.sampled_from(["KRW", "USD", "EUR"]), st.sampled_from([None, "KR", "US", "DE"]))
+def test_no_word_of_the_client_alone_makes_a_zero_rate(currency: str, claimed: str | None) -> None:
+    assert rule_for(Evidence(currency, claimed), sold_by_provider=False, zero_rate_abroad=True) is DOMESTIC

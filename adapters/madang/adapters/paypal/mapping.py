@@ -83,6 +83,7 @@ UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError, Arithme
 """What reading an answer of another shape raises."""
 PASSING: Final = frozenset({"ORDER_COMPLETION_IN_PROGRESS"})
 """Another call of ours is under way: its outcome is known soon."""
+_COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _MAX_RETRY_AFTER: Final = 86_400.0
 _WORD: Final = re.compile(r"[A-Z0-9_]{1,80}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -138,6 +139,7 @@ def snapshot_of_order(order: Mapping[str, Any]) -> PaymentSnapshot:
         payment_id=payment_id_of(order),
         paid_at=moment_of(capture.get("create_time")) if capture and status in PAID else None,
         method="paypal" if capture else None,
+        method_country=_country_of(order) if capture else None,
         failure="declined" if status is _S.FAILED else None,
     )
 
@@ -225,6 +227,13 @@ def text_of(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("a word is missing")
     return value
+
+
+def _country_of(order: Mapping[str, Any]) -> str | None:
+    """Of the payer's PayPal account; `payer` is PayPal's older place for it."""
+    found = (order.get("payment_source") or {}).get("paypal") or order.get("payer") or {}
+    country = (found.get("address") or {}).get("country_code")
+    return country if isinstance(country, str) and _COUNTRY.fullmatch(country) else None
 
 
 def _capture_of(order: Mapping[str, Any]) -> Mapping[str, Any] | None:

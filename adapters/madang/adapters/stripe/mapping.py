@@ -176,7 +176,8 @@ def _snapshot(
         refunded = refunded if charged_back is None else refunded + charged_back
         status = _paid_status(amount, refunded, disputes)
         paid_at, failure = paid_at or charge.get("created"), None
-    method = object_of(charge.get("payment_method_details")).get("type")
+    details = object_of(charge.get("payment_method_details"))
+    method = details.get("type")
     return PaymentSnapshot(
         reference,
         status,
@@ -188,7 +189,13 @@ def _snapshot(
         failure=failure,
         subscription=subscription,
         charged_back=charged_back,
+        method_country=_country(object_of(details.get(str(method))).get("country")),
     )
+
+
+def _country(value: object) -> str | None:
+    """As Stripe tells it of cards, Link, SEPA debits and some more."""
+    return value.upper() if isinstance(value, str) and len(value) == 2 and value.isalpha() else None
 
 
 def _charged_back(amount: Money, refunded: Money, disputes: Sequence[Mapping[str, Any]]) -> Money | None:

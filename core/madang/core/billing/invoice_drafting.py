@@ -7,7 +7,7 @@ from uuid import UUID
 
 from madang.core.billing.invoice_model import Invoice, InvoiceContent, InvoiceLine, Seller
 from madang.core.billing.model import UNDER_WAY, Payment, PaymentLine, Refund, RefundStatus
-from madang.core.billing.taxes import TaxRule, rule_for, split, split_of_part
+from madang.core.billing.taxes import Evidence, TaxRule, rule_for, split, split_of_part
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +26,7 @@ class InvoicePolicy:
 
 def invoice_content(payment: Payment, policy: InvoicePolicy, *, sold_by_provider: bool) -> InvoiceContent:
     rule = rule_for(
-        payment.country,
-        payment.amount.currency,
+        Evidence(payment.amount.currency, payment.country, payment.method_country),
         sold_by_provider=sold_by_provider or payment.tax is not None,
         zero_rate_abroad=policy.zero_rate_abroad,
     )

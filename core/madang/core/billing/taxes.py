@@ -46,12 +46,29 @@ class Taxed:
     vat: int
 
 
-def rule_for(country: str | None, currency: str, *, sold_by_provider: bool, zero_rate_abroad: bool) -> TaxRule:
-    """A buyer whose country nobody told is taken for a domestic one who pays in won, and for a foreign one who does not."""
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where a buyer is. `claimed` is the client's word, which anybody can give; `of_method` is the provider's word about the
+    means of payment (ISO 3166-1 alpha-2), None where it says nothing."""
+
+    currency: str
+    claimed: str | None = None
+    of_method: str | None = None
+
+    @property
+    def is_abroad(self) -> bool:
+        """Only with proof: paid in foreign money, by a means of payment that was issued abroad. Saying to be at home is
+        believed. Who zero-rates a service must be able to prove that it was one for abroad, and paid in foreign currency
+        (Enforcement Decree of the Value-Added Tax Act, article 33, paragraph 2)."""
+        issued_abroad = self.of_method is not None and self.of_method != HOME
+        return self.currency != HOME_CURRENCY and issued_abroad and self.claimed != HOME
+
+
+def rule_for(evidence: Evidence, *, sold_by_provider: bool, zero_rate_abroad: bool) -> TaxRule:
+    """Domestic unless it is shown otherwise: a seller who zero-rates by mistake owes the tax, and a penalty."""
     if sold_by_provider:
         return MERCHANT_OF_RECORD
-    at_home = country == HOME if country else currency == HOME_CURRENCY
-    return EXPORT if zero_rate_abroad and not at_home else DOMESTIC
+    return EXPORT if zero_rate_abroad and evidence.is_abroad else DOMESTIC
 
 
 def tax_within(amount: int, rule: TaxRule) -> int:
