@@ -131,6 +131,7 @@ async def test_a_lost_dispute_takes_back_what_was_sold_and_is_told(till: Till, a
     invoice, note = reversed(await till.data(buyer, "GET", "/invoices"))
     assert (invoice["kind"], note["kind"], note["amount"]["amount"]) == ("invoice", "credit_note", 5000)
     assert (note["refundId"], note["chargedBack"], invoice["chargedBack"]) == (None, True, False)
+    assert invoice["simulated"] is False
     assert await alerts(deployment) == ["Dispute opened", "Dispute lost"]
     refused = await till.call(
         await deployment.member(Role.PROJECT_MANAGER), "POST", f"/payments/{payment_id}/refunds", json={"reason": "again"}

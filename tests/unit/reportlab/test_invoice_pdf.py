@@ -50,6 +50,20 @@ def test_the_same_document_is_the_same_bytes_and_tells_when_it_was_issued() -> N
     assert about.title == "영수증 (인보이스) INV-2026-000001"
 
 
+@pytest.mark.parametrize("language", ["ko", "en"])
+@pytest.mark.parametrize("provider", ["sandbox", "memory"])
+def test_a_document_about_money_that_never_moved_says_so_on_every_page_in_both_languages(
+    language: Language, provider: str
+) -> None:
+    bought = lines(*((f"상품 {number}", 1, 1000) for number in range(60)))
+    played = invoice(paid(bought, provider=provider))
+    for document in (played, credit_note(played, 3000)):
+        for text in text_of(printed(document, language)):
+            assert "Test document: no money moved" in text
+            assert "시험용 문서 · 실제 결제가 아닙니다" in text
+    assert not any("Test document" in text for text in text_of(printed(invoice(paid(bought)), language)))
+
+
 def test_many_lines_go_over_pages_with_the_heads_of_the_table_on_each() -> None:
     bought = lines(*((f"상품 {number} " + "긴 이름 " * (number % 12), number + 1, 1000) for number in range(80)))
     pages = text_of(printed(invoice(paid(bought))))

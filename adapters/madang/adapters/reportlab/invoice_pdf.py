@@ -53,6 +53,8 @@ class InvoicePdf:
         pages = _pages(_blocks(sheet))
         for number, page in enumerate(pages, 1):
             paper = Paper(canvas)
+            if sheet.warning is not None:
+                paper.warn(sheet.warning)
             for top, block in page:
                 block.draw(paper, top)
             _foot(paper, sheet, number, len(pages))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from reportlab.lib.colors import Color, HexColor
+from reportlab.lib.colors import Color, HexColor, white
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
@@ -20,6 +20,8 @@ INK: Final = HexColor("#1d2624")
 SOFT: Final = HexColor("#66706c")
 LINE: Final = HexColor("#d9d5cc")
 ACCENT: Final = HexColor("#2f5d50")
+WARNING: Final = HexColor("#9b2c1f")
+PALE: Final = Color(0.61, 0.17, 0.12, alpha=0.09)
 BAND: Final = HexColor("#f4f1ea")
 
 
@@ -46,6 +48,22 @@ class Paper:
         """Behind the head of a table."""
         self._canvas.setFillColor(BAND)
         self._canvas.roundRect(LEFT, HEIGHT - top - height, RIGHT - LEFT, height, 3, stroke=0, fill=1)
+
+    def warn(self, text: str) -> None:
+        """A line across the top of the page in white on red, and the same words large, pale and slanting behind what is
+        written: also a part of the page that is cut out says it."""
+        canvas = self._canvas
+        canvas.setFillColor(WARNING)
+        canvas.rect(0, HEIGHT - 26, WIDTH, 26, stroke=0, fill=1)
+        self.text((WIDTH - width(drawable(text), BOLD, 10)) / 2, 17, text, 10, bold=True, colour=white)
+        canvas.saveState()
+        canvas.translate(WIDTH / 2, HEIGHT / 2)
+        canvas.rotate(35)
+        canvas.setFillColor(PALE)
+        for number, line in enumerate(text.split(" / ")):
+            canvas.setFont(BOLD, 38)
+            canvas.drawCentredString(0, 20 - 60 * number, drawable(line))
+        canvas.restoreState()
 
     def stamp(self, right: float, y: float, text: str, size: float) -> None:
         """A word in a rounded frame that ends at `right`."""

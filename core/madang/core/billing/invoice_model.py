@@ -20,6 +20,10 @@ BUYER_EMAIL: Final = "billing.invoice_buyer_email"
 """What the sealed columns are bound to."""
 
 
+SIMULATORS: Final = frozenset({"sandbox", "memory"})
+"""The names of the payment providers that only play."""
+
+
 class InvoiceKind(StrEnum):
     INVOICE = "invoice"
     CREDIT_NOTE = "credit_note"
@@ -68,6 +72,11 @@ class InvoiceContent:
     credits: str | None = None
     provider_tax: int | None = None
     charged_back: bool = False
+
+    @property
+    def is_simulated(self) -> bool:
+        """No money moved: the document says so on its face."""
+        return self.provider in SIMULATORS
 
     @property
     def rule(self) -> TaxRule:

@@ -36,7 +36,8 @@ class Fact:
 @dataclass(frozen=True, slots=True)
 class InvoiceSheet:
     """`columns` are the heads of the table, the first one of words and the others of numbers; each of `rows` has as many
-    cells. The last of `totals` is the sum. `page` is a template with `page` and `pages`."""
+    cells. The last of `totals` is the sum. `page` is a template with `page` and `pages`. `warning` is in both languages, and on
+    every page of what is no real document."""
 
     language: Language
     title: str
@@ -53,6 +54,7 @@ class InvoiceSheet:
     totals: Sequence[Fact]
     notes: Sequence[str]
     page: str
+    warning: str | None = None
 
 
 class InvoicePrinter(Protocol):
@@ -82,6 +84,7 @@ def sheet_of(invoice: Invoice, buyer: Buyer, language: Language, timezone: str) 
         totals=_totals(invoice, content, words, language),
         notes=list(_notes(invoice, content, words)),
         page=words["page"],
+        warning=words["warning_simulated"] if content.is_simulated else None,
     )
 
 

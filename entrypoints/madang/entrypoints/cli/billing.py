@@ -57,6 +57,7 @@ def _told(view: "InvoiceView") -> dict[str, object]:
         "amount": found.amount.amount,
         "currency": found.amount.currency,
         "vat": found.vat.amount,
+        "simulated": found.content.is_simulated,
         "paymentId": str(found.payment_id),
         "issuedAt": found.issued_at.isoformat(),
         "contentHash": found.content_hash,
@@ -67,6 +68,8 @@ def _show(view: "InvoiceView", language: str | None) -> None:
     from madang.entrypoints.cli.screen import print_table
 
     sheet = view.sheet(_language(view, language), "UTC")
+    if sheet.warning is not None:
+        click.echo(sheet.warning)
     click.echo(f"{sheet.title} {sheet.number} ({sheet.stamp})")
     for fact in (*sheet.facts, *sheet.seller_facts, *sheet.buyer_facts):
         click.echo(f"{fact.label}: {fact.value}")

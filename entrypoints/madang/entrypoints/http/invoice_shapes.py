@@ -49,6 +49,8 @@ class InvoiceShape(Shape, frozen=True):
     """`taxTreatment`: `included` (VAT of `vatPercent` is in the price), `zero_rated` (a service for abroad), or `by_provider`:
     the provider sells and taxes as merchant of record, put `providerTax` on top, and issues the tax document.
 
+    `simulated`: the payment provider only plays, and no money moved; the page and the PDF say so.
+
     A credit note's amounts are what went back; `creditedInvoiceId` and `creditedNumber` name the invoice, `refundId` the
     refund, unless a person made it at the provider, or the buyer's bank took it after a dispute (`chargedBack`).
     `contentHash` is the SHA-256 of the document without its buyer."""
@@ -67,6 +69,7 @@ class InvoiceShape(Shape, frozen=True):
     buyer: BuyerShape | None
     payment_id: UUID
     provider: str
+    simulated: bool
     method: str | None
     refund_id: UUID | None
     credited_invoice_id: UUID | None
@@ -108,6 +111,7 @@ INVOICE: Final[dict[str, Any]] = {
     "buyer": {"name": "Hong Gildong", "email": "hong@example.com"},
     "paymentId": "01997f2e-6c00-7a10-9c3e-0242ac120011",
     "provider": "sandbox",
+    "simulated": True,
     "method": "card",
     "refundId": None,
     "creditedInvoiceId": None,
@@ -138,6 +142,7 @@ def of_invoice(view: InvoiceView, zone: ZoneInfo) -> InvoiceShape:
         buyer=BuyerShape(buyer.name, buyer.email) if buyer.name or buyer.email else None,
         payment_id=invoice.payment_id,
         provider=content.provider,
+        simulated=content.is_simulated,
         method=content.method,
         refund_id=invoice.refund_id,
         credited_invoice_id=invoice.credited_id,
