@@ -596,7 +596,7 @@ class InMemoryContainer:
         self.billing = InMemoryBilling()
         self.checkouts = self.payments = InMemoryPayments(self.clock)
         self.catalogue = released_catalogue()
-        self.subscribing = InMemorySubscriptions(self.clock)
+        self.subscribing = self.subscriptions = self.subscription_means = InMemorySubscriptions(self.clock)
         self.stored_methods = InMemoryMethods(self.subscribing)
         self.inbox_keeping = InMemoryNotices(self.clock)
         self.invoices = InMemoryInvoices()

@@ -1,6 +1,5 @@
 """Subscriptions for the fast tests: one that runs, of whoever asks."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,10 +17,11 @@ from madang.core.billing.subscription_model import (
     SubscriptionStatus,
     Terms,
 )
-from madang.core.billing.subscription_service import SubscriptionView
+from madang.core.billing.subscription_views import SubscriptionView
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.errors import NotFound, WrongState
 from madang.core.kernel.ids import new_id
+from madang.core.kernel.paging import CursorPage, CursorRequest
 from madang.ports.money import Money
 
 TERMS = Terms("hosting-basic", Money(30_000, "KRW"))
@@ -50,8 +50,8 @@ class InMemorySubscriptions:
         released_catalogue().plan(order.plan_id)
         return self.view(id=order.id, status=SubscriptionStatus.INCOMPLETE, checkout_url="https://pay.test.invalid/w")
 
-    async def list(self, user_id: UUID) -> Sequence[SubscriptionView]:
-        return [self.view()]
+    async def page(self, user_id: UUID, request: CursorRequest) -> CursorPage[SubscriptionView]:
+        return CursorPage([self.view()], request.limit)
 
     async def get(self, user_id: UUID, subscription_id: UUID) -> SubscriptionView:
         return self.view(id=subscription_id)
@@ -81,8 +81,8 @@ class InMemoryMethods:
     def __init__(self, subscriptions: InMemorySubscriptions) -> None:
         self._method = subscriptions.method
 
-    async def list(self, user_id: UUID) -> Sequence[PaymentMethod]:
-        return [self._method]
+    async def page(self, user_id: UUID, request: CursorRequest) -> CursorPage[PaymentMethod]:
+        return CursorPage([self._method], request.limit)
 
     async def remove(self, caller: Caller, method_id: UUID) -> None:
         if method_id.int % 2:

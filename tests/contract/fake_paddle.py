@@ -130,7 +130,7 @@ class FakePaddle(RemoteService):
             told["status"] = "past_due" if declined else "active"
             items = [{"price": each["price"], "quantity": each["quantity"]} for each in told["items"]]
             charge = self._transaction(items, told["currency_code"], told["custom_data"], "subscription_recurring")
-            charge["subscription_id"] = identity
+            charge |= {"subscription_id": identity, "billing_period": told["current_billing_period"]}
             if declined:
                 charge["status"] = "past_due"
             else:

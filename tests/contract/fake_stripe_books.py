@@ -16,7 +16,10 @@ PRICES: Final = {
     }
     for name, amount in (("price_pro", 9900), ("price_team", 19_800), ("price_other", 100))
 }  # fmt: skip
-TIMES: Final = ("created", "current_period_start", "current_period_end", "trial_end", "trial_start", "expires_at", "ended_at")
+TIMES: Final = (
+    "created", "current_period_start", "current_period_end", "trial_end", "trial_start", "expires_at", "ended_at", "start",
+    "end",
+)  # fmt: skip
 
 
 class StripeBooks:
@@ -168,7 +171,8 @@ class StripeBooks:
         """Everything happened that much earlier."""
         with self._locked():
             for kept in self.kept.values():
-                for each in (kept, *(kept.get("items") or {"data": []})["data"]):
+                lines = [line["period"] for line in (kept.get("lines") or {"data": []})["data"]]
+                for each in (kept, *(kept.get("items") or {"data": []})["data"], *lines):
                     each |= {name: each[name] - int(seconds) for name in TIMES if each.get(name)}
 
     def dispute(self, intent_id: str, status: str = "needs_response") -> dict[str, Any]:
@@ -305,6 +309,7 @@ class StripeBooks:
                 "parent": {"type": "subscription_details", "quote_details": None,
                            "subscription_details": {"metadata": subscription["metadata"], "subscription": subscription["id"]}},
                 "status_transitions": {"finalized_at": _now(), "marked_uncollectible_at": None, "paid_at": None},
+                "lines": {"object": "list", "has_more": False, "data": [_line(subscription, reason == "subscription_update")]},
             }
         )  # fmt: skip
         subscription["latest_invoice"] = invoice["id"]
@@ -373,6 +378,17 @@ def _public(answer: Any) -> Any:
     if isinstance(answer, dict):
         return {name: _public(value) for name, value in answer.items() if name != "asked"}
     return [_public(each) for each in answer] if isinstance(answer, list) else answer
+
+
+def _line(subscription: Mapping[str, Any], proration: bool) -> dict[str, Any]:
+    """What an invoice is for: the plan's period, or the rest of it after a change."""
+    [item] = subscription["items"]["data"]
+    start = _now() if proration else item["current_period_start"]
+    details = {"proration": proration, "subscription": subscription["id"], "subscription_item": item["id"]}
+    return {
+        "object": "line_item", "period": {"start": start, "end": item["current_period_end"]},
+        "parent": {"type": "subscription_item_details", "subscription_item_details": details, "invoice_item_details": None},
+    }  # fmt: skip
 
 
 def _later(start: int, price: Mapping[str, Any]) -> int:

@@ -25,6 +25,8 @@ from madang.core.billing.reconciling import Reconciling
 from madang.core.billing.routing import PaymentRouting
 from madang.core.billing.service import BillingService
 from madang.core.billing.stored_methods import StoredMethods
+from madang.core.billing.subscribing import Subscribing
+from madang.core.billing.subscription_means import SubscriptionMeans
 from madang.core.billing.subscription_service import SubscriptionService
 from madang.core.billing.subscription_work import SubscriptionWork
 from madang.core.kernel.clock import Clock
@@ -97,7 +99,7 @@ class BillingWiring(containers.DeclarativeContainer):
         service,
         routing,
         catalogue,
-        subscribing.service,
+        subscribing.beginning,
         audit_trail,
         clock,
         environment=settings.provided.environment,
@@ -188,7 +190,15 @@ class BillingServices:
         return cast(InvoiceWiring, self._billing.invoicing).service()
 
     @property
-    def subscribing(self) -> SubscriptionService:
+    def subscribing(self) -> Subscribing:
+        return cast(SubscriptionWiring, self._billing.subscribing).beginning()
+
+    @property
+    def subscription_means(self) -> SubscriptionMeans:
+        return cast(SubscriptionWiring, self._billing.subscribing).means()
+
+    @property
+    def subscriptions(self) -> SubscriptionService:
         return cast(SubscriptionWiring, self._billing.subscribing).service()
 
     @property

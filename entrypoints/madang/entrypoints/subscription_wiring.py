@@ -13,7 +13,9 @@ from madang.core.billing.hosted_following import HostedFollowing
 from madang.core.billing.routing import PaymentRouting
 from madang.core.billing.service import BillingService
 from madang.core.billing.stored_methods import StoredMethods
+from madang.core.billing.subscribing import Subscribing
 from madang.core.billing.subscription_book import SubscriptionBook
+from madang.core.billing.subscription_means import SubscriptionMeans
 from madang.core.billing.subscription_offers import PlanOffers
 from madang.core.billing.subscription_opening import Opening
 from madang.core.billing.subscription_personal_data import SubscriptionsPersonalData
@@ -61,18 +63,19 @@ class SubscriptionWiring(containers.DeclarativeContainer):
     following = providers.Singleton(HostedFollowing, book, offers, billing, routed, clock)
     asking = providers.Singleton(HostedAsking, book, offers, routed, clock)
     methods = providers.Singleton(StoredMethods, units, routed, cipher, audit_trail, clock)
-    service = providers.Singleton(
-        SubscriptionService,
+    means = providers.Singleton(SubscriptionMeans, units, opening, book, routed, cipher, audit_trail, clock)
+    beginning = providers.Singleton(
+        Subscribing,
         units,
         offers,
         opening,
+        means,
         book,
-        routed,
-        cipher,
         audit_trail,
         clock,
         zone=providers.Callable(zone_name, settings),
     )
+    service = providers.Singleton(SubscriptionService, units, offers, book, routed, audit_trail, clock)
     working = providers.Singleton(
         SubscriptionWork, book, offers, following, asking, billing, providers.Singleton(dunning_policy, settings), clock
     )

@@ -86,14 +86,32 @@ class CaptureRequest:
     timeout: float = 60.0
 
 
+class ChargeReason(StrEnum):
+    """Why a provider charged for a subscription: for a whole period, or to settle a change within one."""
+
+    PERIOD = "period"
+    CHANGE = "change"
+
+
+@dataclass(frozen=True, slots=True)
+class ChargedFor:
+    """What the provider says that a charge is for. The times are those of the period, or of the rest of it after a change; None
+    where it does not tell them. A period is told with its beginning and its end."""
+
+    reason: ChargeReason
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class PaymentSnapshot:
     """A payment as the provider has it now. `refunded` is the sum of all refunds so far.
 
     `amount` is what we asked for; `tax` is what a merchant of record put on top of it, and is in neither of the two.
-    `subscription` is the provider's reference of the subscription whose period this payment is for. `charged_back` is what
-    disputes that were decided against us took, and is in `refunded`, too; None where nobody disputed, or none can be told.
-    `method_country` is the country that the means of payment was issued in (ISO 3166-1 alpha-2), where the provider tells it.
+    `subscription` is the provider's reference of the subscription whose period this payment is for, and `charged_for` what it
+    is for there: without it, the period that awaits its money is taken. `charged_back` is what disputes that were decided
+    against us took, and is in `refunded`, too; None where nobody disputed, or none can be told. `method_country` is
+    the country that the means of payment was issued in (ISO 3166-1 alpha-2), where the provider tells it.
     """
 
     reference: str
@@ -108,6 +126,7 @@ class PaymentSnapshot:
     subscription: str | None = None
     charged_back: Money | None = None
     method_country: str | None = None
+    charged_for: ChargedFor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,56 @@ async def test_a_declined_renewal_that_was_paid_since_is_asked_for_when_no_notic
     assert periods(await hosted.get(active)) == [("regular", "paid", 100_000)] * 2
 
 
+@pytest.mark.parametrize("since", ["partly_refunded", "disputed"])
+async def test_a_charge_that_was_doubted_before_its_first_notice_came_keeps_its_period(hosted: Hosted, since: str) -> None:
+    """The notice that it was paid was lost."""
+    active, reference = await hosted.agreed()
+    charge = hosted.provider.renew(reference)
+    assert charge is not None
+    back = Money({"partly_refunded": 10_000, "disputed": 0}[since], "KRW")
+    now = replace(hosted.charge(charge), status=RemotePaymentStatus(since), refunded=back)
+    hosted.provider.world.shelf("payment")[charge] = now
+    await hosted.hear(hosted.provider.announce_subscription(reference, charge))
+    await hosted.deployment.work()
+    assert periods(await hosted.get(active)) == [("regular", "paid", 100_000)] * 2
+    assert [one["status"] for one in await hosted.payments()] == [since, "paid"]
+
+
+async def test_an_old_invoice_that_is_paid_in_the_next_period_pays_the_old_one(hosted: Hosted) -> None:
+    active, reference = await hosted.agreed()
+    old = hosted.provider.renew(reference)
+    assert old is not None
+    owed = replace(hosted.charge(old), status=RemotePaymentStatus.FAILED, paid_at=None)
+    paid = hosted.charge(old)
+    hosted.provider.world.shelf("payment")[old] = owed
+    await hosted.hear(hosted.provider.announce_subscription(reference))
+    await hosted.deployment.work()
+    hosted.provider.fail_renewal(reference)
+    current = hosted.provider.renew(reference)
+    assert current is not None
+    latest = hosted.charge(current)
+    hosted.provider.world.shelf("payment")[current] = replace(latest, status=RemotePaymentStatus.FAILED, paid_at=None)
+    await hosted.hear(hosted.provider.announce_subscription(reference))
+    await hosted.deployment.work()
+    hosted.provider.world.shelf("payment")[old] = paid
+    await hosted.hear(hosted.provider.announce_subscription(reference, old))
+    await hosted.deployment.work()
+    assert [status for _, status, _ in periods(await hosted.get(active))] == ["paid", "paid", "due"]
+    hosted.provider.world.shelf("payment")[current] = latest
+    await hosted.hear(hosted.provider.announce_subscription(reference, current))
+    await hosted.deployment.work()
+    assert [status for _, status, _ in periods(await hosted.get(active))] == ["paid", "paid", "paid"]
+
+
+async def test_a_checkout_that_nobody_went_through_is_handed_out_again(hosted: Hosted) -> None:
+    first, again = await hosted.begin("hosting-basic"), await hosted.begin("hosting-basic")
+    assert (again["id"], again["checkout"]) == (first["id"], first["checkout"])
+    await hosted.deployment.let_pass(hours=13)
+    later = await hosted.begin("hosting-basic")
+    assert later["id"] != first["id"]
+    assert (await hosted.get(first))["endReason"] == "replaced"
+
+
 async def test_another_amount_is_believed_by_nobody_and_alerts(hosted: Hosted) -> None:
     active, reference = await hosted.agreed()
     payment = hosted.provider.renew(reference)

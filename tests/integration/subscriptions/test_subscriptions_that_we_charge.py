@@ -1,12 +1,16 @@
 """A subscription whose card we charge ourselves, lived over HTTP: begun, renewed, changed, declined, suspended, ended."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from deployment import Deployment
 from integration.subscriptions.subscriber import BACK, Asked, Subscriber
+from madang.core.billing.events import payment_changed
+from madang.ports.money import Money
 
 
 async def test_a_card_is_left_charged_and_renewed_each_month(deployment: Deployment, subscriber: Subscriber) -> None:
@@ -108,6 +112,103 @@ async def test_one_subscription_of_a_product_at_a_time(subscriber: Subscriber) -
     replaced = await subscriber.begin("mockups-pro", intervalMonths=12)
     assert (await subscriber.get(other))["endReason"] == "replaced"
     assert replaced["intervalMonths"] == 12
+
+
+async def test_what_nobody_agreed_to_is_taken_up_again_and_goes_to_the_pages_of_now(subscriber: Subscriber) -> None:
+    first = await subscriber.begin("hosting-enterprise")
+    await subscriber.deployment.let_pass(hours=20)
+    again = await subscriber.begin("hosting-enterprise", clientReference="mine-1", successUrl="https://shop.example.com/again")
+    assert again["id"] == first["id"]
+    assert again["checkout"]["url"] != first["checkout"]["url"]
+    await subscriber.days_pass(0.5)
+    await subscriber.activate(again)
+    await subscriber.deployment.work()
+    assert ((await subscriber.get(first))["status"], await subscriber.taken()) == ("active", [100_000])
+    body = {"planId": "hosting-enterprise", "currency": "KRW", **BACK, "clientReference": "mine-1"}
+    used = await subscriber.call("POST", "/subscriptions", 409, body)
+    assert used["details"]["id"] == first["id"]
+
+
+async def test_who_begins_too_many_that_nobody_agrees_to_waits(subscriber: Subscriber) -> None:
+    for number in range(20):
+        await subscriber.begin("hosting-enterprise", clientReference=f"mine-{number}")
+    body = {"planId": "hosting-enterprise", "currency": "KRW", **BACK, "clientReference": "one-more"}
+    refused = await subscriber.call("POST", "/subscriptions", 429, body)
+    assert (refused["code"], refused["retryAfter"]) == ("TOO_MANY_ATTEMPTS", 3600)
+    listed = await subscriber.call("GET", "/subscriptions?limit=100", 200)
+    assert [one["status"] for one in listed] == ["incomplete"] + ["ended"] * 19
+    await subscriber.deployment.let_pass(days=1)
+    await subscriber.begin("hosting-enterprise", clientReference="one-more")
+
+
+async def test_subscriptions_and_means_of_payment_are_listed_by_pages_the_newest_first(subscriber: Subscriber) -> None:
+    ids = [(await subscriber.begin("hosting-enterprise", clientReference=f"mine-{number}"))["id"] for number in range(5)]
+    other = Subscriber(subscriber.deployment, await subscriber.deployment.member())
+    foreign = await other.begin("hosting-basic")
+    assert await pages_of(subscriber, "/subscriptions") == [ids[4:2:-1], ids[2:0:-1], ids[:1]]
+    begun, methods = await subscriber.begin("mockups-pro"), []
+    for number in range(3):
+        await subscriber.deployment.execute("UPDATE subscriptions SET updated_at = updated_at + interval '1 minute'")
+        window = await subscriber.call("POST", f"/subscriptions/{begun['id']}/payment-method", 202, BACK)
+        await subscriber.activate(window)
+        listed = await subscriber.call("GET", "/payment-methods?limit=1", 200)
+        methods.append(listed[0]["id"])
+        assert len(set(methods)) == number + 1
+    assert await pages_of(subscriber, "/payment-methods") == [methods[:0:-1], methods[:1]]
+    for path in ("/subscriptions", "/payment-methods"):
+        assert (await subscriber.call("GET", f"{path}?cursor=nonsense", 400))["code"] == "VALIDATION_ERROR"
+        assert await subscriber.call("GET", f"{path}?cursor={foreign['id']}", 200) == []
+
+
+async def pages_of(subscriber: Subscriber, path: str) -> list[list[str]]:
+    """The ids, two on a page."""
+    found, cursor = [], ""
+    while cursor is not None:
+        answer = await subscriber.deployment.client.get(f"{path}?limit=2{cursor}", headers=dict(subscriber.member.headers))
+        found.append([one["id"] for one in answer.json()["data"]])
+        assert answer.json()["meta"]["pagination"]["limit"] == 2
+        following = answer.json()["meta"]["pagination"]["nextCursor"]
+        cursor = None if following is None else f"&cursor={following}"
+    return found
+
+
+WAITING_FOR_A_ROW = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+async def test_of_two_changes_at_the_same_moment_the_second_is_decided_by_what_the_first_made(
+    deployment: Deployment, subscriber: Subscriber
+) -> None:
+    """What would be the dearer plan is the cheaper one by then: it waits for the period's end, and nothing is lost."""
+    active = await subscriber.subscribe("hosting-enterprise")
+    await deployment.execute("UPDATE subscriptions SET plan_id = 'hosting-basic', amount = 30000")
+    async with deployment.container.units() as uow:
+        held = await uow.subscriptions.get(UUID(active["id"]), lock=True)
+        assert held is not None
+        asked = asyncio.create_task(subscriber.step(active, "change", {"planId": "hosting-premium"}))
+        await deployment.until(WAITING_FOR_A_ROW)
+        dearest = replace(held.terms, plan_id="hosting-enterprise", price=Money(100_000, "KRW"))
+        await uow.subscriptions.update(replace(held, terms=dearest))
+    changed = await asked
+    assert (changed["planId"], changed["nextPlanId"]) == ("hosting-enterprise", "hosting-premium")
+    assert (len(changed["periods"]), await subscriber.taken()) == (1, [100_000])
+
+
+@pytest.mark.parametrize("since", ["partly_refunded", "disputed"])
+async def test_a_charge_that_was_doubted_before_we_heard_of_it_keeps_its_period(
+    deployment: Deployment, subscriber: Subscriber, since: str
+) -> None:
+    active = await subscriber.subscribe()
+    await deployment.execute("UPDATE subscription_periods SET status = 'charging', payment_id = NULL")
+    await deployment.execute("UPDATE subscriptions SET status = 'incomplete'")
+    await deployment.execute("UPDATE payments SET status = $1, refunded = $2", since, 1000 if since == "partly_refunded" else 0)
+    [payment] = await deployment.rows("SELECT id FROM payments")
+    async with deployment.container.units() as uow:
+        found = await uow.payments.get(payment["id"])
+        assert found is not None
+        uow.announce(payment_changed(found))
+    await deployment.work()
+    again = await subscriber.get(active)
+    assert (again["status"], [one["status"] for one in again["periods"]]) == ("active", ["paid"])
 
 
 async def test_a_double_click_begins_and_charges_once(subscriber: Subscriber) -> None:

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from madang.core.billing import hosted_charges
 from madang.core.billing import hosted_steps as steps
-from madang.core.billing.hosted_steps import Hosting, NotYet, Unbelieved
+from madang.core.billing.hosted_charges import Charged, NotYet, Unbelieved
+from madang.core.billing.hosted_steps import Hosting
 from madang.core.billing.subscription_course import AskProvider, CancelAtProvider, ChangeAtProvider, Course, GiveBack
 from madang.core.billing.subscription_model import BEGUN, PeriodStatus, SubscriptionKind, SubscriptionStatus
 from madang.core.kernel.errors import WrongState
@@ -40,9 +42,14 @@ def incomplete() -> Course:
 
 def charged(course: Course, amount: Money = BASIC.price, now: datetime = START) -> Course:
     payment_id = new_id()
-    course = steps.charged(course, amount, payment_id, now)
+    charge = Charged(payment_id, amount)
+    course = hosted_charges.charged(course, charge, (), now)
     period = course.awaited or course.current
-    return settled(steps.paid(course, period, payment_id, amount, KEEPS, now))
+    return settled(steps.paid(course, period, charge, KEEPS, now))
+
+
+def charge_of(amount: Money) -> Charged:
+    return Charged(new_id(), amount)
 
 
 def active(hosting: Hosting = KEEPS) -> Course:
@@ -63,13 +70,13 @@ def test_a_period_counts_as_paid_when_its_charge_was_seen_and_not_before() -> No
 def test_another_amount_than_the_price_is_not_believed(amount: Money) -> None:
     followed = settled(steps.follow(active(), told(month=1), KEEPS, END))
     with pytest.raises(Unbelieved) as doubted:
-        steps.charged(followed, amount, new_id(), END)
+        hosted_charges.charged(followed, charge_of(amount), (), END)
     assert doubted.value.expected == BASIC.price
 
 
 def test_a_charge_for_a_period_that_is_not_told_yet_waits() -> None:
     with pytest.raises(NotYet):
-        steps.charged(active(), BASIC.price, new_id(), END)
+        hosted_charges.charged(active(), charge_of(BASIC.price), (), END)
 
 
 def test_a_change_is_settled_by_what_it_costs_and_never_by_more_than_the_new_price() -> None:
@@ -78,7 +85,7 @@ def test_a_change_is_settled_by_what_it_costs_and_never_by_more_than_the_new_pri
     assert course.current is not None
     assert (course.current.amount, course.current.starts_at, course.subscription.terms) == (Money(0, "KRW"), half, PREMIUM)
     with pytest.raises(Unbelieved):
-        steps.charged(course, Money(50_001, "KRW"), new_id(), half)
+        hosted_charges.charged(course, charge_of(Money(50_001, "KRW")), (), half)
     paid = charged(course, Money(10_000, "KRW"), half)
     assert paid.current is not None
     assert (paid.current.status, paid.current.amount) == (PeriodStatus.PAID, Money(10_000, "KRW"))
@@ -88,22 +95,22 @@ def test_what_a_change_costs_waits_while_the_provider_has_not_answered_to_the_ch
     """Its notice may come before the answer: the worker that asked died, and another took the notice up."""
     asked = settled(steps.change(active(), PREMIUM, KEEPS, START, at_once=True))
     with pytest.raises(NotYet):
-        steps.charged(asked, Money(1, "KRW"), new_id(), START)
+        hosted_charges.charged(asked, charge_of(Money(1, "KRW")), (), START)
     with pytest.raises(Unbelieved):
-        steps.charged(settled(steps.answered(asked, START)), Money(1, "KRW"), new_id(), START)
+        hosted_charges.charged(settled(steps.answered(asked, START)), charge_of(Money(1, "KRW")), (), START)
     over = settled(steps.cancel(asked, KEEPS, START, at_period_end=False))
     with pytest.raises(Unbelieved):
-        steps.charged(over, Money(1, "KRW"), new_id(), START)
+        hosted_charges.charged(over, charge_of(Money(1, "KRW")), (), START)
 
 
 def test_a_second_charge_for_a_paid_period_goes_back() -> None:
     followed = settled(steps.follow(active(), told(month=1), KEEPS, END))
-    first, second = new_id(), new_id()
-    both = steps.charged(steps.charged(followed, BASIC.price, first, END), BASIC.price, second, END)
+    first, second = charge_of(BASIC.price), charge_of(BASIC.price)
+    both = hosted_charges.charged(hosted_charges.charged(followed, first, (), END), second, (), END)
     period = both.awaited
-    once = settled(steps.paid(both, period, first, BASIC.price, KEEPS, END))
-    twice = steps.paid(once, once.current, second, BASIC.price, KEEPS, END)
-    assert twice.consequences == (GiveBack(second),)
+    once = settled(steps.paid(both, period, first, KEEPS, END))
+    twice = steps.paid(once, once.current, second, KEEPS, END)
+    assert twice.consequences == (GiveBack(second.payment_id),)
 
 
 def test_a_cancellation_that_the_provider_cannot_take_back_is_kept_until_just_before_the_end() -> None:
@@ -181,7 +188,7 @@ def test_whatever_is_said_in_whatever_order_periods_do_not_overlap_and_over_is_o
         course = steps.follow(course, word, KEEPS, now)
         begun_periods |= {period.id: period for period in course.periods if period.status in BEGUN}
         if course.awaited is not None:
-            course = steps.paid(course, course.awaited, new_id(), course.awaited.amount, KEEPS, now)
+            course = steps.paid(course, course.awaited, charge_of(course.awaited.amount), KEEPS, now)
             begun_periods |= {period.id: period for period in course.periods if period.status in BEGUN}
         course = settled(course)
         over = over or (course.subscription if course.subscription.is_over else None)

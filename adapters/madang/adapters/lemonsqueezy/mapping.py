@@ -15,6 +15,8 @@ from madang.adapters.lemonsqueezy.capabilities import CURRENCY, NAME
 from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable
 from madang.ports.money import Money
 from madang.ports.payment import (
+    ChargedFor,
+    ChargeReason,
     PaymentSnapshot,
     RefundSnapshot,
     RemotePaymentStatus,
@@ -49,6 +51,12 @@ SUBSCRIPTIONS: Final[Mapping[str, RemoteSubscriptionStatus]] = {
     "expired": _R.CANCELLED,
 }
 """A cancelled one runs until its period is over, and is then expired."""
+REASONS: Final[Mapping[str, ChargeReason]] = {
+    "initial": ChargeReason.PERIOD,
+    "renewal": ChargeReason.PERIOD,
+    "updated": ChargeReason.CHANGE,
+}
+"""An invoice's `billing_reason`."""
 INVOICE: Final = "invoice:"
 """How a reference begins that is no order's id but a subscription invoice's."""
 PAID: Final = frozenset({_S.PAID, _S.PARTLY_REFUNDED, _S.REFUNDED})
@@ -103,7 +111,14 @@ def payment_of(resource: Mapping[str, Any]) -> PaymentSnapshot:
         failure="declined" if status is _S.FAILED else None,
         tax=Money(tax, amount.currency) if tax else None,
         subscription=str(told["subscription_id"]) if of_subscription else None,
+        charged_for=_charged_for(told) if of_subscription else None,
     )
+
+
+def _charged_for(told: Mapping[str, Any]) -> ChargedFor | None:
+    """Why an invoice was made; which period it is for Lemon Squeezy does not tell."""
+    reason = REASONS.get(str(told.get("billing_reason")))
+    return None if reason is None else ChargedFor(reason)
 
 
 def subscription_of(resource: Mapping[str, Any], amount: Money | None = None) -> SubscriptionSnapshot:

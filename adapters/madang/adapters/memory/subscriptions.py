@@ -11,6 +11,8 @@ from madang.ports.money import Money
 from madang.ports.payment import (
     CancelSubscriptionRequest,
     ChangeSubscriptionRequest,
+    ChargedFor,
+    ChargeReason,
     Checkout,
     PaymentSnapshot,
     RemotePaymentStatus,
@@ -65,7 +67,7 @@ class MemorySubscriptions(MemoryProvider):
         agreed = Agreed(snapshot, request.amount, request.interval_months, trial or now)
         if trial is None:
             self._agreed[reference] = agreed.next_period()
-            self._bill(reference, request.amount, RemotePaymentStatus.PAID)
+            self._bill(reference, request.amount, RemotePaymentStatus.PAID, _whole(self._agreed[reference]))
         else:
             self._agreed[reference] = replace(agreed, snapshot=_on_trial(snapshot, now, trial))
         return reference
@@ -80,13 +82,13 @@ class MemorySubscriptions(MemoryProvider):
         renewed = agreed.next_period()
         active = replace(renewed.snapshot, status=RemoteSubscriptionStatus.ACTIVE)
         self._agreed[reference] = replace(renewed, snapshot=active)
-        return self._bill(reference, agreed.price, RemotePaymentStatus.PAID)
+        return self._bill(reference, agreed.price, RemotePaymentStatus.PAID, _whole(renewed))
 
     def fail_renewal(self, reference: str) -> str:
         """The period is over, and the card is declined. The answer is the failed payment's reference."""
         agreed = self._subscription(reference, "fail_renewal")
         self._keep(reference, replace(agreed.snapshot, status=RemoteSubscriptionStatus.PAST_DUE))
-        return self._bill(reference, agreed.price, RemotePaymentStatus.FAILED)
+        return self._bill(reference, agreed.price, RemotePaymentStatus.FAILED, _whole(agreed.next_period()))
 
     def give_up(self, reference: str) -> None:
         """It was tried often enough: the subscription ends, as one does that its owner cancelled elsewhere."""
@@ -174,15 +176,17 @@ class MemorySubscriptions(MemoryProvider):
             anchor, periods = before.current_period_end, 0
         self._agreed[before.reference] = Agreed(changed, price, request.interval_months, anchor, periods)
         if request.prorate and (more := _dearer(before, price - agreed.price)):
-            self._bill(before.reference, Money(more, price.currency), RemotePaymentStatus.PAID)
+            rest = ChargedFor(ChargeReason.CHANGE, datetime.now(UTC), before.current_period_end)
+            self._bill(before.reference, Money(more, price.currency), RemotePaymentStatus.PAID, rest)
         return changed
 
-    def _bill(self, subscription: str, amount: Money, status: RemotePaymentStatus) -> str:
+    def _bill(self, subscription: str, amount: Money, status: RemotePaymentStatus, charged_for: ChargedFor) -> str:
         reference, now = self.world.next_id("payment"), datetime.now(UTC)
         paid = status is RemotePaymentStatus.PAID
         self.world.shelf("payment")[reference] = PaymentSnapshot(
             reference, status, amount, Money.zero(amount.currency), paid_at=now if paid else None,
             method="card" if paid else None, failure=None if paid else "declined", subscription=subscription,
+            charged_for=charged_for,
         )  # fmt: skip
         self.world.shelf("payment.opened")[reference] = now
         return reference
@@ -220,6 +224,10 @@ def months_after(moment: datetime, months: int) -> datetime:
     """The same day so many months later, or the last day of a month that has no such day."""
     year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
     return moment.replace(year=year, month=month + 1, day=min(moment.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def _whole(agreed: Agreed) -> ChargedFor:
+    return ChargedFor(ChargeReason.PERIOD, agreed.snapshot.current_period_start, agreed.snapshot.current_period_end)
 
 
 def _on_trial(snapshot: SubscriptionSnapshot, now: datetime, until: datetime) -> SubscriptionSnapshot:

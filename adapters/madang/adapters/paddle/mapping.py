@@ -9,7 +9,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from madang.ports.money import Money
-from madang.ports.payment import PaymentSnapshot, RefundSnapshot, RemotePaymentStatus, RemoteRefundStatus
+from madang.ports.payment import (
+    ChargedFor,
+    ChargeReason,
+    PaymentSnapshot,
+    RefundSnapshot,
+    RemotePaymentStatus,
+    RemoteRefundStatus,
+)
 
 _S, _R = RemotePaymentStatus, RemoteRefundStatus
 TRANSACTIONS: Final[Mapping[str, RemotePaymentStatus]] = {
@@ -29,6 +36,13 @@ REFUNDS: Final[Mapping[str, RemoteRefundStatus]] = {
     "reversed": _R.FAILED,
 }
 """`status-adjustment`; any other is pending."""
+REASONS: Final[Mapping[str, ChargeReason]] = {
+    "api": ChargeReason.PERIOD,
+    "web": ChargeReason.PERIOD,
+    "subscription_recurring": ChargeReason.PERIOD,
+    "subscription_update": ChargeReason.CHANGE,
+}
+"""`origin-transaction`; the others are no charge of ours."""
 CHARGEBACK: Final = "chargeback"
 """The buyer's bank has taken the money: Paddle makes one when a buyer "successfully disputes a charge". One that Paddle
 contests with success is `reversed`."""
@@ -56,7 +70,17 @@ def payment_of(transaction: Mapping[str, Any], inclusive: bool) -> PaymentSnapsh
         tax=Money(tax, currency) if tax > 0 and not within else None,
         subscription=word_of(transaction.get("subscription_id")),
         charged_back=charged_back,
+        charged_for=_charged_for(transaction),
     )
+
+
+def _charged_for(transaction: Mapping[str, Any]) -> ChargedFor | None:
+    """Paddle tells the period of a renewal; of a first charge perhaps not."""
+    reason = REASONS.get(str(transaction.get("origin")))
+    if reason is None or transaction.get("subscription_id") is None:
+        return None
+    period = part_of(transaction, "billing_period") if transaction.get("billing_period") else {}
+    return ChargedFor(reason, moment_of(period.get("starts_at")), moment_of(period.get("ends_at")))
 
 
 def refund_of(adjustment: Mapping[str, Any], within: bool) -> RefundSnapshot:

@@ -145,7 +145,8 @@ def snapshot_of_order(order: Mapping[str, Any]) -> PaymentSnapshot:
 
 
 def snapshot_of_capture(capture: Mapping[str, Any], reference: str, subscription: str) -> PaymentSnapshot:
-    """A subscription's charge. How much of it went back PayPal does not say here: nothing, as far as we know, or all."""
+    """A subscription's charge. How much of it went back PayPal does not say here: nothing, as far as we know, or all; nor which
+    period it is for."""
     amount = money_of(capture["amount"])
     status = CAPTURES.get(capture["status"], _S.PENDING)
     return PaymentSnapshot(

@@ -7,16 +7,24 @@ from uuid import UUID
 
 import asyncpg
 
+from madang.adapters.postgres.audit import id_in
 from madang.adapters.postgres.database import Connection
 from madang.adapters.postgres.statements import affected, insert, select
 from madang.core.billing.subscription_model import PaymentMethod
+from madang.core.kernel.paging import CursorPage, CursorRequest
 
 _COLUMNS: Final = ("id", "user_id", "provider", "customer_id", "label", "created_at", "token")
 _GET: Final = {
     False: select("payment_methods", _COLUMNS, "id = $1 AND retired_at IS NULL"),
     True: select("payment_methods", _COLUMNS, "id = $1"),
 }
-_OF_USER: Final = select("payment_methods", _COLUMNS, "user_id = $1 AND retired_at IS NULL ORDER BY id")
+_OF_USER: Final = select("payment_methods", _COLUMNS, "user_id = $1 AND retired_at IS NULL ORDER BY created_at, id")
+_PAGE: Final = select(
+    "payment_methods",
+    _COLUMNS,
+    "user_id = $1 AND retired_at IS NULL AND ($2::uuid IS NULL OR (created_at, id) < (SELECT created_at, id"
+    " FROM payment_methods WHERE id = $2 AND user_id = $1)) ORDER BY created_at DESC, id DESC LIMIT $3",
+)
 _ALL_OF_USER: Final = select("payment_methods", _COLUMNS, "user_id = $1 ORDER BY id")
 _RETIRE: Final = "UPDATE payment_methods SET retired_at = $2 WHERE id = $1 AND retired_at IS NULL"
 _ADD: Final = insert("payment_methods", _COLUMNS, on_conflict="ON CONFLICT (id) DO NOTHING")
@@ -38,6 +46,11 @@ class PostgresPaymentMethods:
 
     async def of_user(self, user_id: UUID) -> Sequence[PaymentMethod]:
         return [_method(row) for row in await self._connection.fetch(_OF_USER, user_id)]
+
+    async def page(self, user_id: UUID, request: CursorRequest) -> CursorPage[PaymentMethod]:
+        rows = await self._connection.fetch(_PAGE, user_id, id_in(request.cursor), request.limit + 1)
+        page = [_method(row) for row in rows[: request.limit]]
+        return CursorPage(page, request.limit, page[-1].id.hex if len(rows) > request.limit else None)
 
     async def all_of_user(self, user_id: UUID) -> Sequence[PaymentMethod]:
         return [_method(row) for row in await self._connection.fetch(_ALL_OF_USER, user_id)]

@@ -31,7 +31,7 @@ SELECT 'subscription:' || one.id AS subject,
 FROM subscriptions AS one
 CROSS JOIN LATERAL (SELECT ends_at FROM subscription_periods AS period
                     WHERE period.subscription_id = one.id AND period.status IN ('paid', 'free')
-                    ORDER BY number DESC LIMIT 1) AS last
+                    ORDER BY starts_at DESC, number DESC LIMIT 1) AS last
 WHERE one.status IN ('trialing', 'active') AND last.ends_at < now() - interval '2 days'
 ORDER BY last.ends_at LIMIT $1
 """

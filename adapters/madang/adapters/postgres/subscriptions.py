@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from madang.adapters.postgres.audit import id_in
 from madang.adapters.postgres.database import Connection
 from madang.adapters.postgres.statements import affected, insert, select, update, upsert
 from madang.core.billing.subscription_course import Course
@@ -23,6 +24,7 @@ from madang.core.billing.subscription_model import (
     Terms,
 )
 from madang.core.kernel.errors import NotFound
+from madang.core.kernel.paging import CursorPage, CursorRequest
 from madang.ports.money import Money
 
 _COLUMNS: Final = (
@@ -89,6 +91,17 @@ _BY_REFERENCE: Final = select("subscriptions", _COLUMNS, "provider = $1 AND refe
 _BY_CLIENT_REFERENCE: Final = select("subscriptions", _COLUMNS, "user_id = $1 AND client_reference = $2")
 _OF_PRODUCT: Final = select("subscriptions", _COLUMNS, f"user_id = $1 AND product = $2 AND {_LIVE}", lock=True)
 _OF_USER: Final = select("subscriptions", _COLUMNS, "user_id = $1 ORDER BY created_at, id")
+_PAGE: Final = select(
+    "subscriptions",
+    _COLUMNS,
+    "user_id = $1 AND ($2::uuid IS NULL OR (created_at, id) < (SELECT created_at, id FROM subscriptions"
+    " WHERE id = $2 AND user_id = $1)) ORDER BY created_at DESC, id DESC LIMIT $3",
+)
+_IN_VAIN: Final = """
+SELECT count(*) FROM subscriptions AS one
+WHERE user_id = $1 AND created_at > $2
+  AND NOT EXISTS (SELECT FROM subscription_periods AS period WHERE period.subscription_id = one.id)
+"""
 _GET_UNLESS_HELD: Final = f"{_GET[True]} SKIP LOCKED"
 _DUE: Final = """
 WITH due AS MATERIALIZED (SELECT id FROM subscriptions WHERE due_at BETWEEN '-infinity' AND $1)
@@ -113,10 +126,10 @@ _MATTERING: Final = select(
     "subscription_periods",
     _PERIOD,
     "subscription_id = $1 AND (status IN ('due', 'charging')"
-    f" OR number = (SELECT max(number) {_OF_THIS} AND status IN ('paid', 'free'))"
-    f" OR number = (SELECT max(number) {_OF_THIS})) ORDER BY number",
+    f" OR id = (SELECT id {_OF_THIS} AND status IN ('paid', 'free') ORDER BY starts_at DESC, number DESC LIMIT 1)"
+    f" OR number = (SELECT max(number) {_OF_THIS})) ORDER BY starts_at, number",
 )
-_PERIODS: Final = select("subscription_periods", _PERIOD, "subscription_id = $1 ORDER BY number")
+_PERIODS: Final = select("subscription_periods", _PERIOD, "subscription_id = $1 ORDER BY starts_at, number")
 _TRIED_BY: Final = select("subscription_periods", _PERIOD, "subscription_id = $1 AND tries ? $2")
 _SAVE_PERIOD: Final = upsert("subscription_periods", _PERIOD, key=("id",), keep=("subscription_id", "number", "created_at"))
 
@@ -143,6 +156,15 @@ class PostgresSubscriptions:
     async def of_user(self, user_id: UUID) -> Sequence[Subscription]:
         return [_subscription(row) for row in await self._connection.fetch(_OF_USER, user_id)]
 
+    async def page(self, user_id: UUID, request: CursorRequest) -> CursorPage[Subscription]:
+        rows = await self._connection.fetch(_PAGE, user_id, id_in(request.cursor), request.limit + 1)
+        page = [_subscription(row) for row in rows[: request.limit]]
+        return CursorPage(page, request.limit, page[-1].id.hex if len(rows) > request.limit else None)
+
+    async def begun_in_vain(self, user_id: UUID, since: datetime) -> int:
+        found: int = await self._connection.fetchval(_IN_VAIN, user_id, since)
+        return found
+
     async def due(self, now: datetime, *, after: UUID | None, limit: int) -> Sequence[UUID]:
         return [row["id"] for row in await self._connection.fetch(_DUE, now, after, limit)]
 
@@ -167,7 +189,7 @@ class PostgresSubscriptions:
             subscription,
             begun[-1] if begun else None,
             awaited[-1] if awaited else None,
-            rows[-1].number if rows else 0,
+            max((period.number for period in rows), default=0),
         )
 
     async def save_periods(self, periods: Sequence[Period]) -> None:

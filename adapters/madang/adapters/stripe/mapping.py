@@ -14,7 +14,14 @@ from typing import Any, Final
 from madang.adapters.stripe.amounts import money_of
 from madang.adapters.stripe.payload import PAYMENT_ID
 from madang.ports.money import Money
-from madang.ports.payment import PaymentSnapshot, RefundSnapshot, RemotePaymentStatus, RemoteRefundStatus
+from madang.ports.payment import (
+    ChargedFor,
+    ChargeReason,
+    PaymentSnapshot,
+    RefundSnapshot,
+    RemotePaymentStatus,
+    RemoteRefundStatus,
+)
 
 _P = RemotePaymentStatus
 
@@ -45,6 +52,13 @@ REFUND_STATUSES: Final[Mapping[str, RemoteRefundStatus]] = {
     "failed": RemoteRefundStatus.FAILED,
     "canceled": RemoteRefundStatus.FAILED,
 }
+
+REASONS: Final[Mapping[str, ChargeReason]] = {
+    "subscription_create": ChargeReason.PERIOD,
+    "subscription_cycle": ChargeReason.PERIOD,
+    "subscription_update": ChargeReason.CHANGE,
+}
+"""An invoice's `billing_reason`; the others are no charge of ours."""
 
 OVER: Final = frozenset({"won", "warning_closed", "prevented"})
 """Disputes that took no money, or gave it back."""
@@ -86,6 +100,7 @@ def invoice_snapshot(
         paid_at=object_of(invoice.get("status_transitions")).get("paid_at"),
         failure=_failure(intent) if known is not _P.PAID else None,
         subscription=subscription_of(invoice),
+        charged_for=_charged_for(invoice),
     )
 
 
@@ -168,6 +183,7 @@ def _snapshot(
     paid_at: object = None,
     failure: str | None = None,
     subscription: str | None = None,
+    charged_for: ChargedFor | None = None,
 ) -> PaymentSnapshot:
     refunded, charged_back = Money.zero(amount.currency), None
     if status is _P.PAID:
@@ -190,6 +206,7 @@ def _snapshot(
         subscription=subscription,
         charged_back=charged_back,
         method_country=_country(object_of(details.get(str(method))).get("country")),
+        charged_for=charged_for,
     )
 
 
@@ -209,6 +226,25 @@ def _charged_back(amount: Money, refunded: Money, disputes: Sequence[Mapping[str
             told = money_of(each.get("amount"), each.get("currency"))
             taken = min(taken + told, left) if told.currency == amount.currency else left
     return taken
+
+
+def _charged_for(invoice: Mapping[str, Any]) -> ChargedFor | None:
+    """Of a renewal the period of its plan's line, of a change that of what is left; the invoice's own period is the one before
+    it."""
+    reason = REASONS.get(str(invoice.get("billing_reason")))
+    if reason is None:
+        return None
+    change = reason is ChargeReason.CHANGE
+    lines = [object_of(each.get("period")) for each in listed(invoice.get("lines")) if _is_proration(each) is change]
+    if not lines:
+        return ChargedFor(reason)
+    return ChargedFor(reason, moment_of(lines[-1].get("start")), moment_of(lines[-1].get("end")))
+
+
+def _is_proration(line: Mapping[str, Any]) -> bool:
+    parent = object_of(line.get("parent"))
+    details = object_of(parent.get("subscription_item_details")) or object_of(parent.get("invoice_item_details"))
+    return bool(details.get("proration") or line.get("proration"))
 
 
 def _paid_status(amount: Money, refunded: Money, disputes: Sequence[Mapping[str, Any]]) -> RemotePaymentStatus:

@@ -8,7 +8,8 @@ from typing import Final
 from uuid import UUID
 
 from madang.core.billing import hosted_steps
-from madang.core.billing.model import AmountMismatch, Payment, PaymentLine, PaymentStatus
+from madang.core.billing.hosted_charges import Charged, NotYet, Unbelieved, awaits, charged
+from madang.core.billing.model import SETTLED, AmountMismatch, Payment, PaymentLine, PaymentStatus
 from madang.core.billing.notices import SubscriptionNotice
 from madang.core.billing.service import BillingService, single_look_up
 from madang.core.billing.subscription_book import PURPOSE, SubscriptionBook, erasure_key, late_message, looking_for_charge
@@ -31,7 +32,7 @@ from madang.ports.payment import (
 
 logger = logging.getLogger(__name__)
 
-_ARRIVED: Final = frozenset({RemotePaymentStatus.PAID, RemotePaymentStatus.PARTLY_REFUNDED, RemotePaymentStatus.DISPUTED})
+_ARRIVED: Final = frozenset(status for status in RemotePaymentStatus if PaymentStatus(status.value) in SETTLED)
 _LISTED_SINCE: Final = timedelta(days=2)
 _PAGES: Final = 20
 _OPEN_FOR: Final = timedelta(days=1)
@@ -92,14 +93,15 @@ class HostedFollowing:
                 hosting = self._offers.hosting(subscription.provider)
                 course = hosted_steps.follow(course, told, hosting, self._clock.now())
             new = [charge for charge in charges if await self._is_new(uow, course, charge)]
+            known = await uow.subscriptions.periods(subscription_id) if new else []
             payments = []
             for charge in new:
                 payment = self._payment_of(subscription, charge)
                 try:
-                    course = hosted_steps.charged(course, charge.amount, payment.id, self._clock.now())
-                except hosted_steps.NotYet as early:
+                    course = charged(course, _told_of(charge, payment.id), known, self._clock.now())
+                except NotYet as early:
                     raise Unavailable(str(early), provider=subscription.provider, operation="follow_subscription") from early
-                except hosted_steps.Unbelieved as wrong:
+                except Unbelieved as wrong:
                     logger.error("subscription amount mismatch, nothing believed: %s", wrong)
                     payment = replace(payment, amount=wrong.expected)
                 payments.append((payment, charge))
@@ -148,7 +150,7 @@ class HostedFollowing:
         the period that is awaited; nothing was charged for a trial."""
         if charge.amount.amount == 0 or await uow.payments.by_reference(course.subscription.provider, charge.reference):
             return False
-        return charge.status in _ARRIVED or (course.awaited is not None and course.awaited.amount == charge.amount)
+        return charge.status in _ARRIVED or awaits(course, _told_of(charge, course.subscription.id))
 
     async def _named(
         self, uow: SubscriptionsUnitOfWork, notice: SubscriptionNotice, told: SubscriptionSnapshot | None
@@ -226,6 +228,10 @@ def _payment_of_nobody(subscription_id: UUID, provider: str, charge: PaymentSnap
         expires_at=now + _OPEN_FOR,
         reference=charge.reference,
     )
+
+
+def _told_of(charge: PaymentSnapshot, payment_id: UUID) -> Charged:
+    return Charged(payment_id, charge.amount, charge.charged_for, charge.paid_at)
 
 
 async def _told(gateway: PaymentGateway, reference: str) -> SubscriptionSnapshot | None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from madang.core.billing.hosted_charges import NEAR, Charged, settled
 from madang.core.billing.subscription_course import (
     ENDED,
     PAYMENT_FAILED,
@@ -18,12 +19,10 @@ from madang.core.billing.subscription_course import (
     CancelAtProvider,
     ChangeAtProvider,
     Course,
-    GiveBack,
     ResumeAtProvider,
     Tell,
 )
 from madang.core.billing.subscription_model import (
-    AWAITED,
     SUBSCRIPTION_TRANSITIONS,
     Period,
     PeriodKind,
@@ -41,8 +40,7 @@ BEFORE_THE_END: Final = timedelta(hours=2)
 ASK_AFTER_THE_END: Final = timedelta(hours=1)
 ASK_AGAIN: Final = timedelta(hours=6)
 BEGUN_WITHIN: Final = timedelta(hours=72)
-_NEAR: Final = timedelta(days=1)
-"""Times of one boundary that differ by less are the same boundary, and so are charges and periods."""
+
 
 _S = SubscriptionStatus
 _FOLLOWED: Final = {
@@ -58,18 +56,6 @@ class Hosting:
     """What the provider keeps by itself: `cancels` at a period's end, and takes that back."""
 
     cancels: bool
-
-
-class Unbelieved(Exception):
-    """The provider charged another amount than ours, `expected`: nothing is counted, the operator is told."""
-
-    def __init__(self, message: str, expected: Money) -> None:
-        super().__init__(message)
-        self.expected = expected
-
-
-class NotYet(Exception):
-    """A charge came before the period that it is for: ask again."""
 
 
 def follow(course: Course, told: SubscriptionSnapshot, hosting: Hosting, now: datetime) -> Course:
@@ -92,36 +78,11 @@ def follow(course: Course, told: SubscriptionSnapshot, hosting: Hosting, now: da
     return _asked_next(course, hosting, now)
 
 
-def charged(course: Course, amount: Money, payment_id: UUID, now: datetime) -> Course:
-    """The provider took this much, and it becomes this payment: whose period it is for. Raises `Unbelieved`, and `NotYet`, also
-    while a change is under way that it may be the price of."""
-    awaited, current = course.awaited, course.current
-    price = course.subscription.terms.price
-    if awaited is not None and amount == awaited.amount:
-        tried = replace(awaited, status=PeriodStatus.CHARGING, tries=(*awaited.tries, payment_id), updated_at=now)
-        return course.wrote(tried)
-    if current is not None and _awaits_settlement(current) and amount.currency == price.currency and amount <= price:
-        return course.wrote(replace(current, tries=(*current.tries, payment_id), updated_at=now))
-    if amount == price and awaited is None:
-        if course.subscription.is_over:
-            return course
-        raise NotYet(f"subscription {course.subscription.id}: a charge for a period that the provider does not tell of yet")
-    if course.subscription.asking == ChangeAtProvider.word and not course.subscription.is_over:
-        raise NotYet(f"subscription {course.subscription.id}: a charge while the provider has not answered to a change")
-    expected = awaited.amount if awaited is not None else price
-    raise Unbelieved(f"subscription {course.subscription.id}: ours is {expected}, the provider charged {amount}", expected)
-
-
-def paid(course: Course, period: Period | None, payment_id: UUID, amount: Money, hosting: Hosting, now: datetime) -> Course:
-    """Money arrived: it begins the period that awaits it, settles a change, and goes back from anything else."""
-    if period is not None and period.payment_id == payment_id:
-        return course
-    if period is not None and _awaits_settlement(period):
-        settled = period.to(PeriodStatus.PAID, now, amount=amount, payment_id=payment_id)
-        return course.wrote(settled) if course.current and course.current.id == period.id else course.wrote_past(settled)
-    if period is None or period.status not in AWAITED:
-        return course.following(GiveBack(payment_id))
-    begun = period.to(PeriodStatus.PAID, now, payment_id=payment_id)
+def paid(course: Course, period: Period | None, charge: Charged, hosting: Hosting, now: datetime) -> Course:
+    """Money arrived: it begins the period that awaits it, or is settled by what it was for."""
+    if (done := settled(course, period, charge, now)) is not None or period is None:
+        return done or course
+    begun = period.to(PeriodStatus.PAID, now, payment_id=charge.payment_id)
     course = course.begin(begun).to(_S.ACTIVE, now, terms=begun.terms, next_terms=None)
     return _asked_next(course, hosting, now)
 
@@ -235,12 +196,12 @@ def _periods_of(course: Course, told: SubscriptionSnapshot, now: datetime) -> Co
     if told.status is RemoteSubscriptionStatus.TRIALING:
         ends_at = told.trial_ends_at or ends_at
     last = course.awaited or course.current
-    if ends_at is None or (last is not None and ends_at < last.ends_at + _NEAR):
+    if ends_at is None or (last is not None and ends_at < last.ends_at + NEAR):
         return course
     if course.awaited is not None:
         course = course.wrote(course.awaited.to(PeriodStatus.UNPAID, now))
     if last is not None:
-        starts_at = last.ends_at if abs(starts_at - last.ends_at) < _NEAR else max(starts_at, last.ends_at)
+        starts_at = last.ends_at if abs(starts_at - last.ends_at) < NEAR else max(starts_at, last.ends_at)
     subscription = course.subscription
     terms, nothing = subscription.next_terms or subscription.terms, Money.zero(subscription.terms.price.currency)
     if told.status is RemoteSubscriptionStatus.TRIALING:
@@ -257,10 +218,6 @@ def _tell(course: Course, status: SubscriptionStatus) -> Course:
     kind = {_S.PAST_DUE: PAYMENT_FAILED, _S.SUSPENDED: SUSPENDED}.get(status)
     about = course.awaited or course.current
     return course if kind is None or about is None else course.following(Tell(kind, about))
-
-
-def _awaits_settlement(period: Period) -> bool:
-    return period.kind is PeriodKind.CHANGE and period.status is PeriodStatus.FREE
 
 
 def _asked_next(course: Course, hosting: Hosting, now: datetime) -> Course:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from madang.ports.money import Money
-from madang.ports.payment import PaymentNotice, PaymentSnapshot, RemotePaymentStatus
+from madang.ports.payment import ChargedFor, ChargeReason, PaymentNotice, PaymentSnapshot, RemotePaymentStatus
 
 
 def notice_as_json(notice: PaymentNotice) -> Mapping[str, Any]:
@@ -37,12 +37,14 @@ def snapshot_as_json(snapshot: PaymentSnapshot) -> Mapping[str, Any]:
         "subscription": snapshot.subscription,
         "method_country": snapshot.method_country,
         "charged_back": None if snapshot.charged_back is None else snapshot.charged_back.amount,
+        "charged_for": None if snapshot.charged_for is None else _charged_for_as_json(snapshot.charged_for),
     }
 
 
 def snapshot_of(kept: Mapping[str, Any]) -> PaymentSnapshot:
     """Rows of an earlier release have fewer keys."""
     tax, charged_back = kept.get("tax"), kept.get("charged_back")
+    charged_for = kept.get("charged_for")
     return PaymentSnapshot(
         reference=kept["reference"],
         status=RemotePaymentStatus(kept["status"]),
@@ -56,4 +58,19 @@ def snapshot_of(kept: Mapping[str, Any]) -> PaymentSnapshot:
         subscription=kept.get("subscription"),
         method_country=kept.get("method_country"),
         charged_back=None if charged_back is None else Money(charged_back, kept["currency"]),
+        charged_for=None if charged_for is None else _charged_for_in(charged_for),
     )
+
+
+def _charged_for_as_json(charged_for: ChargedFor) -> Mapping[str, Any]:
+    starts_at, ends_at = charged_for.starts_at, charged_for.ends_at
+    return {
+        "reason": charged_for.reason.value,
+        "starts_at": starts_at.isoformat() if starts_at else None,
+        "ends_at": ends_at.isoformat() if ends_at else None,
+    }
+
+
+def _charged_for_in(kept: Mapping[str, Any]) -> ChargedFor:
+    starts_at, ends_at = (datetime.fromisoformat(kept[name]) if kept[name] else None for name in ("starts_at", "ends_at"))
+    return ChargedFor(ChargeReason(kept["reason"]), starts_at, ends_at)

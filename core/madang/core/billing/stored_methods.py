@@ -13,6 +13,7 @@ from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import Conflict, NotFound
 from madang.core.kernel.messages import Delivery, Handler, NewMessage, RetryPolicy, Topic
+from madang.core.kernel.paging import CursorPage, CursorRequest
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.providers import Providers
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
@@ -44,10 +45,10 @@ class StoredMethods:
     def handlers(self) -> Sequence[Handler[SubscriptionsUnitOfWork]]:
         return (Handler(Topic(FORGET_METHOD, retry=_PATIENT, time_limit=150), run=self.forget),)
 
-    async def list(self, user_id: UUID) -> Sequence[PaymentMethod]:
-        """The oldest first."""
+    async def page(self, user_id: UUID, request: CursorRequest) -> CursorPage[PaymentMethod]:
+        """The newest first. Raises `ValidationFailed` at `cursor` for one that is none of ours."""
         async with self._units() as uow:
-            return await uow.payment_methods.of_user(user_id)
+            return await uow.payment_methods.page(user_id, request)
 
     async def remove(self, caller: Caller, method_id: UUID) -> None:
         """It is charged no more, and its provider is told to forget it. Raises `NotFound`, and `Conflict` for one that a

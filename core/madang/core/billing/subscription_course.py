@@ -89,7 +89,7 @@ Consequence = Charge | Began | Tell | GiveBack | AskProvider | CancelAtProvider 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """`current` is the last period that began, `awaited` the one that is to be paid, `last_number` counts the void ones, too.
+    """`current` is the last period in time that began, `awaited` the one that is to be paid, `last_number` counts all of them.
     `periods` are those that this step wrote, and `consequences` what follows with its commit."""
 
     subscription: Subscription
@@ -125,10 +125,18 @@ class Course:
     def wrote_past(self, period: Period) -> Self:
         """With a period that is over rewritten; `current` stays."""
         others = tuple(one for one in self.periods if one.id != period.id)
-        return replace(self, periods=(*others, period))
+        return replace(self, last_number=max(self.last_number, period.number), periods=(*others, period))
 
     def following(self, *consequences: Consequence) -> Self:
         return replace(self, consequences=(*self.consequences, *consequences))
+
+    def now(self, period: Period | None) -> Period | None:
+        """The period as this step has left it."""
+        return next((one for one in self.periods if period is not None and one.id == period.id), period)
+
+    def keeping_money(self) -> Self:
+        """Nothing is given back by this step."""
+        return replace(self, consequences=tuple(each for each in self.consequences if not isinstance(each, GiveBack)))
 
     def next_period(
         self,
@@ -164,6 +172,10 @@ class Course:
 
     def begin(self, period: Period) -> Self:
         return self.wrote(period).following(Began(period))
+
+    def begin_past(self, period: Period) -> Self:
+        """A period before `current` counts after all."""
+        return self.wrote_past(period).following(Began(period))
 
     def over(self, status: SubscriptionStatus, at: datetime, now: datetime, reason: str) -> Self:
         """For good. What is awaited is given up; money that still comes for it goes back."""

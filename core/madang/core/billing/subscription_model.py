@@ -84,11 +84,12 @@ PERIOD_TRANSITIONS: Final[Mapping[PeriodStatus, frozenset[PeriodStatus]]] = Mapp
         _P.CHARGING: frozenset({_P.DUE, _P.PAID, _P.UNPAID, _P.VOID}),
         _P.FREE: frozenset({_P.PAID}),
         _P.PAID: frozenset(),
-        _P.UNPAID: frozenset(),
-        _P.VOID: frozenset(),
+        _P.UNPAID: frozenset({_P.PAID}),
+        _P.VOID: frozenset({_P.PAID}),
     }
 )
-"""From each status of a period, those that may follow. A free one is paid where a provider settles a change afterwards."""
+"""From each status of a period, those that may follow. A free one is paid where a provider settles a change afterwards, and one
+that was given up where it turns out that the provider had been paid for it."""
 
 AWAITED: Final = frozenset({_P.DUE, _P.CHARGING})
 """Money is to come: of one subscription never two at once."""
@@ -107,8 +108,9 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """One period, `number` counted from 1 within its subscription; `cycle` is the calendar's. `amount` is what it costs itself,
-    `terms.price` what a whole one would. `tries` are the payments that were to pay it, `payment_id` the one that did."""
+    """One period, `number` counted from 1 within its subscription, as we heard of them; `cycle` is the calendar's. `amount` is
+    what it costs itself, `terms.price` what a whole one would. `tries` are the payments that were to pay it, `payment_id` the
+    one that did."""
 
     id: UUID
     subscription_id: UUID

@@ -8,6 +8,7 @@ from uuid import UUID
 from madang.core.billing.repository import BillingUnitOfWork
 from madang.core.billing.subscription_course import Course
 from madang.core.billing.subscription_model import PaymentMethod, Period, Subscription
+from madang.core.kernel.paging import CursorPage, CursorRequest
 from madang.core.notifications.repository import NotificationsUnitOfWork
 from madang.core.operations.audit import AuditedUnitOfWork
 
@@ -28,6 +29,14 @@ class SubscriptionRepository(Protocol):
 
     async def of_user(self, user_id: UUID) -> Sequence[Subscription]:
         """All of one person, the oldest first."""
+        ...
+
+    async def page(self, user_id: UUID, request: CursorRequest) -> CursorPage[Subscription]:
+        """Of one person, the newest first. Raises `ValidationFailed` at `cursor` for one that is none of ours."""
+        ...
+
+    async def begun_in_vain(self, user_id: UUID, since: datetime) -> int:
+        """How many of one person were begun since then and have no period: nobody agreed to them."""
         ...
 
     async def due(self, now: datetime, *, after: UUID | None, limit: int) -> Sequence[UUID]:
@@ -59,7 +68,7 @@ class SubscriptionRepository(Protocol):
         ...
 
     async def periods(self, subscription_id: UUID) -> Sequence[Period]:
-        """By number."""
+        """In the order of time."""
         ...
 
     async def period_tried_by(self, subscription_id: UUID, payment_id: UUID) -> Period | None: ...
@@ -80,6 +89,10 @@ class PaymentMethodRepository(Protocol):
 
     async def of_user(self, user_id: UUID) -> Sequence[PaymentMethod]:
         """Those that may be charged, the oldest first."""
+        ...
+
+    async def page(self, user_id: UUID, request: CursorRequest) -> CursorPage[PaymentMethod]:
+        """Those that may be charged, the newest first. Raises `ValidationFailed` at `cursor` for one that is none of ours."""
         ...
 
     async def all_of_user(self, user_id: UUID) -> Sequence[PaymentMethod]:

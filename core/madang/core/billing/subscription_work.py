@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -10,9 +10,10 @@ from madang.core.billing import hosted_steps, subscription_steps
 from madang.core.billing.disputes import DisputeStatus
 from madang.core.billing.dunning import DunningPolicy
 from madang.core.billing.hosted_asking import HostedAsking
+from madang.core.billing.hosted_charges import Charged
 from madang.core.billing.hosted_following import HostedFollowing
 from madang.core.billing.hosted_steps import Hosting
-from madang.core.billing.model import Payment, PaymentStatus
+from madang.core.billing.model import SETTLED, Payment, PaymentStatus
 from madang.core.billing.service import BillingService, single_look_up
 from madang.core.billing.subscription_book import ASK_PROVIDER, FOLLOW, PURPOSE, SubscriptionBook
 from madang.core.billing.subscription_course import Course
@@ -36,6 +37,7 @@ _EVERY: Final = timedelta(minutes=1)
 _BATCH: Final = 50
 _LATER: Final = timedelta(hours=6)
 _PATIENT: Final = RetryPolicy((1, 5, 30, 120, 600, 1800, 3600, 3600, 3600, 3600))
+_ARRIVED: Final = SETTLED - {PaymentStatus.REFUNDED}
 _FAILED: Final = frozenset({PaymentStatus.FAILED, PaymentStatus.CANCELLED, PaymentStatus.EXPIRED})
 
 
@@ -93,17 +95,17 @@ class SubscriptionWork:
         course = await uow.subscriptions.course(subscription)
         period = await uow.subscriptions.period_tried_by(subscription.id, payment.id)
         dispute = await uow.disputes.of_payment(payment.id)
-        if dispute is not None and dispute.status is DisputeStatus.LOST:
+        lost = dispute is not None and dispute.status is DisputeStatus.LOST
+        if lost:
             course = charged_back(course, period, payment.id, self._hosting(subscription), self._clock.now())
-        await self._book.save(uow, subscription, self._after(course, period, payment))
+        after = self._after(course, course.now(period), payment)
+        doubted = lost or payment.status is PaymentStatus.DISPUTED
+        await self._book.save(uow, subscription, after.keeping_money() if doubted else after)
 
     def _after(self, course: Course, period: Period | None, payment: Payment) -> Course:
         now, hosted = self._clock.now(), course.subscription.kind is SubscriptionKind.HOSTED
-        if payment.status is PaymentStatus.PAID:
-            if hosted or period is None:
-                hosting = self._offers.hosting(course.subscription.provider)
-                return hosted_steps.paid(course, period, payment.id, payment.amount, hosting, now)
-            return subscription_steps.paid(course, period, payment.id, now)
+        if payment.status in _ARRIVED:
+            return self._arrived(course, period, payment, now)
         if payment.status in _FAILED and period is not None:
             if hosted:
                 return hosted_steps.declined(course, period, payment.id, now)
@@ -111,6 +113,13 @@ class SubscriptionWork:
         if payment.status is PaymentStatus.REFUNDED:
             return refunded(course, period, payment.id, now)
         return course
+
+    def _arrived(self, course: Course, period: Period | None, payment: Payment, now: datetime) -> Course:
+        """Also where some of it has gone back since, or its bank doubts it: the notice before that may have been lost."""
+        if course.subscription.kind is SubscriptionKind.STORED_METHOD and period is not None:
+            return subscription_steps.paid(course, period, payment.id, now)
+        charge = Charged(payment.id, payment.amount, None, payment.paid_at)
+        return hosted_steps.paid(course, period, charge, self._hosting(course.subscription), now)
 
     def _hosting(self, subscription: Subscription) -> Hosting:
         hosted = subscription.kind is SubscriptionKind.HOSTED
@@ -148,7 +157,7 @@ class SubscriptionWork:
 
     async def _give_back(self, uow: SubscriptionsUnitOfWork, payment: Payment) -> None:
         """Its person was erased, and the subscription with them."""
-        if payment.status is PaymentStatus.PAID and payment.paid_at is not None:
+        if payment.status in _ARRIVED - {PaymentStatus.DISPUTED}:
             key = f"{payment.subject}:give-back:{payment.id}"
             await self._billing.request_refund(uow, payment.id, key=key, reason="not_owed")
 

@@ -40,7 +40,15 @@ _PROVIDER: Final = ("PROVIDER_API_ERROR", "PROVIDER_NOT_CONFIGURED")
         status=201,
         access=_WRITE,
         body=JsonBody(shapes.CheckoutBody, shapes.CHECKOUT),
-        errors=("ALREADY_EXISTS", "CREDIT_PACK_NOT_FOUND", "PLAN_NOT_FOUND", "PRODUCT_NOT_FOUND", "NOT_FOUND", *_PROVIDER),
+        errors=(
+            "ALREADY_EXISTS",
+            "CREDIT_PACK_NOT_FOUND",
+            "PLAN_NOT_FOUND",
+            "PRODUCT_NOT_FOUND",
+            "NOT_FOUND",
+            "TOO_MANY_ATTEMPTS",
+            *_PROVIDER,
+        ),
         idempotent=True,
     )
 )

@@ -17,7 +17,7 @@ from madang.core.billing.subscription_model import (
     SubscriptionKind,
     SubscriptionStatus,
 )
-from madang.core.billing.subscription_service import SubscriptionView
+from madang.core.billing.subscription_views import SubscriptionView
 from madang.entrypoints.http.envelope import Shape
 from madang.entrypoints.http.portrait_shapes import Input, MoneyShape
 
@@ -44,6 +44,11 @@ class NewSubscriptionBody(Input, frozen=True):
 
 class PlansQuery(Input, frozen=True):
     product: PlanId | None = None
+
+
+class SubscriptionsQuery(Input, frozen=True):
+    cursor: Annotated[str, Meta(max_length=100, pattern=r"^[^\u0000]*$")] | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
 
 
 class ActivateBody(Input, frozen=True):

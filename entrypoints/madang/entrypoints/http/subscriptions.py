@@ -6,8 +6,10 @@ from uuid import UUID
 from litestar.types import ASGIApp
 
 from madang.core.billing.plan_checkouts import PlanOrder
+from madang.core.kernel.paging import CursorRequest
 from madang.entrypoints.http import subscription_shapes as shapes
 from madang.entrypoints.http.authentication import Access, Audience
+from madang.entrypoints.http.envelope import Pagination
 from madang.entrypoints.http.identity_shapes import NoFields
 from madang.entrypoints.http.operation import Call, JsonBody, Operation, route
 
@@ -50,13 +52,14 @@ async def list_plans(call: Call) -> ASGIApp:
         "Subscribe to a plan",
         "One subscription of a product at a time. The answer is `incomplete` with its checkout: where the person leaves a "
         "means of payment, whose key `POST /subscriptions/{id}/activate` takes, or agrees at a provider that renews by "
-        "itself. A plan with a trial charges nothing before its end; everybody has one trial of a product.",
+        "itself. A plan with a trial charges nothing before its end; everybody has one trial of a product. One of the same "
+        "plan that is still `incomplete` is gone on with, and answered; who begins too many in a day waits.",
         shapes.SubscriptionShape,
         shapes.BEGUN,
         status=201,
         access=_WRITE,
         body=JsonBody(shapes.NewSubscriptionBody, shapes.NEW),
-        errors=("ALREADY_EXISTS", "PLAN_NOT_FOUND", "NOT_FOUND", *_PROVIDER),
+        errors=("ALREADY_EXISTS", "PLAN_NOT_FOUND", "NOT_FOUND", "TOO_MANY_ATTEMPTS", *_PROVIDER),
         idempotent=True,
     )
 )
@@ -91,11 +94,15 @@ async def create_subscription(call: Call) -> ASGIApp:
         list[shapes.SubscriptionShape],
         [shapes.SUBSCRIPTION],
         access=_READ,
+        query=shapes.SubscriptionsQuery,
+        by_cursor=True,
+        errors=("VALIDATION_ERROR",),
     )
 )
 async def list_subscriptions(call: Call) -> ASGIApp:
-    views = await call.container.subscribing.list(call.caller.person)
-    return call.succeed([shapes.of_view(view, call.zone) for view in views])
+    query: shapes.SubscriptionsQuery = call.query
+    page = await call.container.subscriptions.page(call.caller.person, CursorRequest(query.cursor, query.limit))
+    return call.succeed([shapes.of_view(view, call.zone) for view in page.items], pagination=Pagination.by_cursor(page))
 
 
 @route(
@@ -113,7 +120,7 @@ async def list_subscriptions(call: Call) -> ASGIApp:
     )
 )
 async def get_subscription(call: Call) -> ASGIApp:
-    view = await call.container.subscribing.get(call.caller.person, _id(call))
+    view = await call.container.subscriptions.get(call.caller.person, _id(call))
     return call.succeed(shapes.of_detail(view, call.zone))
 
 
@@ -137,7 +144,7 @@ async def get_subscription(call: Call) -> ASGIApp:
 )
 async def activate_subscription(call: Call) -> ASGIApp:
     body: shapes.ActivateBody = call.body
-    view = await call.container.subscribing.activate(call.caller, _id(call), body.client_key)
+    view = await call.container.subscription_means.activate(call.caller, _id(call), body.client_key)
     return call.succeed(shapes.of_view(view, call.zone))
 
 
@@ -162,7 +169,7 @@ async def activate_subscription(call: Call) -> ASGIApp:
 async def change_payment_method(call: Call) -> ASGIApp:
     body: shapes.MethodBody = call.body
     call.container.checkouts.check_pages(body.success_url, body.cancel_url)
-    view = await call.container.subscribing.bring_method(
+    view = await call.container.subscription_means.bring_method(
         call.caller, _id(call), success_url=body.success_url, cancel_url=body.cancel_url, method_id=body.method_id
     )
     return call.succeed(shapes.of_view(view, call.zone))
@@ -189,7 +196,7 @@ async def change_payment_method(call: Call) -> ASGIApp:
 )
 async def change_subscription(call: Call) -> ASGIApp:
     body: shapes.ChangePlanBody = call.body
-    view = await call.container.subscribing.change(call.caller, _id(call), body.plan_id, prorate=body.prorate)
+    view = await call.container.subscriptions.change(call.caller, _id(call), body.plan_id, prorate=body.prorate)
     return call.succeed(shapes.of_view(view, call.zone))
 
 
@@ -213,7 +220,7 @@ async def change_subscription(call: Call) -> ASGIApp:
 )
 async def cancel_subscription(call: Call) -> ASGIApp:
     body: shapes.CancelBody = call.body
-    view = await call.container.subscribing.cancel(call.caller, _id(call), at_period_end=body.at_period_end)
+    view = await call.container.subscriptions.cancel(call.caller, _id(call), at_period_end=body.at_period_end)
     return call.succeed(shapes.of_view(view, call.zone))
 
 
@@ -235,7 +242,7 @@ async def cancel_subscription(call: Call) -> ASGIApp:
     )
 )
 async def resume_subscription(call: Call) -> ASGIApp:
-    return call.succeed(shapes.of_view(await call.container.subscribing.resume(call.caller, _id(call)), call.zone))
+    return call.succeed(shapes.of_view(await call.container.subscriptions.resume(call.caller, _id(call)), call.zone))
 
 
 @route(
@@ -245,15 +252,19 @@ async def resume_subscription(call: Call) -> ASGIApp:
         "listPaymentMethods",
         TAG,
         "List your means of payment",
-        "Those that providers keep for later charges, the oldest first.",
+        "Those that providers keep for later charges, the newest first.",
         list[shapes.PaymentMethodShape],
         [shapes.METHOD],
         access=_READ,
+        query=shapes.SubscriptionsQuery,
+        by_cursor=True,
+        errors=("VALIDATION_ERROR",),
     )
 )
 async def list_payment_methods(call: Call) -> ASGIApp:
-    methods = await call.container.stored_methods.list(call.caller.person)
-    return call.succeed([shapes.of_method(method, call.zone) for method in methods])
+    query: shapes.SubscriptionsQuery = call.query
+    page = await call.container.stored_methods.page(call.caller.person, CursorRequest(query.cursor, query.limit))
+    return call.succeed([shapes.of_method(each, call.zone) for each in page.items], pagination=Pagination.by_cursor(page))
 
 
 @route(
