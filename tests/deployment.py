@@ -14,6 +14,7 @@ from uuid import UUID
 import httpx
 from litestar import Litestar
 
+from apps_once import application
 from madang.adapters.arq.runner import Runner, RunnerSettings
 from madang.adapters.sandbox import knobs, messages
 from madang.adapters.sandbox.settings import SandboxSettings
@@ -22,7 +23,6 @@ from madang.core.identity.model import EMAIL_PURPOSE, NAME_PURPOSE, User, UserSt
 from madang.core.identity.roles import Role, permissions_of
 from madang.core.kernel.ids import new_id
 from madang.entrypoints.container import Container, open_container
-from madang.entrypoints.http.app import create_app
 from plugins_once import load_plugins_once
 from signatures_once import parse_signatures_once
 
@@ -173,7 +173,7 @@ class LazyApi:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         async with self._first:
             if self._app is None:
-                app = create_app(self._container)
+                app = self._ending.enter_context(application(self._container))
                 await self._ending.enter_async_context(_begun(app))
                 self._app = app
         await self._app(scope, receive, send)

@@ -1,6 +1,6 @@
 """The real application around an in-memory container, spoken to over ASGI."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -9,8 +9,8 @@ import pytest
 from litestar import Litestar
 
 from api.api_in_memory import InMemoryContainer
+from apps_once import application
 from madang.core.portraits.model import PortraitStatus
-from madang.entrypoints.http.app import create_app
 from signatures_once import parse_signatures_once
 
 parse_signatures_once()
@@ -34,8 +34,9 @@ def container() -> InMemoryContainer:
 
 
 @pytest.fixture
-def app(container: InMemoryContainer) -> Litestar:
-    return create_app(container)
+def app(container: InMemoryContainer) -> Iterator[Litestar]:
+    with application(container) as composed:
+        yield composed
 
 
 @pytest.fixture
