@@ -39,6 +39,7 @@ FORKS.set_forkserver_preload(
         ),
         "madang.adapters.postgres.migrations",
         "sqlalchemy.dialects.postgresql.asyncpg",
+        "faults.preloaded",
         "madang.adapters.local.storage",
         "madang.plugins.builtin.sandbox",
         *(f"madang.adapters.sandbox.{port}" for port in ("image_model", "pages", "payment", "sms", "text_model")),
