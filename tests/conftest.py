@@ -4,8 +4,12 @@ import gc
 import ipaddress
 import os
 import sys
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from compiled_together import compile_a_share
 
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -21,6 +25,25 @@ settings.register_profile(
 )
 settings.register_profile("thorough", parent=settings.get_profile("madang"), derandomize=False, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "madang"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    compile_a_share(session.config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that mostly wait are spread over the run: while one runner waits, the others have the processors to themselves."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    waiting = [file for file in files if file.parent.name == "faults"]
+    order = [file for file in files if file not in waiting]
+    apart = len(order) // max(1, len(waiting))
+    for number, file in enumerate(waiting):
+        order.insert(number * (apart + 1), file)
+    items[:] = [item for file in order for item in files[file]]
 
 
 def pytest_collection_finish() -> None:
