@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -189,12 +190,14 @@ async def test_work_longer_than_the_lease_keeps_its_lease(workshop) -> None:
     topic = Topic("t", Lane.LONG)
 
     async def run(delivery: Delivery[Any]) -> None:
-        await asyncio.sleep(1.5)
+        first = (await workshop.row(delivery.message.id)).lease_until
+        assert first is not None
+        await workshop.until(message, lambda row: datetime.now(UTC) > first and row.lease_until not in (None, first))
         async with delivery.finish() as uow:
             await effect(uow, delivery.message)
 
     [message] = await workshop.send(topic)
-    runners = [workshop.runner(Handler(topic, run=run), lease=0.6) for _ in range(2)]
+    runners = [workshop.runner(Handler(topic, run=run), lease=3.0) for _ in range(2)]
     for runner in runners:
         await runner.start()
     row = await workshop.until(message, is_done)

@@ -17,7 +17,8 @@ log = structlog.get_logger(__name__)
 
 _POLL_SECONDS: Final = 0.05
 _START_AGAIN_SECONDS: Final = 1.0
-_TELL_AGAIN_SECONDS: Final = 0.05
+_TELL_AGAIN_SECONDS: Final = 0.5
+"""Long enough to give a connection back: told again in the midst of that, arq would leave it open."""
 _LAST_WORDS_SECONDS: Final = 5.0
 _HEALTH_SECONDS: Final = 30
 _DRAINS_AT_ONCE: Final = 4
