@@ -30,7 +30,8 @@ SUITES: Final[dict[str, tuple[str, ...]]] = {
     "resend": ("email_kit.py::TestResend", "email_resend.py"),
     "s3": ("s3_storage.py",),
     "sandbox": (
-        "sandbox_schemas.py", "sandbox_knobs.py", "sandbox_pictures.py", "sandbox_prose.py", "sandbox_pages.py",
+        "sandbox_schemas.py", "sandbox_knobs.py", "sandbox_books.py", "sandbox_pictures.py", "sandbox_prose.py",
+        "sandbox_pages.py",
         "sandbox_sms.py", "sandbox_text_model.py", "sandbox_image_model.py", "sandbox_payment.py", "sandbox_social.py",
         "sandbox_stored_methods.py", "email_kit.py::TestSandbox", "chat_kit.py::TestSandbox",
         "payment.py", "text_model.py", "image_model.py", "webhooks.py", "faults.py", "messages.py",
