@@ -151,10 +151,12 @@ async def test_a_garbled_download_is_no_picture_and_a_broken_one_is_unavailable(
 
 async def test_the_wanted_size_and_count_are_made_also_without_a_photo(sandbox: Build) -> None:
     model = sandbox(SandboxImageModel, image_seconds=0)
-    started = await model.start(PictureRequest("a quiet backdrop", "k", 5, width=300, height=400, count=2))
+    started = await model.start(PictureRequest("a quiet backdrop", "k", 5, width=300, count=2))
     one, two = [(await model.download(picture)).data for picture in started.pictures]
-    with Image.open(io.BytesIO(one)) as picture:
-        assert picture.size == (300, 400)
+    high = await model.start(PictureRequest("a quiet backdrop", "k-2", 5, height=400))
+    for made in (one, (await model.download(high.pictures[0])).data):
+        with Image.open(io.BytesIO(made)) as picture:
+            assert picture.size == (300, 400), "three by four, whichever side is named"
     assert distance(one, two) > 3
 
 
