@@ -72,7 +72,9 @@ def document(result: TextResult) -> Any:
 
 
 async def test_the_report_validates_and_recommends_what_the_prompt_offers(sandbox: Build, portrait: bytes) -> None:
-    report = document(await sandbox(SandboxTextModel).generate(asked(KOREAN, REPORT, portrait, portrait)))
+    answer = await sandbox(SandboxTextModel).generate(asked(KOREAN, REPORT, portrait, portrait))
+    assert "피부" in answer.text, "as people write it, not as escapes"
+    report = document(answer)
     jsonschema_rs.validate(REPORT, report)
     assert [each["area"] for each in report["improvements"]][:2] == ["피부", "얼굴 윤곽"]
     assert set(report["improvements"][0]["recommendations"]) <= {"SC003", "P007"}
