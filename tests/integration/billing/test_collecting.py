@@ -61,6 +61,19 @@ async def test_another_amount_or_no_key_confirms_nothing(office: Office) -> None
     assert len(await office.database.fetch("SELECT 1 FROM amount_mismatches")) == 2
 
 
+async def test_however_many_wrong_amounts_a_browser_makes_up_a_few_are_kept_and_all_counted(office: Office) -> None:
+    office.open_with(Bank(capabilities=CONFIRMS))
+    payment = await ordered(office)
+    for wrong in (*range(1, 21), 1, 20):
+        with pytest.raises(Conflict):
+            await office.payments.confirm(BUYER, payment.id, key="key-1", amount=Money(wrong, "KRW"))
+    async with office.units() as uow:
+        await office.billing.doubt_amount(uow, payment, Money(777, "KRW"))
+    rows = await office.database.fetch("SELECT amount, times FROM amount_mismatches ORDER BY amount")
+    assert [row["amount"] for row in rows] == [1, 2, 3, 4, 5, 777], "what a provider tells is always kept"
+    assert sum(row["times"] for row in rows) == 23
+
+
 async def test_a_declined_key_fails_the_payment_and_another_key_may_pay_it_yet(office: Office) -> None:
     office.open_with(Bank(capabilities=CONFIRMS))
     payment = await ordered(office)

@@ -3,16 +3,17 @@
 import asyncio
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from integration.billing.bank import SIGNATURE, Bank
+from integration.billing.bank import ABLE, SIGNATURE, Bank
 from integration.billing.conftest import PRICE, Office
 from madang.core.billing.model import OPEN, PAYMENT_TRANSITIONS, Payment, PaymentStatus
+from madang.core.billing.unsigned_notices import KEPT
 from madang.core.kernel.errors import NotFound
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.messages import MessageState
@@ -271,6 +272,37 @@ async def test_a_forged_delivery_leaves_nothing_behind(office: Office) -> None:
     with pytest.raises(SignatureInvalid):
         await office.deliver("paid", payment.id, signature="forged")
     assert await office.inbox() == []
+
+
+UNSIGNED = replace(ABLE, signed_webhooks=False)
+LOOK_UPS = "SELECT FROM messages WHERE topic = 'billing.look_up' AND payload->>'round' IS NULL"
+
+
+async def test_unsigned_notices_of_payments_that_are_not_ours_leave_nothing(office: Office) -> None:
+    office.open_with(Bank(capabilities=UNSIGNED))
+    await office.order()
+    told = [await office.deliver(f"made-up-{number}", new_id()) for number in range(30)]
+    told.append(await office.deliver("renewed", new_id(), subscription="sub_1"))
+    assert (any(told), await office.inbox()) == (False, [])
+
+
+async def test_of_one_payment_a_few_unsigned_notices_are_kept_and_the_truth_is_asked_all_the_same(office: Office) -> None:
+    office.open_with(Bank(capabilities=UNSIGNED))
+    payment = await office.order()
+    assert [await office.deliver("first", payment.id) for _ in range(3)] == [True, False, False]
+    await asyncio.gather(*(office.deliver(f"made-up-{number}", payment.id) for number in range(200)))
+    assert len(await office.inbox()) <= KEPT
+    assert len(await office.database.fetch(LOOK_UPS)) <= 2, "one a minute"
+    for number in range(KEPT):
+        await office.deliver(f"later-{number}", payment.id)
+    assert len(await office.inbox()) == KEPT
+    await office.work()
+    office.bank.tell(str(payment.id), RemotePaymentStatus.PAID)
+    assert not await office.deliver("paid", payment.id)
+    await office.execute("UPDATE messages SET due_at = now() WHERE state = 'waiting' AND payload->>'round' IS NULL")
+    await office.work()
+    assert (await office.payment(payment)).status is PaymentStatus.PAID
+    assert len(await office.inbox()) == KEPT
 
 
 async def test_a_provider_that_is_not_configured_here_is_not_found(office: Office) -> None:

@@ -1,5 +1,6 @@
 """The inbox in PostgreSQL: what providers told us, each once."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from madang.core.kernel.inbox import InboxEntry
 INBOX_COLUMNS: Final = ("id", "provider", "event_id", "kind", "notice", "received_at", "handled_at", "outcome")
 _ADD: Final = insert("inbox", INBOX_COLUMNS, on_conflict="ON CONFLICT (provider, event_id) DO NOTHING")
 _GET: Final = select("inbox", INBOX_COLUMNS, "id = $1")
+_OF_EVENTS: Final = select("inbox", INBOX_COLUMNS, "provider = $1 AND event_id = ANY ($2::text[])")
 _LOCK: Final = select("inbox", INBOX_COLUMNS, "id = $1", lock=True)
 _UPDATE: Final = update("inbox", INBOX_COLUMNS)
 
@@ -25,6 +27,9 @@ class PostgresInbox:
 
     async def add(self, entry: InboxEntry) -> bool:
         return affected(await self._connection.execute(_ADD, *_values(entry))) == 1
+
+    async def of_events(self, provider: str, event_ids: Sequence[str]) -> Sequence[InboxEntry]:
+        return [inbox_entry(row) for row in await self._connection.fetch(_OF_EVENTS, provider, list(event_ids))]
 
     async def get(self, entry_id: UUID, *, lock: bool = False) -> InboxEntry | None:
         row = await self._connection.fetchrow(_LOCK if lock else _GET, entry_id)

@@ -11,6 +11,7 @@ from madang.core.billing.model import SETTLED, AmountMismatch, Payment, PaymentS
 from madang.core.billing.repository import BillingUnitOfWork
 from madang.core.billing.service import BillingService
 from madang.core.billing.snapshots import snapshot_of
+from madang.core.billing.unsigned_notices import payment_named
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.inbox import InboxEntry
 from madang.core.kernel.messages import Delivery
@@ -129,15 +130,7 @@ async def apply(
 
 
 async def _payment_of(uow: BillingUnitOfWork, entry: InboxEntry) -> Payment | None:
-    ours, reference = entry.notice.get("payment_id"), entry.notice.get("reference")
-    if ours is not None:
-        try:
-            found = await uow.payments.get(UUID(ours))
-        except ValueError:
-            found = None
-        if found is not None and found.provider == entry.provider:
-            return found
-    return await uow.payments.by_reference(entry.provider, reference) if reference else None
+    return await payment_named(uow, entry.provider, entry.notice.get("payment_id"), entry.notice.get("reference"))
 
 
 def _snapshot_in(notice: Mapping[str, Any]) -> PaymentSnapshot | None:

@@ -22,6 +22,10 @@ STAFF: Final = "payments:refund"
 """Who may give money back may also see everybody's payments."""
 
 
+_DOUBTS: Final = 5
+"""How many wrong amounts of a payment are kept that its browser told: anybody can make up more."""
+
+
 class PaymentsUnitOfWork(BillingUnitOfWork, AuditedUnitOfWork, Protocol):
     """What these use cases touch."""
 
@@ -88,7 +92,7 @@ class Payments:
                 raise _no_such_payment()
             doubtful = amount is not None and amount != payment.amount
             if doubtful and amount is not None:
-                await self._billing.doubt_amount(uow, payment, amount)
+                await self._billing.doubt_amount(uow, payment, amount, at_most=_DOUBTS)
             else:
                 await self._confirm(uow, caller, payment, key)
             view = await _view(uow, payment)

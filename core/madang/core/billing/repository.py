@@ -66,8 +66,9 @@ class PaymentRepository(Protocol):
 
 
 class AmountMismatchRepository(Protocol):
-    async def add(self, payment_id: UUID, provider: str, told: Money, now: datetime) -> None:
-        """The same amount told of the same payment again is counted, and new again."""
+    async def add(self, payment_id: UUID, provider: str, told: Money, now: datetime, *, at_most: int | None = None) -> None:
+        """The same amount told of the same payment again is counted, and new again. With `at_most` there, one more is counted
+        with the last. The payment's row is locked by the caller."""
         ...
 
 

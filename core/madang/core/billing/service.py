@@ -29,6 +29,7 @@ from madang.core.billing.refund_changes import add_refund, change_refund
 from madang.core.billing.repository import BillingUnitOfWork
 from madang.core.billing.routing import PaymentRouting, Sale
 from madang.core.billing.snapshots import notice_as_json
+from madang.core.billing.unsigned_notices import at_the_end_of_the_minute, payment_named, place_of
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import NotFound, ValidationFailed
 from madang.core.kernel.ids import new_id
@@ -127,14 +128,15 @@ class BillingService:
         """Verify a delivery and store each of its notices once; True when at least one was new.
 
         Raises `NotFound` for a provider that is not configured, `SignatureInvalid` for a forged or stale delivery
-        (nothing is stored).
+        (nothing is stored). Where a provider does not sign, only what names a payment of ours is stored, and a few of each.
         """
         gateway = self._known_gateway(provider)
         notices = await gateway.read_webhook(request)
         stored = False
         async with self._units() as uow:
+            store = self._store if gateway.capabilities.signed_webhooks else self._store_hint
             for notice in notices:
-                stored = await self._store(uow, provider, notice, request.received_at) or stored
+                stored = await store(uow, provider, notice, request.received_at) or stored
         return stored
 
     async def check_soon(self, uow: BillingUnitOfWork, payment_id: UUID) -> None:
@@ -259,9 +261,10 @@ class BillingService:
         await follow_payment(uow, expired, self._clock.now())
         uow.announce(payment_changed(expired))
 
-    async def doubt_amount(self, uow: BillingUnitOfWork, payment: Payment, told: Money) -> None:
-        """Raise the alert: somebody says that another amount is to be paid, or was, than we asked for."""
-        await uow.amount_mismatches.add(payment.id, payment.provider, told, self._clock.now())
+    async def doubt_amount(self, uow: BillingUnitOfWork, payment: Payment, told: Money, *, at_most: int | None = None) -> None:
+        """Raise the alert: somebody says that another amount is to be paid, or was, than we asked for. With `at_most` other
+        amounts of this payment kept, a further one is only counted."""
+        await uow.amount_mismatches.add(payment.id, payment.provider, told, self._clock.now(), at_most=at_most)
 
     async def _settle_refunds(self, uow: BillingUnitOfWork, payment: Payment) -> None:
         """Refunds that were under way are done once all the money is back, whoever sent it. A part says nothing about ours: a
@@ -273,12 +276,28 @@ class BillingService:
                 done = dataclasses.replace(refund, status=RefundStatus.SUCCEEDED, updated_at=self._clock.now())
                 await change_refund(uow, refund, done, payment)
 
-    async def _store(self, uow: BillingUnitOfWork, provider: str, notice: PaymentNotice, at: datetime) -> bool:
-        entry = InboxEntry(new_id(), provider, notice.event_id, notice.kind, notice_as_json(notice), at)
+    async def _store(
+        self, uow: BillingUnitOfWork, provider: str, notice: PaymentNotice, at: datetime, place: str | None = None
+    ) -> bool:
+        kept = notice_as_json(notice)
+        entry = InboxEntry(new_id(), provider, place or notice.event_id, notice.kind, kept, at)
         if not await uow.inbox.add(entry):
             return False
         uow.send(NewMessage(HANDLE_NOTICE, {"inbox_id": str(entry.id)}, key=f"notice:{entry.id}", subject=f"inbox:{entry.id}"))
         return True
+
+    async def _store_hint(self, uow: BillingUnitOfWork, provider: str, notice: PaymentNotice, at: datetime) -> bool:
+        """Anybody may have sent it: it is kept only where it names a payment of ours, and a few times for each."""
+        payment = await payment_named(uow, provider, notice.payment_id, notice.reference)
+        if payment is None:
+            return False
+        place, known = await place_of(uow, provider, payment.id, notice.event_id)
+        if known:
+            return False
+        if place is not None and await self._store(uow, provider, notice, at, place):
+            return True
+        uow.send(at_the_end_of_the_minute(single_look_up(payment.id, "unsigned"), self._clock.now()))
+        return False
 
     def _gateway_for(self, new: NewPayment) -> PaymentGateway:
         """Of a sale that has no choice of its own, nobody taking it is a mistake of the settings."""

@@ -11,6 +11,7 @@ from madang.ports.payment import ChargedFor, ChargeReason, PaymentNotice, Paymen
 def notice_as_json(notice: PaymentNotice) -> Mapping[str, Any]:
     """What is kept of a notice: identifiers and the reported state."""
     return {
+        "event_id": notice.event_id,
         "kind": notice.kind,
         "occurred_at": notice.occurred_at.isoformat() if notice.occurred_at else None,
         "reference": notice.reference,

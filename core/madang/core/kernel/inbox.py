@@ -1,6 +1,6 @@
 """What providers tell us: verified, stored once, answered, and then handled by the worker."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -25,6 +25,8 @@ class InboxRepository(Protocol):
     async def add(self, entry: InboxEntry) -> bool:
         """False when this provider's event is already there; then nothing was written."""
         ...
+
+    async def of_events(self, provider: str, event_ids: Sequence[str]) -> Sequence[InboxEntry]: ...
 
     async def get(self, entry_id: UUID, *, lock: bool = False) -> InboxEntry | None: ...
 
