@@ -267,6 +267,7 @@ def test_a_signed_body_that_is_no_document_is_no_event(body: bytes) -> None:
         (408, {}, "fetch", False, Unavailable, "still at it"),
         (408, {}, "refund", True, OutcomeUnknown, "still at it"),
         (422, {"errors": []}, "refund", True, Rejected, "refuses the request"),
+        (499, {}, "refund", True, Rejected, "refuses the request"),
         (500, {"errors": []}, "refund", True, OutcomeUnknown, "answers 500"),
         (503, {}, "refund", True, Unavailable, "answers 503"),
         (504, {}, "fetch", False, Unavailable, "answers 504"),

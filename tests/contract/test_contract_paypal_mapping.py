@@ -311,6 +311,7 @@ def told(issue: str) -> Mapping[str, Any]:
         (422, told("ORDER_COMPLETION_IN_PROGRESS"), "capture", True, OutcomeUnknown, "still at it"),
         (408, {}, "fetch", False, Unavailable, "still at it"),
         (500, told("INSTRUMENT_DECLINED"), "capture", True, OutcomeUnknown, "answers 500"),
+        (499, {}, "capture", True, Rejected, "refuses the request"),
         (503, {}, "capture", True, Unavailable, "answers 503"),
         (404, told("RESOURCE_NOT_FOUND"), "fetch", False, Rejected, "no such thing"),
         (404, told("INVALID_RESOURCE_ID"), "fetch", False, Rejected, "no such thing"),

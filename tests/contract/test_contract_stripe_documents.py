@@ -636,6 +636,7 @@ def test_an_event_without_a_time_is_told_now_and_a_long_kind_is_cut() -> None:
         ("fetch", 408, {}, False, Unavailable, "answers 408"),
         ("refund", 424, {}, True, Unavailable, "answers 424"),
         ("refund", 409, {}, True, OutcomeUnknown, "answers 409"),
+        ("refund", 499, {}, True, Rejected, "refuses the request"),
         ("fetch", 500, {}, False, Unavailable, "answers 500"),
         ("refund", 400, {"type": "card_error"}, True, Rejected, "declined"),
         ("refund", 402, {}, True, Rejected, "declined"),

@@ -136,7 +136,7 @@ class LemonSqueezyGateway(NoCapture, NoConfirm, NoFind, NoFindRefund, NoPaymentL
         self, operation: str, method: str, path: str, timeout: float, body: Mapping[str, Any] | None = None
     ) -> Mapping[str, Any]:
         answer = await self._client.call(operation, method, path, timeout, body=body)
-        if not 200 <= answer.status < 300:
+        if not answer.is_success:
             raise mapping.error_of(answer.status, answer.headers, answer.fields, operation, effect=True)
         return _read(lambda: mapping.resource_in(answer.fields), operation, OutcomeUnknown)
 
