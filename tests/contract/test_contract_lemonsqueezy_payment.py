@@ -249,8 +249,9 @@ async def test_a_trial_is_the_variants_own(lemon: FakeLemonSqueezy, gateway: Lem
 
 async def test_a_store_in_another_currency_is_misconfigured(lemon: FakeLemonSqueezy, gateway: LemonSqueezyGateway) -> None:
     lemon.next.append(Reply(200, {"data": {"type": "stores", "id": "1", "attributes": {"currency": "EUR"}}}))
-    with pytest.raises(Misconfigured, match="USD"):
+    with pytest.raises(Misconfigured, match="USD") as foreign:
         await gateway.check()
+    assert (foreign.value.provider, foreign.value.operation) == ("lemonsqueezy", "check")
 
 
 async def test_each_state_of_an_invoice_has_its_status(lemon: FakeLemonSqueezy, gateway: LemonSqueezyGateway) -> None:
