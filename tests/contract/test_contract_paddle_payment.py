@@ -596,6 +596,16 @@ async def test_what_is_looked_at_before_an_effect_and_cannot_be_read_leaves_noth
         assert not paddle.next, operation
 
 
+async def test_of_a_payment_without_lines_nothing_is_asked_back(paddle: FakePaddle, gateway: PaddleGateway) -> None:
+    details = {"totals": {"total": "990", "tax": "0"}}
+    told = {"id": NOBODY, "status": "completed", "currency_code": "USD", "details": details}
+    paddle.next.append(Reply(200, {"data": told}))
+    with pytest.raises(Unavailable, match="cannot be read") as unread:
+        await gateway.refund(RefundRequest(NOBODY, PRICE, "why", "refund-1"))
+    assert (unread.value.provider, unread.value.operation) == ("paddle", "refund")
+    assert not paddle.acting
+
+
 @pytest.mark.parametrize("code", errors.REFUSED)
 def test_every_refusal_has_its_reason(code: str) -> None:
     error = errors.error_of(400, {}, json_of(refusal(400, code)), "refund", effect=True)
