@@ -65,9 +65,10 @@ from madang.core.portraits.model import (
     StoredFile,
     Survey,
 )
+from madang.core.portraits.ordering import OrderedPortrait, OrderPortrait
 from madang.core.portraits.pictures import MAX_PHOTO_BYTES, Crop
 from madang.core.portraits.repository import PortraitView
-from madang.core.portraits.service import OrderedPortrait, OrderPortrait, PictureLinks, PortraitResult
+from madang.core.portraits.results import PictureLinks, PortraitResult
 from madang.entrypoints.http.rate_limits import POLICIES
 from madang.ports.errors import SignatureInvalid
 from madang.ports.payment import Checkout

@@ -22,7 +22,7 @@ from invoice_samples import INVOICE
 from madang.core.files.service import AnnounceUpload
 from madang.core.kernel.caller import Caller, CallerKind
 from madang.core.portraits.model import PortraitStatus
-from madang.core.portraits.service import OrderPortrait
+from madang.core.portraits.ordering import OrderPortrait
 from madang.entrypoints.http.app import create_app
 from madang.entrypoints.http.routes import routes_for
 

@@ -29,7 +29,7 @@ from madang.adapters.sandbox import knobs
 from madang.adapters.sandbox.settings import SandboxSettings
 from madang.adapters.sandbox.world import World, world_path
 from madang.core.portraits.model import PortraitStatus
-from madang.core.portraits.service import OrderPortrait
+from madang.core.portraits.ordering import OrderPortrait
 from madang.entrypoints.container import Container, open_container
 from madang.entrypoints.settings import Settings
 from madang.entrypoints.supervisor.addresses import free_port

@@ -15,12 +15,16 @@ from madang.core.operations.audit import AuditTrail
 from madang.core.portraits.compensation import Compensation
 from madang.core.portraits.handlers import PortraitHandlers
 from madang.core.portraits.knowledge_base import KnowledgeBaseService
+from madang.core.portraits.ordering import Ordering
+from madang.core.portraits.phones import Phones
+from madang.core.portraits.photos import Photos
 from madang.core.portraits.picture_making import PictureMaking
 from madang.core.portraits.picture_stopping import PictureStopping
 from madang.core.portraits.pictures import PhotoLab
 from madang.core.portraits.purging import Purging
 from madang.core.portraits.report_writing import ReportWriting
 from madang.core.portraits.repository import PortraitReader
+from madang.core.portraits.results import Results
 from madang.core.portraits.service import PortraitService
 from madang.entrypoints.settings import Settings
 
@@ -45,15 +49,10 @@ class PortraitWiring(containers.DeclarativeContainer):
     knowledge_base = providers.Singleton(KnowledgeBaseService, units, audit_trail)
     service = providers.Singleton(
         PortraitService,
-        units=units,
-        reader=reader,
-        billing=billing,
-        providers=routed,
-        photo_lab=photo_lab,
-        cipher=cipher,
-        phone_numbers=phone_numbers,
-        clock=clock,
-        base_url=base_url,
+        providers.Singleton(Ordering, units=units, billing=billing, cipher=cipher, clock=clock, base_url=base_url),
+        providers.Singleton(Phones, units=units, cipher=cipher, phone_numbers=phone_numbers, clock=clock),
+        providers.Singleton(Photos, units=units, providers=routed, photo_lab=photo_lab, clock=clock),
+        providers.Singleton(Results, units=units, reader=reader, providers=routed, clock=clock),
     )
     compensation = providers.Singleton(Compensation, billing, notifications, cipher, clock)
     picture_making = providers.Singleton(PictureMaking, routed, photo_lab, compensation, picture_notices, clock)

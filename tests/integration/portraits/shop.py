@@ -26,7 +26,7 @@ from madang.adapters.sandbox.world import World, world_path
 from madang.core.kernel.ids import new_id
 from madang.core.portraits.catalogue import starting_catalogue
 from madang.core.portraits.model import Portrait, PortraitPicture, PortraitStatus
-from madang.core.portraits.service import OrderPortrait
+from madang.core.portraits.ordering import OrderPortrait
 from madang.entrypoints.container import Container, open_container
 from madang.entrypoints.wiring import Wiring
 from madang.ports.secret import Secret

@@ -12,7 +12,7 @@ from integration.portraits.shop import BUYER, Notice, Shop
 from madang.core.billing.model import PaymentStatus
 from madang.core.kernel.errors import Gone
 from madang.core.portraits.model import PRICE, PortraitStatus
-from madang.core.portraits.service import OrderPortrait
+from madang.core.portraits.ordering import OrderPortrait
 
 Story = Callable[[Shop, UUID], Awaitable[None]]
 

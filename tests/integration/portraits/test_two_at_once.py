@@ -19,7 +19,7 @@ from madang.core.billing.model import Payment
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.messages import Failure, Handler, Message, NewMessage
 from madang.core.portraits.model import PRICE, PortraitStatus
-from madang.core.portraits.service import OrderPortrait
+from madang.core.portraits.ordering import OrderPortrait
 from madang.ports.errors import PortError, Unavailable
 from madang.ports.image_model import PictureRequest, Prediction
 from madang.ports.payment import PaymentSnapshot, RemotePaymentStatus

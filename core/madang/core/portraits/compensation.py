@@ -12,9 +12,9 @@ from madang.core.notifications.service import NotificationService
 from madang.core.portraits import sms_texts
 from madang.core.portraits.events import portrait_changed
 from madang.core.portraits.model import FailureReason, Portrait, PortraitStatus
+from madang.core.portraits.phones import PHONE
 from madang.core.portraits.picture_stopping import stopping_of
 from madang.core.portraits.repository import PortraitsUnitOfWork
-from madang.core.portraits.service import PHONE
 
 
 class Compensation:

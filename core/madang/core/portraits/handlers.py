@@ -10,12 +10,12 @@ from madang.core.kernel.messages import Handler, Message, Topic
 from madang.core.portraits.compensation import Compensation
 from madang.core.portraits.events import portrait_changed
 from madang.core.portraits.model import FailureReason, Portrait, PortraitStatus
+from madang.core.portraits.ordering import PURPOSE
 from madang.core.portraits.picture_making import PictureMaking
 from madang.core.portraits.picture_stopping import PictureStopping
 from madang.core.portraits.purging import Purging
 from madang.core.portraits.report_writing import ReportWriting
 from madang.core.portraits.repository import PortraitsUnitOfWork
-from madang.core.portraits.service import PURPOSE
 from madang.core.portraits.topics import PAYMENT_CHANGED
 
 _ARRIVED: Final = frozenset({PaymentStatus.PAID, PaymentStatus.PARTLY_REFUNDED})

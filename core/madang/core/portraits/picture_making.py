@@ -24,10 +24,11 @@ from madang.core.portraits.model import (
     StoredFile,
     subject_of,
 )
+from madang.core.portraits.photos import stored_file
 from madang.core.portraits.pictures import EncodedPicture, PhotoLab, Renditions
 from madang.core.portraits.purchases import PREDICTION_FAILED, Purchases, may_be_paid, purchase, stop
 from madang.core.portraits.repository import PortraitsUnitOfWork
-from madang.core.portraits.service import FILE_ENDINGS, stored_file
+from madang.core.portraits.results import FILE_ENDINGS
 from madang.core.portraits.topics import MAKE_PICTURE, WRITE_REPORT
 from madang.ports.errors import Misconfigured, OutcomeUnknown, RateLimited, Rejected, Unavailable
 from madang.ports.image_model import ImageModel, PictureRequest, Prediction, PredictionStatus

@@ -29,9 +29,9 @@ from madang.core.portraits.model import (
     Report,
     StoredFile,
 )
+from madang.core.portraits.phones import PHONE
 from madang.core.portraits.report_document import SCHEMA, ReportReader
 from madang.core.portraits.repository import PortraitsUnitOfWork
-from madang.core.portraits.service import PHONE
 from madang.core.portraits.topics import WRITE_REPORT
 from madang.ports.errors import Misconfigured
 from madang.ports.text_model import Picture, PromptMessage, Role, TextModel, TextRequest

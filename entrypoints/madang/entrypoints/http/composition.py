@@ -18,9 +18,10 @@ from madang.core.kernel.tokens import Claims, Tokens
 from madang.core.notifications.delivery_log import LogEntry
 from madang.core.notifications.model import Category, Channel, Preferences
 from madang.core.portraits.model import CareEntry, Portrait, StoredFile, Survey
+from madang.core.portraits.ordering import OrderedPortrait, OrderPortrait
 from madang.core.portraits.pictures import Crop
 from madang.core.portraits.repository import PortraitView
-from madang.core.portraits.service import OrderedPortrait, OrderPortrait, PortraitResult
+from madang.core.portraits.results import PortraitResult
 from madang.core.privacy.model import Erasure
 from madang.core.privacy.service import ErasureView, Export
 from madang.core.webhooks.service import WebhookService

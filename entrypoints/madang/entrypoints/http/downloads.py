@@ -7,7 +7,7 @@ from typing import Final
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from madang.core.portraits.model import CareEntry, Locale, Report, StoredFile
-from madang.core.portraits.service import PortraitResult
+from madang.core.portraits.results import PortraitResult
 from madang.entrypoints.http.language import catalogue
 from madang.ports.storage import StoredObject
 

@@ -16,8 +16,9 @@ from madang.core.portraits.model import (
     Survey,
     progress_of,
 )
+from madang.core.portraits.ordering import OrderedPortrait
 from madang.core.portraits.repository import PortraitView
-from madang.core.portraits.service import OrderedPortrait, PictureLinks, PortraitResult
+from madang.core.portraits.results import PictureLinks, PortraitResult
 from madang.entrypoints.http import portrait_shapes as shapes
 from madang.ports.money import Money
 from madang.ports.storage import PresignedRequest

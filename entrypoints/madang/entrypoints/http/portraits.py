@@ -6,7 +6,7 @@ from uuid import UUID
 
 from litestar.types import ASGIApp
 
-from madang.core.portraits.service import OrderPortrait
+from madang.core.portraits.ordering import OrderPortrait
 from madang.entrypoints.http import portrait_answers as answers
 from madang.entrypoints.http import portrait_examples as examples
 from madang.entrypoints.http import portrait_shapes as shapes

@@ -19,7 +19,7 @@ from madang.core.kernel.errors import (
 )
 from madang.core.portraits.model import AWAITED, CareEntry, FailureReason, Portrait, PortraitStatus, progress_of
 from madang.core.portraits.repository import PortraitView
-from madang.core.portraits.service import PortraitResult
+from madang.core.portraits.results import PortraitResult
 from madang.entrypoints.http.answers import redirect
 from madang.entrypoints.http.authentication import Audience
 from madang.entrypoints.http.downloads import cost_of, weeks_of
