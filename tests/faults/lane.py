@@ -33,6 +33,7 @@ from madang.core.portraits.ordering import OrderPortrait
 from madang.entrypoints.container import Container, open_container
 from madang.entrypoints.settings import Settings
 from madang.entrypoints.supervisor.addresses import free_port
+from plugins_once import load_plugins_once
 
 LEASE_SECONDS = 1.0
 _SMALL_PICTURES = """
@@ -146,6 +147,7 @@ class Lane:
 
 @asynccontextmanager
 async def open_lane(deployment: Deployment, settings: Settings) -> AsyncIterator[Lane]:
+    load_plugins_once()
     async with AsyncExitStack() as opened:
         container = await opened.enter_async_context(open_container(settings))
         world = World(world_path(settings.data_dir))

@@ -31,6 +31,7 @@ from madang.entrypoints.container import Container, open_container
 from madang.entrypoints.wiring import Wiring
 from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
+from plugins_once import load_plugins_once
 
 PHONE = "010-1234-5678"
 E164 = "+821012345678"
@@ -227,6 +228,7 @@ class Shop:
 @asynccontextmanager
 async def opened(settings: Any) -> AsyncIterator[Shop]:
     """A shop on these settings, with the starting catalogue in its knowledge base."""
+    load_plugins_once()
     stopwatch = Stopwatch()
     with Wiring.stopwatch.override(providers.Object(stopwatch)):
         async with open_container(settings) as container:
