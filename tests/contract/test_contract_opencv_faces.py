@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -217,6 +218,26 @@ async def test_what_is_no_picture_is_refused(build: Build, data: bytes) -> None:
     with pytest.raises(Rejected) as raised:
         await build().detect(Picture(data))
     assert (raised.value.reason, raised.value.provider, raised.value.operation) == ("invalid_picture", "opencv", "detect")
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF"])
+async def test_a_picture_of_another_kind_is_refused(build: Build, person: Image.Image, kind: str) -> None:
+    with pytest.raises(Rejected, match="cannot be read"):
+        await build().detect(encoded(person, kind))
+
+
+async def test_what_waits_when_it_is_closed_is_not_looked_at(build: Build, person: Image.Image) -> None:
+    detector, picture = build(threads=1), encoded(person)
+    looks = [asyncio.ensure_future(detector.detect(picture)) for _ in range(4)]
+    await asyncio.sleep(0)
+    await detector.close()
+    assert isinstance((await asyncio.gather(*looks, return_exceptions=True))[-1], asyncio.CancelledError)
+
+
+def test_the_library_tells_of_errors_alone(build: Build) -> None:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_INFO)
+    build()
+    assert cv2.utils.logging.getLogLevel() == cv2.utils.logging.LOG_LEVEL_ERROR
 
 
 async def test_half_a_picture_is_refused(build: Build, person: Image.Image) -> None:
