@@ -108,6 +108,7 @@ def test_an_announcement_is_a_prediction(context: ProviderContext) -> None:
     [
         ("http://[", Rejected, "no address"),
         ("https:///a.png", Rejected, "no address"),
+        ("https://replicate.delivery/a\n.png", Rejected, "no address"),
         ("a.png", Rejected, "no address"),
         ("ftp://replicate.delivery/a.png", Rejected, "no address"),
         ("http://replicate.delivery/a.png", Rejected, "no address"),

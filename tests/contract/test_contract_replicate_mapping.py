@@ -17,7 +17,7 @@ from madang.adapters.replicate.mapping import STATUSES, error_of, prediction_of,
 from madang.adapters.replicate.settings import ReplicateSettings
 from madang.plugins.conformance.image_model import FileHost
 from madang.plugins.conformance.pictures import JPEG, PNG
-from madang.plugins.conformance.remote import Reply, serving
+from madang.plugins.conformance.remote import Fault, Reply, serving
 from madang.ports.errors import Misconfigured, PortError, Rejected, Unavailable
 from madang.ports.image_model import PredictionStatus, RemotePicture
 from madang.ports.secret import Secret
@@ -179,6 +179,15 @@ async def test_a_host_of_pictures_has_it_or_has_it_no_more_or_is_asked_again(
         await fetching(delivery_hosts=("127.0.0.1",)).fetch(RemotePicture(host.address, ""))
     told = (raised.value.operation, raised.value.code, getattr(raised.value, "reason", None))
     assert told == ("download", *((str(status), "not_found") if error is Rejected else (None, None)))
+
+
+async def test_a_picture_that_comes_a_byte_at_a_time_is_given_up(
+    host: FileHost, fetching: Callable[..., PictureDelivery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "SECONDS", 0.3)
+    host.plan(Fault.SLOW)
+    with pytest.raises(Unavailable, match="TimeoutError"):
+        await fetching(delivery_hosts=("127.0.0.1",)).fetch(RemotePicture(host.address, ""))
 
 
 async def test_the_proxy_of_the_settings_carries_the_pictures(fetching: Callable[..., PictureDelivery]) -> None:
