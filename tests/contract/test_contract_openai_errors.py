@@ -196,10 +196,14 @@ async def test_an_answer_that_is_none_is_told_by_the_taxonomy(
     openai: FakeOpenAI, context: ProviderContext, api: str, reply: Reply, error: type[PortError]
 ) -> None:
     model = OpenAITextModel(OpenAISettings(Secret(API_KEY), api=api, base_url=f"{openai.url}/v1"), context)
-    openai.next.append(reply)
+    openai.next.append(replace(reply, headers={**reply.headers, "x-request-id": "req_77"}))
     with pytest.raises(error) as raised:
         await model.generate(REQUEST)
-    assert type(raised.value) is error
+    assert (type(raised.value), raised.value.operation, raised.value.request_id) == (error, "generate", "req_77")
+    openai.next.append(Reply(200, {"data": "no list"}, {"x-request-id": "req_78"}))
+    with pytest.raises(Unavailable, match="no list of models") as unlisted:
+        await model.check()
+    assert (unlisted.value.operation, unlisted.value.request_id) == ("check", "req_78")
     await model.close()
 
 
