@@ -21,6 +21,9 @@ from madang.adapters.provider_http.answers import object_in
 from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, Unavailable
 
 MEGABYTE: Final = 1024**2
+CONNECTIONS: Final = 100
+KEPT: Final = 20
+"""Connections at once, and those that wait for the next text."""
 NEEDED: Final = frozenset({"host", "content-type", "content-length", "transfer-encoding", "accept", "connection"})
 NO_CONNECTION: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
@@ -120,7 +123,7 @@ class _OnOurTerms(httpx2.AsyncHTTPTransport):
     """Sends what a request needs and what the settings say; takes an answer up to its size, and not packed."""
 
     def __init__(self, settings: OpenAISettings, max_bytes: int, fresh: bool) -> None:
-        limits = httpx2.Limits(max_connections=100, max_keepalive_connections=0 if fresh else 20, keepalive_expiry=5.0)
+        limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=0 if fresh else KEPT)
         proxy = settings.proxy.reveal() if settings.proxy else None
         super().__init__(verify=_trust(), limits=limits, proxy=proxy)
         self._settings = settings
