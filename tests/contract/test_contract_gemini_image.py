@@ -282,6 +282,13 @@ async def test_what_is_kept_is_for_this_user_alone(model: GeminiImageModel, cont
     assert json.loads(listing.read_text())["model"] == IMAGE_MODEL
 
 
+async def test_a_model_that_is_closed_buys_nothing_more(gemini: FakeGemini, model: GeminiImageModel) -> None:
+    await model.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await model.start(ASKED)
+    assert not gemini.arrived
+
+
 async def test_a_picture_outlives_a_loss_of_power(model: GeminiImageModel, context: ProviderContext, on_disk: OnDisk) -> None:
     bought = await model.start(ASKED)
     folder = context.data_dir / "gemini" / bought.id

@@ -25,7 +25,7 @@ from madang.plugins.conformance.pictures import JPEG, PNG
 from madang.plugins.conformance.remote import Arrived, Reply, serving
 from madang.plugins.declarations import JobDeclaration
 from madang.ports.context import ProviderContext
-from madang.ports.errors import Misconfigured, OutcomeUnknown, Rejected
+from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, Rejected
 from madang.ports.image_model import PictureRequest, PredictionStatus, RemotePicture
 from madang.ports.secret import Secret
 from madang.ports.text_model import Picture
@@ -153,6 +153,14 @@ async def test_nothing_is_bought_where_nothing_can_be_kept(
     for ask in (model_with().start(REQUEST), model_with().check()):
         with pytest.raises(Misconfigured, match="cannot be kept"):
             await ask
+    assert openai.arrived == []
+
+
+async def test_a_model_that_is_closed_buys_nothing_more(openai: FakeOpenAI, model_with: Models) -> None:
+    model = model_with()
+    await model.close()
+    with pytest.raises((PortError, RuntimeError)):
+        await model.start(REQUEST)
     assert openai.arrived == []
 
 

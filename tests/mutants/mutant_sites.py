@@ -73,8 +73,9 @@ def _lines_of(tree: ast.Module, line: int) -> range | None:
 
 
 def _nobodys_business(tree: ast.Module) -> Iterator[Span]:
-    """Annotations, and the names that types are given for them: nothing is run of either. Decorators, logs, `repr`, how large a
-    limit is, how a time limit is divided, and how long something took: a thousandth of it less could no test tell."""
+    """Annotations, the names that types are given for them, and what `import *` would bring, which nobody may write: nothing is
+    run of these. Decorators, logs, `repr`, how large a limit is, how a time limit is divided, and how long something took: a
+    thousandth of it less could no test tell."""
     for node in ast.walk(tree):
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
@@ -82,6 +83,8 @@ def _nobodys_business(tree: ast.Module) -> Iterator[Span]:
                 yield from map(_span, [*node.decorator_list, *filter(None, [node.returns]), *told])
             case ast.ClassDef():
                 yield from map(_span, node.decorator_list)
+            case ast.Assign(targets=[ast.Name(id="__all__")]):
+                yield _span(node)
             case ast.arg(annotation=ast.expr()) | ast.AnnAssign():
                 yield _span(node.annotation)
             case ast.Assign(value=ast.Subscript(value=ast.Name(id="Callable" | "Mapping" | "Sequence"))):

@@ -20,7 +20,7 @@ from google.genai import errors, types
 from google.genai.client import Client, DebugConfig
 
 from madang.adapters.gemini.http import Refused, answers_closed, noting, open_client, server_deadline
-from madang.adapters.gemini.mapping import Unreadable
+from madang.adapters.gemini.mapping import STUMBLES, Unreadable
 from madang.adapters.gemini.schema import JSON_SCHEMA, Dialect
 from madang.adapters.gemini.settings import GeminiSettings
 from madang.adapters.provider_http.certificates import trust
@@ -40,7 +40,7 @@ class GenaiSpeaker:
         self._client = Client(
             vertexai=False,
             api_key=settings.api_key.reveal(),
-            debug_config=DebugConfig(client_mode="", replays_directory="", replay_id=""),
+            debug_config=DebugConfig(client_mode=""),
             http_options=types.HttpOptions(
                 base_url=settings.base_url,
                 api_version=API_VERSION,
@@ -79,10 +79,10 @@ class GenaiSpeaker:
                             piece = await anext(pieces, None)
                     if piece is None:
                         return
-                    yield piece.model_dump(mode="json", by_alias=True, exclude_none=True)
+                    yield piece.model_dump(mode="json", by_alias=True)
         except errors.APIError as error:
             raise _refused(error) from None
-        except (AttributeError, KeyError, TypeError) as error:
+        except STUMBLES as error:
             raise Unreadable(type(error).__name__) from None
 
     async def look_at(self, model: str, timeout: float) -> None:
@@ -92,7 +92,7 @@ class GenaiSpeaker:
                 await self._client.aio.models.get(model=model, config=types.GetModelConfig(http_options=options))
         except errors.APIError as error:
             raise _refused(error) from None
-        except (AttributeError, KeyError, TypeError) as error:
+        except STUMBLES as error:
             raise Unreadable(type(error).__name__) from None
 
     async def close(self) -> None:
@@ -118,5 +118,5 @@ def _milliseconds(timeout: float) -> int:
 
 def _refused(error: errors.APIError) -> Refused:
     """Also for an error in the middle of a stream, whose response was a success."""
-    headers = getattr(error.response, "headers", None)
-    return Refused(error.code or 0, httpx.Headers(headers or {}), json.dumps(error.details).encode())
+    headers = httpx.Headers(getattr(error.response, "headers", None))
+    return Refused(error.code, headers, json.dumps(error.details).encode())

@@ -101,7 +101,7 @@ class Response:
         """For the message of the SDK's error, which nobody reads. It falls over a refusal in a list, as streams have it."""
         return {}
 
-    def iter_content(self, chunk_size: int = 1, decode_unicode: bool = False) -> Iterator[str]:
+    def iter_content(self, **_: Any) -> Iterator[str]:
         """Pieces as they come; whole characters, because the SDK counts them."""
         pieces = self._answer.aiter_text()
         while (piece := self._call.wait_for(_next(pieces))) is not None:

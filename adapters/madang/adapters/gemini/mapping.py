@@ -32,6 +32,10 @@ ACCOUNT_LIMITED: Final = "PUP_LIMITED_DISABLED"
 """The account itself is limited or disabled for what was asked before: for an operator to settle."""
 
 
+STUMBLES: Final = (AttributeError, KeyError, TypeError)
+"""What Google's SDK raises over an answer that is not as it should be."""
+
+
 class Unreadable(ValueError):
     """The answer is not what the API answers."""
 
