@@ -223,6 +223,7 @@ DISCORD_ROWS = [
     (Reply(502, "<html>"), OutcomeUnknown, None),
     (Reply(200, "not json"), OutcomeUnknown, None),
     (Reply(200, []), OutcomeUnknown, None),
+    *((Reply(status, {"id": "7"}), OutcomeUnknown, None) for status in (201, 203, 205)),
     (Fault.ANSWER_LOST, OutcomeUnknown, None),
 ]
 
@@ -282,6 +283,13 @@ async def test_a_check_that_fails_changed_nothing_and_tells_the_code(place: Plac
         with pytest.raises(error) as raised:
             await place.provider.check()
         assert (type(raised.value), raised.value.code, raised.value.operation) == (error, code, "check")
+
+
+async def test_a_closed_poster_posts_nothing_more(place: Place) -> None:
+    await place.provider.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await place.provider.post(CHAT)
+    assert place.server.arrived == []
 
 
 async def test_a_posted_message_counts_as_posted_also_when_its_id_cannot_be_read(discord: Place) -> None:

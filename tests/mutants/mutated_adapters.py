@@ -11,7 +11,7 @@ SPARED: Final = frozenset({"__init__.py", "settings.py", "capabilities.py", "dec
 CONTRACT: Final = "tests/contract/test_contract_"
 SUITES: Final[dict[str, tuple[str, ...]]] = {
     "clerk": ("clerk_identity.py", "clerk_keys.py", "clerk_reading.py", "identity.py", "identity_webhooks.py"),
-    "discord": ("chat_kit.py::TestDiscord", "chat.py"),
+    "discord": ("chat_kit.py::TestDiscord", "chat.py", "discord_mapping.py"),
     "gemini": (
         "gemini_text.py", "gemini_image.py", "gemini_schema.py", "gemini_plugin.py", "gemini_legacy.py", "gemini_reading.py",
     ),
