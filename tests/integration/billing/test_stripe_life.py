@@ -235,11 +235,16 @@ async def test_a_checkout_that_is_open_when_its_buyer_is_erased_is_closed_at_str
     assert (action["state"], action["key"].rpartition(":")[2]) == ("succeeded", "erasure")
 
 
-async def test_what_is_paid_all_the_same_after_the_erasure_is_cancelled_and_given_back(till: Till, account: FakeStripe) -> None:
+@pytest.mark.parametrize("referred", [True, False], ids=["by a reference", "known by its webhooks only"])
+async def test_what_is_paid_all_the_same_after_the_erasure_is_cancelled_and_given_back(
+    till: Till, account: FakeStripe, referred: bool
+) -> None:
     deployment, books = till.deployment, account.books
     subscriber = Subscriber(deployment, await deployment.member())
     await subscriber.begin("hosting-enterprise")
     [session] = books.of_kind("checkout.session")
+    if not referred:
+        await deployment.execute("UPDATE subscriptions SET reference = NULL")
     await erased(subscriber)
     session["status"] = "open"
     books.pay(session["id"])

@@ -55,10 +55,9 @@ class SubscriptionsPersonalData:
         message of this commit; what is agreed to there all the same is cancelled and given back when it is heard of."""
         for subscription in await uow.subscriptions.of_user(user_id):
             if _lives_outside(subscription):
-                key, provider, subject = erasure_key(subscription.id), subscription.provider, subscription.subject
-                queued = Action(new_id(), key, "payment.cancel_subscription", provider, subject, ActionState.QUEUED, now, now)
-                await uow.actions.save(queued)
-                uow.send(erased_message(subscription))
+                await uow.actions.save(_cancelling(subscription, now))
+                if subscription.reference is not None:
+                    uow.send(erased_message(subscription))
         return {
             "subscriptions": await uow.subscriptions.forget_user(user_id),
             "payment_methods": await uow.payment_methods.forget_user(user_id),
@@ -82,7 +81,14 @@ class SubscriptionsPersonalData:
 
 
 def _lives_outside(subscription: Subscription) -> bool:
-    return subscription.kind is SubscriptionKind.HOSTED and not subscription.is_over and subscription.reference is not None
+    return subscription.kind is SubscriptionKind.HOSTED and not subscription.is_over
+
+
+def _cancelling(subscription: Subscription, now: datetime) -> Action:
+    """What tells for good that it was ours. Of a checkout that the provider gave no reference for there is nothing to close."""
+    state = ActionState.SUCCEEDED if subscription.reference is None else ActionState.QUEUED
+    key, kind = erasure_key(subscription.id), "payment.cancel_subscription"
+    return Action(new_id(), key, kind, subscription.provider, subscription.subject, state, now, now)
 
 
 def _subscription(subscription: Subscription) -> Mapping[str, Any]:
