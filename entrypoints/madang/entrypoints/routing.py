@@ -145,3 +145,9 @@ def plugins_in_use(routes: Mapping[str, Sequence[str]], sections: Collection[str
     """The plugins that the deployment names, in a route or by a section of their own. Nobody else's pages are served and nobody
     else's jobs run: the sandbox's checkout has no place in a deployment that does not use it."""
     return frozenset(name for route in routes.values() for name in route) | frozenset(sections)
+
+
+def dead_ends(registry: PluginRegistry, routes: Mapping[str, Sequence[str]]) -> Sequence[tuple[str, str, str]]:
+    """The kind, the name and the reason for each provider that a route names and that cannot be used as it is set up."""
+    named = [(kind, name) for kind, names in routes.items() for name in names]
+    return [(kind, name, why) for kind, name in named if (why := registry.why_not(ProviderKind(kind), name))]

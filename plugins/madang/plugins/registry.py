@@ -159,6 +159,15 @@ class PluginRegistry:
                 found.append(SettingProblem(f"plugins.{name}", f"{PREFIX}{name}_*".upper(), message))
         return tuple(found)
 
+    def why_not(self, kind: ProviderKind, name: str) -> str:
+        """Why this provider cannot be built; empty where nothing speaks against it. Builds nothing."""
+        try:
+            declaration = self._declaration(kind, name)
+        except Misconfigured as error:
+            return error.message
+        missing = _missing_modules(declaration)
+        return self._settings[name].why_not or (_sdk_missing(declaration, missing[0]).message if missing else "")
+
     def build(self, kind: ProviderKind, name: str) -> Provider:
         """The provider, built at the first call and kept. Raises `Misconfigured`, and `MissingExtra` without its SDK."""
         with self._lock:
@@ -298,9 +307,7 @@ class PluginRegistry:
         )
 
     def _report_provider(self, plugin: Plugin, declaration: ProviderDeclaration) -> PluginReport:
-        why = self._settings[declaration.name].why_not
-        if not why and (missing := _missing_modules(declaration)):
-            why = _sdk_missing(declaration, missing[0]).message
+        why = self.why_not(declaration.kind, declaration.name)
         return PluginReport(
             name=declaration.name,
             kind=declaration.kind,

@@ -1,6 +1,7 @@
 """`madang doctor`, `jobs`, `redrive` and `plugins` on a database of the test's own, with nothing running."""
 
 import json
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
@@ -8,8 +9,10 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from madang.entrypoints.cli.failures import told
 from madang.entrypoints.supervisor.first_run import SANDBOX_CONFIGURATION, is_unconfigured
-from operator_shell import Run
+from madang.ports.errors import Unavailable
+from operator_shell import COMMAND, Run, clean_environment
 
 _INSERT = """
 INSERT INTO messages (id, topic, lane, payload, state, due_at, attempts, failures, lease_token, request_id, created_at)
@@ -67,6 +70,39 @@ def test_the_doctor_tells_that_there_is_no_server_at_all(folder: Path, run: Run)
     assert done.returncode == 1
     assert "`madang up`" in found["database"]["advice"]
     assert "`madang up`" in found["redis"]["advice"]
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_the_doctor_names_a_route_that_leads_nowhere(folder: Path, servers: Mapping[str, str], running: bool, run: Run) -> None:
+    settings = SANDBOX_CONFIGURATION.replace('payment = ["sandbox"]', 'payment = ["paypall"]')
+    (folder / "madang.toml").write_text(settings.replace('sms = ["sandbox"]', 'sms = ["twilio"]'))
+    done = run("doctor", "--json", folder=folder, **(servers if running else {}))
+    found = _findings(done.stdout)
+    assert done.returncode == 1
+    assert "no plugin gives payment 'paypall' (did you mean 'paypal'?)" in found["payment: paypall"]["detail"]
+    assert "MADANG_TWILIO_ACCOUNT_SID" in found["sms: twilio"]["detail"]
+
+
+def test_the_doctor_tells_stand_ins_in_production(folder: Path, servers: Mapping[str, str], run: Run) -> None:
+    assert "stand-ins in production" not in _findings(run("doctor", "--json", folder=folder, **servers).stdout)
+    done = run("doctor", "--json", folder=folder, MADANG_ENVIRONMENT="production", **servers)
+    assert "payment, sms" in _findings(done.stdout)["stand-ins in production"]["detail"].replace("storage, ", "")
+
+
+def test_a_process_names_a_route_that_leads_nowhere_when_it_starts(folder: Path, servers: Mapping[str, str]) -> None:
+    (folder / "madang.toml").write_text(SANDBOX_CONFIGURATION.replace('payment = ["sandbox"]', 'payment = ["paypall"]'))
+    environment = clean_environment(MADANG_LOG_FORMAT="json", **servers)
+    with subprocess.Popen([*COMMAND, "relay"], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as relay:
+        assert relay.stderr is not None
+        lines = (json.loads(line) for line in relay.stderr)
+        warned = next(line for line in lines if line["event"] == "a route names a provider that cannot be used")
+        relay.terminate()
+    assert (warned["route"], warned["provider"]) == ("routes.payment", "paypall")
+
+
+def test_a_database_that_is_away_is_told_with_the_variable_that_names_it() -> None:
+    sentence = told(Unavailable("the database is not reachable", provider="postgresql", operation="connect")).sentence
+    assert "MADANG_DATABASE_URL" in sentence
 
 
 async def _insert(url: str, state: str) -> str:

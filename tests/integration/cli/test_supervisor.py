@@ -265,6 +265,15 @@ def test_a_port_that_is_taken_is_told_before_anything_is_started(supervise: Call
     assert not (supervised.folder / "data" / "postgres").exists()
 
 
+def test_a_data_folder_that_cannot_be_used_is_told_with_the_variable_that_names_it(
+    supervise: Callable[..., Supervised], server_folder: Path
+) -> None:
+    (server_folder / "data").write_text("a file")
+    supervised = supervise()
+    assert supervised.ended() == 1
+    assert "choose another with MADANG_DATA_DIR" in str(supervised.heard("error"))
+
+
 def test_a_second_signal_does_not_wait_for_work_to_be_drained(supervise: Callable[..., Supervised]) -> None:
     supervised = supervise(DRAIN="600")
     supervised.until_ready()

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 _SECONDS = 10.0
 _DEAD_SHOWN = 1000
+_MEND = "mend what it names in madang.toml or in the MADANG_… variables"
+_STAND_INS = frozenset({"sandbox", "memory"})
 _UP = "run `madang up`, or name a server of your own with {variable}"
 
 
 async def examine(settings: "Settings") -> Sequence[Finding]:
     """Everything about this deployment. What cannot be looked at because something before it is red is left out."""
-    findings = [_folder(settings), _key(settings)]
+    findings = [_folder(settings), _key(settings), *_stand_ins(settings)]
     database = await _database(settings)
     cache = await _redis(settings)
     findings += [*database, cache]
@@ -99,13 +101,31 @@ async def _redis(settings: "Settings") -> Finding:
     return green("redis", f"{name} {information.get('valkey_version') or information.get('redis_version')}")
 
 
+def _stand_ins(settings: "Settings") -> Sequence[Finding]:
+    """Whoever sells for real must not be paid by one."""
+    used = [kind for kind, names in _routes(settings).items() if _STAND_INS & set(names)]
+    if settings.environment != "production" or not used:
+        return []
+    what = f"{', '.join(used)}: no money moves, nothing is sent, pictures are made without AI"
+    return [yellow("stand-ins in production", what, "name real providers under [routes] in place of sandbox and memory")]
+
+
 def _routes_without_connections(settings: "Settings") -> Sequence[Finding]:
+    """What can be told of the routes while there is nothing to open."""
+    from madang.entrypoints.container import load_plugins
+    from madang.entrypoints.routing import dead_ends
+
     missing = [kind for kind, names in _routes(settings).items() if not names]
-    return (
-        [yellow("routes", f"none for {', '.join(missing)}", "name providers under [routes] where they are needed")]
-        if missing
-        else []
-    )
+    nowhere = f"none for {', '.join(missing)}"
+    unnamed = [yellow("routes", nowhere, "name providers under [routes] where they are needed")] if missing else []
+    try:
+        ends = dead_ends(load_plugins(settings), settings.routes)
+    except Exception as error:  # noqa: BLE001 - plugins that cannot be loaded are a finding
+        return [
+            *unnamed,
+            red("plugins", told(error).sentence, "mend what it names in madang.toml or in the MADANG_… variables"),
+        ]
+    return [*unnamed, *(red(f"{kind}: {name}", why, f"`madang plugins check {name}`") for kind, name, why in ends)]
 
 
 def _routes(settings: "Settings") -> dict[str, Sequence[str]]:
@@ -129,7 +149,7 @@ async def _inside(settings: "Settings") -> Sequence[Finding]:
             )
             found = [await _safely(what, look, container) for what, look in looks]
     except Exception as error:  # noqa: BLE001 - a deployment that cannot be composed is a finding
-        return [red("configuration", told(error).sentence, "mend what it names in madang.toml or in the MADANG_… variables")]
+        return [red("configuration", told(error).sentence, _MEND)]
     return [finding for findings in found for finding in findings]
 
 

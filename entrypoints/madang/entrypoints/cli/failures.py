@@ -41,6 +41,8 @@ def _by_family(error: BaseException) -> ToldFailure:
         return ToldFailure(_of_settings(error), WRONG_INPUT)
     if names & {"Misconfigured", "SettingsError", "TOMLDecodeError"}:
         return ToldFailure(f"{_short(error)} — look into madang.toml and the MADANG_… variables", WRONG_INPUT)
+    if "Unavailable" in names and getattr(error, "provider", None) == "postgresql":
+        return ToldFailure(f"{_short(error)} — does it run, and is MADANG_DATABASE_URL right? `madang doctor` looks closer")
     if names & {"EmbeddedServerError", "CannotStart", "ChildFailed", "DomainError", "ProviderError", "CliError"}:
         return ToldFailure(_short(error))
     if names & {"PermissionError", "FileNotFoundError", "FileExistsError", "IsADirectoryError", "NotADirectoryError"}:

@@ -61,7 +61,20 @@ async def _until_asked(settings: "Settings", name: str, work: Work) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with reporting(settings, name):
         async with open_container(settings) as container, measuring(container, name):
+            _tell_of_dead_ends(container)
             await work(container, stop)
+
+
+def _tell_of_dead_ends(container: "Container") -> None:
+    """What such a route is for fails later, one call at a time: it is told at the start, too."""
+    import structlog
+
+    from madang.entrypoints.routing import dead_ends
+
+    for kind, name, why in dead_ends(container.registry, container.settings.routes):
+        structlog.stdlib.get_logger("madang.providers").warning(
+            "a route names a provider that cannot be used", route=f"routes.{kind}", provider=name, reason=why
+        )
 
 
 async def _serve(container: "Container", stop: asyncio.Event) -> None:

@@ -89,5 +89,7 @@ def _require_free(host: str, port: int) -> None:
             probe.bind((host, port))
             probe.listen(1)
         except OSError as error:
-            why = "is in use by another process" if error.errno == errno.EADDRINUSE else f"cannot be listened on ({error})"
-            raise Misconfigured(f"{host}:{port} {why}: set another port", operation="serve") from None
+            is_taken = error.errno == errno.EADDRINUSE
+            unusable = f"cannot be listened on ({error}): look at host and port"
+            why = "is in use by another process: set another port" if is_taken else unusable
+            raise Misconfigured(f"{host}:{port} {why}", operation="serve") from None

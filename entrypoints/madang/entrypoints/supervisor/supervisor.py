@@ -89,9 +89,16 @@ class Supervisor:
             lock.release()
 
     def _take_the_folder(self) -> OwnerLock:
-        make_data_folder(self._deployment.data_dir)
         lock = OwnerLock(self._deployment.data_dir / "supervisor.lock")
-        if not lock.acquire():
+        try:
+            make_data_folder(self._deployment.data_dir)
+            is_ours = lock.acquire()
+        except OSError as error:
+            raise CannotStart(
+                f"the data folder {self._deployment.data_dir} cannot be written to ({error.strerror}): "
+                "give this user the folder, or choose another with MADANG_DATA_DIR"
+            ) from error
+        if not is_ours:
             raise CannotStart(
                 f"madang runs in {self._deployment.data_dir} already (process {lock.holder()}): "
                 "stop it first, or set MADANG_DATA_DIR and MADANG_PORT for a second one"
