@@ -3,6 +3,7 @@
 from deployment import Deployment
 from integration.subscriptions.subscriber import Subscriber
 from madang.core.kernel.caller import Caller, CallerKind
+from madang.core.kernel.paging import CursorRequest
 
 
 async def erased(deployment: Deployment, subscriber: Subscriber) -> None:
@@ -46,7 +47,7 @@ async def test_what_was_removed_by_its_owner_is_forgotten_with_them(deployment: 
     active = await subscriber.subscribe()
     await subscriber.step(active, "cancel", {"atPeriodEnd": False})
     caller = Caller(CallerKind.USER, subscriber.member.id)
-    [method] = await deployment.container.stored_methods.list(subscriber.member.id)
+    [method] = (await deployment.container.stored_methods.page(subscriber.member.id, CursorRequest())).items
     await deployment.container.stored_methods.remove(caller, method.id)
     await erased(deployment, subscriber)
     assert await deployment.value("SELECT count(*) FROM payment_methods") == 0
