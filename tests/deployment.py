@@ -16,6 +16,7 @@ from litestar import Litestar
 
 from apps_once import application
 from madang.adapters.arq.runner import Runner, RunnerSettings
+from madang.adapters.pwdlib import hasher
 from madang.adapters.sandbox import knobs, messages
 from madang.adapters.sandbox.settings import SandboxSettings
 from madang.adapters.sandbox.world import World, world_path
@@ -149,7 +150,7 @@ async def deployed(settings: Any) -> AsyncIterator[Deployment]:
     """A deployment on these settings; calls come from `ADDRESS`."""
     load_plugins_once()
     parse_signatures_once()
-    async with open_container(settings) as container, AsyncExitStack() as ending:
+    async with cheap_passwords(), open_container(settings) as container, AsyncExitStack() as ending:
         app = LazyApi(container, ending)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(ADDRESS, 4321))
         async with httpx.AsyncClient(transport=transport, base_url=container.settings.base_url + API) as client:
@@ -158,6 +159,17 @@ async def deployed(settings: Any) -> AsyncIterator[Deployment]:
                 yield deployment
             finally:
                 await deployment.world.close()
+
+
+@asynccontextmanager
+async def cheap_passwords() -> AsyncIterator[None]:
+    """Argon2id with next to nothing to do; in its full strength it is tested by itself."""
+    strength = hasher.MEMORY_KIB, hasher.PASSES
+    hasher.MEMORY_KIB, hasher.PASSES = 64, 1  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        hasher.MEMORY_KIB, hasher.PASSES = strength  # type: ignore[misc]
 
 
 class LazyApi:
