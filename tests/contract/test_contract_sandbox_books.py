@@ -1,5 +1,6 @@
 """What the simulated providers keep and count: posts, predictions, deliveries, cards, the journal, and the file of it all."""
 
+import asyncio
 import hashlib
 import json
 import sqlite3
@@ -384,3 +385,19 @@ async def test_a_call_meets_its_faults_where_they_stand(sandbox: Build) -> None:
     with pytest.raises(Unavailable) as lost:
         await sender.find("k")
     assert lost.value.request_id == "sandbox-1"
+
+
+async def test_a_courier_tidies_up_now_and_then_and_not_each_time_it_is_woken(gate: Gate, context: ProviderContext) -> None:
+    tidied: list[sqlite3.Connection] = []
+    courier = Courier(KNOBS, context, gate, chore=tidied.append)
+    for _ in range(400):
+        courier.start()
+        courier.wake()
+        await asyncio.sleep(0.005)
+        if tidied:
+            break
+    for _ in range(3):
+        courier.wake()
+        await asyncio.sleep(0.005)
+    await courier.stop()
+    assert len(tidied) == 1

@@ -280,7 +280,7 @@ def compound(inner: Any) -> Any:
     )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     fields=st.dictionaries(NAMES, st.recursive(SCALARS, compound, max_leaves=6), max_size=5),
     prompt=st.sampled_from([KOREAN, ENGLISH]),
