@@ -263,6 +263,20 @@ async def test_a_refund_is_found_by_its_mark_and_no_other_is_taken_for_it(toss: 
     assert await gateway.find_refund(payment.reference, "refund-3") is None
 
 
+async def test_an_answer_without_the_refund_that_was_asked_for_leaves_it_unknown(
+    toss: FakeToss, gateway: TossPaymentGateway
+) -> None:
+    payment = await paid(toss, gateway)
+    refund = RefundRequest(payment.reference, Money(100, "KRW"), "why", "refund-1")
+    await gateway.refund(refund)
+    answered = toss.payments[payment.reference]
+    for cancels in ([], [{**answered["cancels"][0], "cancelAmount": 99}]):
+        toss.next.append(Reply(200, {**answered, "cancels": cancels}))
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await gateway.refund(refund)
+        assert unknown.value.operation == "refund"
+
+
 ROWS = [
     (refusal(401, "UNAUTHORIZED_KEY"), Misconfigured, None),
     (refusal(403, "FORBIDDEN_REQUEST"), Misconfigured, None),
