@@ -346,6 +346,9 @@ async def test_the_list_has_each_payment_as_it_is_now(toss: FakeToss, gateway: T
     assert (listed.status, listed.refunded) == (RemotePaymentStatus.PARTLY_REFUNDED, Money(100, "KRW"))
     toss.payments[payment.reference]["approvedAt"] = (now - timedelta(days=1)).astimezone(KST).isoformat()
     assert not (await gateway.list_payments(now - timedelta(minutes=1), now + timedelta(minutes=1))).payments
+    edge = (now - timedelta(minutes=1)).replace(microsecond=0)
+    toss.payments[payment.reference]["approvedAt"] = edge.astimezone(KST).isoformat()
+    assert (await gateway.list_payments(edge, now + timedelta(minutes=1))).payments, "a span has its beginning"
     for reply in (Reply(200, {}), Reply(200, [7])):
         toss.next.append(reply)
         with pytest.raises(Unavailable):
