@@ -146,6 +146,11 @@ def test_a_schema_that_contains_itself_comes_to_an_end() -> None:
     assert answers(either)
 
 
+def test_a_reference_to_itself_is_a_text() -> None:
+    made = Answerer({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}, READING).answer()
+    assert isinstance(made, str)
+
+
 def test_a_text_is_cut_at_a_word_where_that_leaves_half_of_it() -> None:
     made = [string_value({"maxLength": 30}, READING, dice(seed), "wish", 0, 0) for seed in SEEDS]
     assert all(15 <= len(each) <= 30 and not each.endswith(" ") for each in made)
