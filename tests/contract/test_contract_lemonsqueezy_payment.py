@@ -352,9 +352,10 @@ async def test_a_question_whose_answer_says_nothing_of_use_may_be_asked_again(
             await call
         assert (unread.value.provider, unread.value.operation) == ("lemonsqueezy", operation)
         assert not lemon.next, operation
-    lemon.next.append(Reply(200, {"data": {"type": "subscriptions", "id": reference, "attributes": {}}}))
-    with pytest.raises(Unavailable):
-        await gateway.fetch_subscription(reference)
+    for attributes in ({}, {"first_subscription_item": {"id": 1}}):
+        lemon.next.append(Reply(200, {"data": {"type": "subscriptions", "id": reference, "attributes": attributes}}))
+        with pytest.raises(Unavailable):
+            await gateway.fetch_subscription(reference)
 
 
 async def test_a_refund_is_refused_in_our_words_where_nothing_or_too_little_is_left(

@@ -110,6 +110,21 @@ async def test_a_payment_intent_and_an_invoice_lead_to_the_same_payment(
         assert refused.value.reason == "not_found"
 
 
+async def test_what_a_payment_intent_paid_is_asked_for_once(account: FakeStripe, gateway: StripePaymentGateway) -> None:
+    await paid(account, gateway)
+    stranger = account.books.charge(500, "krw", {})["id"]
+    account.arrived.clear()
+    with pytest.raises(Rejected):
+        await gateway.fetch(stranger)
+    assert [(request.path, request.query) for request in account.arrived] == [
+        ("/v1/checkout/sessions", {"payment_intent": stranger, "limit": "1"}),
+        (
+            "/v1/invoice_payments",
+            {"payment[type]": "payment_intent", "payment[payment_intent]": stranger, "limit": "1"},
+        ),
+    ]
+
+
 async def test_the_checkout_of_a_subscription_is_no_payment_and_one_of_a_payment_no_subscription(
     account: FakeStripe, gateway: StripePaymentGateway
 ) -> None:

@@ -326,6 +326,8 @@ class HostedSubscriptionTests(ProviderConformance):
         service.plan(fault, only=lambda request: len(service.acting) > acted and not service.acts(request))
         result = await outcome(provider.cancel_subscription(CancelSubscriptionRequest(before.reference, False, "cancel-1")))
         assert isinstance(result, SubscriptionSnapshot | OutcomeUnknown), f"it was {result!r}"
+        if isinstance(result, OutcomeUnknown):
+            self._has_the_providers_code(stage, fault, result)
 
     @must("A webhook about a subscription names it, and the charge that it is about.")
     async def test_an_announcement_names_the_subscription(self, stage: Stage, provider: PaymentGateway) -> None:
