@@ -6,7 +6,7 @@ then reads the whole table.
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,6 +16,7 @@ import pytest
 from madang.adapters.postgres.credits import PostgresCredits
 from madang.adapters.postgres.database import prepare
 from madang.adapters.postgres.invoices import PostgresInvoices
+from madang.adapters.postgres.payment_books import PostgresPaymentBooks
 from madang.adapters.postgres.payment_notices import PostgresPaymentNotices
 from madang.adapters.postgres.payment_plans import PostgresPaymentPlans
 from madang.adapters.postgres.payments import PostgresPayments
@@ -23,10 +24,12 @@ from madang.adapters.postgres.subscriptions import PostgresSubscriptions
 from madang.core.billing.inbox_keeping import NoticeFilter
 from madang.core.billing.model import PaymentStatus
 from madang.core.billing.payment_plans.repository import PlanFilter
+from madang.core.billing.reconciling import Place
 from madang.core.billing.repository import PaymentFilter
 from madang.core.kernel.paging import CursorRequest, PageRequest
 
 NOW: Final = datetime(2026, 11, 21, tzinfo=UTC)
+DAY: Final = datetime(2026, 11, 1, tzinfo=UTC)
 SOMEBODY: Final = UUID("00000000-0000-7000-8000-000000000007")
 FEW_PAGES: Final = 70
 """The tables below have 200 and more."""
@@ -116,6 +119,11 @@ def _payments(**wanted: Any) -> Callable[[Any], Awaitable[Any]]:
     return lambda connection: PostgresPayments(connection).page(CursorRequest(limit=20), PaymentFilter(**wanted))
 
 
+def _opened(after: Place | None) -> Callable[[Any], Awaitable[Any]]:
+    ends = DAY + timedelta(days=1)
+    return lambda connection: PostgresPaymentBooks(connection).opened("toss", DAY, ends, after=after, limit=200)
+
+
 def _plans(**wanted: Any) -> Callable[[Any], Awaitable[Any]]:
     return lambda connection: PostgresPaymentPlans(connection).page(PageRequest(page=1, limit=20), PlanFilter(**wanted))
 
@@ -129,6 +137,8 @@ QUESTIONS: Final[dict[str, Callable[[Any], Awaitable[Any]]]] = {
     "somebody's payments, for an administrator": _payments(user_id=SOMEBODY),
     "payments of a provider that has few": _payments(provider="paddle"),
     "payments of a status that few have": _payments(status=PaymentStatus.FAILED),
+    "a company's payments of a day": _opened(None),
+    "the last of a company's payments of a day": _opened((DAY, UUID(int=2**128 - 1))),
     "somebody's payments": lambda on: PostgresPayments(on).page_of(SOMEBODY, PageRequest(page=1, limit=20)),
     "subscriptions that are due": lambda on: PostgresSubscriptions(on).due(NOW, after=None, limit=50),
     "more subscriptions that are due": lambda on: PostgresSubscriptions(on).due(NOW, after=SOMEBODY, limit=50),

@@ -15,9 +15,10 @@ _NAMED: Final = select("payments", COLUMNS, "provider = $1 AND (id = ANY ($2::uu
 _OPENED: Final = select(
     "payments",
     COLUMNS,
-    "provider = $1 AND created_at >= $2 AND created_at < $3 "
-    "AND ($4::timestamptz IS NULL OR (created_at, id) > ($4, $5::uuid)) ORDER BY created_at, id LIMIT $6",
+    "provider = $1 AND created_at < $2 AND (created_at, id) >= ($3, $4::uuid) ORDER BY created_at, id LIMIT $5",
 )
+"""One comparison, from the beginning or from behind the page before: with a choice between them each page reads all of them."""
+_LAST: Final = 2**128 - 1
 
 
 class PostgresPaymentBooks:
@@ -33,6 +34,6 @@ class PostgresPaymentBooks:
     async def opened(
         self, provider: str, since: datetime, until: datetime, *, after: Place | None, limit: int
     ) -> Sequence[Payment]:
-        moment, last = after or (None, None)
-        rows = await self._connection.fetch(_OPENED, provider, since, until, moment, last, limit)
+        moment, first = (since, UUID(int=0)) if after is None else (after[0], UUID(int=min(after[1].int + 1, _LAST)))
+        rows = await self._connection.fetch(_OPENED, provider, until, moment, first, limit)
         return [payment_in(row) for row in rows]
