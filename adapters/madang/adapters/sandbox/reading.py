@@ -144,7 +144,7 @@ def _offers(text: str, language: str) -> Sequence[Offer]:
     lines: dict[str, str] = {}
     for line in text.splitlines():
         for place in CODE.finditer(line):
-            lines.setdefault(place[0], CODE.split(line[place.end() :], maxsplit=1)[0])
+            lines.setdefault(place[0], CODE.split(line[place.end() :])[0])
     chunks = {code: _chunks(line) for code, line in lines.items()}
     shared = Counter(chunk for each in chunks.values() for chunk in dict.fromkeys(each))
     leads = sum(len(each) > 1 and shared[each[0]] > 1 for each in chunks.values())
