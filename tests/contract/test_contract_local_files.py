@@ -158,6 +158,7 @@ async def test_nobody_else_on_the_machine_reads_the_folders(storage: LocalStorag
     assert (await storage.check()).detail == str(folder.parent)
     await storage.put(replace(PHOTO, key="a/b"))
     assert [path.stat().st_mode & 0o077 for path in (folder, folder / "a")] == [0, 0]
+    assert (await storage.check()).reachable, "as often as it is asked"
 
 
 async def test_a_prefix_that_climbs_finds_nothing(storage: LocalStorage, folder: Path) -> None:
