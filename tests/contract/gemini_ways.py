@@ -122,6 +122,8 @@ class GeminiWays:
         await model.generate(replace(ASKED, timeout=max(timeout, 5.0)))
         expected = {0.5: "10", 9.0: "10", 10.5: "11", 120.0: "120"}[timeout]
         assert gemini.arrived[0].headers["x-server-timeout"] == expected
+        await model.check()
+        assert gemini.arrived[1].headers["x-server-timeout"] == "10"
 
     async def test_thoughts_have_room_of_their_own_and_count_as_output(
         self, gemini: FakeGemini, model: GeminiTextModel
