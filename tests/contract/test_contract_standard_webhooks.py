@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from madang.adapters.standard_webhooks.signing_secrets import is_signing_secret
 from madang.adapters.standard_webhooks.verification import WebhookVerification
 from madang.ports.errors import SignatureInvalid
 from madang.ports.secret import Secret
+from madang.ports.signing_secrets import is_signing_secret
 from madang.ports.webhook import WebhookRequest
 
 SIGNED_AT = datetime(2026, 1, 1, tzinfo=UTC)

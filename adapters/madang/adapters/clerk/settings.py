@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from madang.adapters.standard_webhooks.signing_secrets import is_signing_secret
 from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
+from madang.ports.signing_secrets import is_signing_secret
 
 ALGORITHMS: Final = frozenset({"RS256", "ES256", "EdDSA", "Ed25519"})
 """Signatures by a private key that only the issuer has. Never `none`, and never HMAC, whose secret would be a public key."""

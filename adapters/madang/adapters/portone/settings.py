@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from madang.adapters.standard_webhooks.signing_secrets import is_signing_secret
 from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
+from madang.ports.signing_secrets import is_signing_secret
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 PAY_METHODS: Final = frozenset(

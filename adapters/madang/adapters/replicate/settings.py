@@ -5,9 +5,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from madang.adapters.standard_webhooks.signing_secrets import is_signing_secret
 from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
+from madang.ports.signing_secrets import is_signing_secret
 
 _MODEL: Final = re.compile(r"[\w.-]+/[\w.-]+(:[0-9a-f]{64})?", re.ASCII)
 _ASPECT: Final = re.compile(r"[1-9]\d?:[1-9]\d?")

@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from madang.adapters.standard_webhooks.signing_secrets import is_signing_secret
 from madang.ports.addresses import require_safe
 from madang.ports.secret import Secret
+from madang.ports.signing_secrets import is_signing_secret
 
 
 @dataclass(frozen=True)

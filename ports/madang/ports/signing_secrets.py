@@ -1,4 +1,7 @@
-"""The secrets that sign: what a deployment may set. Source: the specification of Standard Webhooks (24 to 64 bytes)."""
+"""The secrets that sign webhooks: what a deployment may set for them.
+
+Source: the specification of Standard Webhooks, which wants 24 to 64 bytes.
+"""
 
 import base64
 from typing import Final
