@@ -106,6 +106,11 @@ def test_every_error_of_openai_is_one_of_the_taxonomy(
         assert "example.com" not in f"{error} {error.context()}"
 
 
+def test_a_field_that_is_wrong_is_named() -> None:
+    for told, message in (({"param": "input[0]"}, "OpenAI refuses the request: input[0]"), ({}, "OpenAI refuses the request")):
+        assert error_of(400, {}, {"error": told}, "generate").message == message
+
+
 def test_every_word_of_the_table_has_its_row() -> None:
     told = {word for _, code, kind, *_ in ROWS for word in (code, kind)}
     tables = [

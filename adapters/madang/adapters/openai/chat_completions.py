@@ -88,8 +88,6 @@ class CompletionReading:
         return self._text[-1]
 
     def result(self) -> TextResult:
-        if self._finish is None:
-            raise unreadable("the answer broke off", "stream", self._request_id)
         message = {"content": "".join(self._text), "refusal": self._refusal}
         choices = [{"message": message, "finish_reason": self._finish}]
         return result_of({**self._whole, "choices": choices}, self._request_id, "stream")
