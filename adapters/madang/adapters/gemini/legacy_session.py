@@ -7,7 +7,7 @@ thread, and does the work in the event loop, with the client that the newer SDK 
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from threading import Event
 from typing import Any, Final, TypeVar
 
@@ -41,6 +41,9 @@ class Call:
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """In the SDK's thread. Raises what the work raises, and `CancelledError` once the call is given up."""
+        if self._given_up.is_set():
+            work.close()
+            raise CancelledError
         self._pending = pending = asyncio.run_coroutine_threadsafe(work, self._loop)
         if self._given_up.is_set():
             pending.cancel()

@@ -261,6 +261,7 @@ class PaymentConformance(HostedSubscriptionTests, StoredMethodConformance):
         await self.inject(stage, fault, "refund")
         request = RefundRequest(paid.reference, price, "why", "refund-1", PATIENCE if fault in ENDLESS else 20.0)
         await raised(self.name, "refund", provider.refund(request), self.errors[fault])
+        await self.settled(stage, fault)
         if able.finds_refunds:
             found = await provider.find_refund(paid.reference, "refund-1")
             assert (found is None) == (fault in NOTHING_DONE)

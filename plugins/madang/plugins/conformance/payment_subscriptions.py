@@ -308,6 +308,7 @@ class HostedSubscriptionTests(ProviderConformance):
         request = CancelSubscriptionRequest(before.reference, False, "cancel-1", PATIENCE if fault in ENDLESS else 20.0)
         error = await raised(self.name, "cancel_subscription", provider.cancel_subscription(request), self.errors[fault])
         self._has_the_providers_code(stage, fault, error)
+        await self.settled(stage, fault)
         now = await provider.fetch_subscription(before.reference)
         assert (now.status is RemoteSubscriptionStatus.ACTIVE) == (fault in NOTHING_DONE)
 

@@ -95,6 +95,8 @@ class RemoteService(ThreadingHTTPServer):
         """Lined up for whatever is asked next: answers, for which nothing is done, and faults."""
         self.kept: dict[str, Any] = {}
         """For a provider that keeps little: what was done, by its key."""
+        self.done = 0
+        """How many requests were done although they met a fault."""
         self.ended = threading.Event()
         self.abandoned = 0
         """How many clients went away while they were kept waiting."""
@@ -173,6 +175,11 @@ class RemoteService(ThreadingHTTPServer):
                 self.arrived.append(request)
             self._changed.notify_all()
 
+    def note_done(self) -> None:
+        with self._changed:
+            self.done += 1
+            self._changed.notify_all()
+
     def note_refusal(self) -> None:
         with self._changed:
             self.refused += 1
@@ -235,6 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         done = self.server.answer(request)
+        self.server.note_done()
         if fault is Fault.SERVER_ERROR:
             self._send(self.server.refusal(fault))
         elif fault is Fault.GARBAGE:

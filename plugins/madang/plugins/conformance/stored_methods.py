@@ -155,6 +155,7 @@ class StoredMethodConformance(ProviderConformance):
         patient = replace(request, timeout=PATIENCE if fault in ENDLESS else request.timeout)
         error = await raised(self.name, "charge", provider.charge(patient), self.errors[fault])
         assert not [word for word in (EMAIL, request.token.reveal()) if word in str(error)]
+        await self.settled(stage, fault)
         if able.finds_by_payment_id:
             found = await provider.find("charge-1")
             assert (found is None) == (fault in NOTHING_DONE)

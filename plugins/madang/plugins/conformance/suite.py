@@ -38,6 +38,7 @@ from madang.plugins.conformance.stage import (
     ANSWERED,
     EFFECT_ERRORS,
     ENDLESS,
+    NOTHING_DONE,
     READ_ERRORS,
     Errors,
     Stage,
@@ -116,6 +117,13 @@ class ProviderConformance:
             pytest.skip("nothing outside can go wrong")
         acting = operation == self.operation and self.effects > 0
         stage.service.plan(fault, only=stage.service.acts if acting else None)
+
+    async def settled(self, stage: Stage, fault: Fault) -> None:
+        """Until what met this fault is done, unless it is one that leaves nothing done: a busy machine may read a request after
+        its caller has given it up."""
+        service = stage.service
+        if service is not None and fault not in NOTHING_DONE:
+            assert await asyncio.to_thread(service.wait_until, lambda: service.done > 0), "the fault was never met"
 
     async def act(self, provider: Any, key: str, timeout: float = 20.0) -> Any:
         """The call that this port is for, with an idempotency key."""
