@@ -161,7 +161,8 @@ def test_a_token_whose_header_is_odd_is_refused(header: dict[str, Any], why: str
     assert rules.announced(good) == ("https://i.example", "ES256", "k" * 255)
     with pytest.raises(Rejected, match=why):
         rules.announced(signed(claims, signer, **{name: value for name, value in header.items() if name == "typ"}))
-    for token, reason in (("가" * 9, "too long"), ("a" * 16_385, "too long"), ("no token", "not a signed token")):
+    no_token = "not a signed token"
+    for token, reason in (("가" * 9, "long"), ("a" * 16_385, "long"), ("a" * 16_384, no_token), ("no token", no_token)):
         with pytest.raises(Rejected, match=reason):
             rules.announced(token)
 
@@ -199,6 +200,13 @@ def test_each_claim_is_held_to_the_settings(settings: dict[str, Any], claims: di
     with pytest.raises(Rejected) as refused:
         rules.verified(request, ISSUER, keys)
     assert refused.value.reason == reason
+
+
+def test_a_signature_by_an_algorithm_that_is_not_configured_is_refused_also_with_the_issuers_key() -> None:
+    rules = TokenRules(replace(SETTINGS, algorithms=("RS256",)))
+    token = Secret(signed({"iss": ISSUER, "sub": "user_1", "exp": int(NOW.timestamp()) + 60}, key("ec-1")))
+    with pytest.raises(Rejected, match="signature"):
+        rules.verified(VerifyToken(token, NOW), ISSUER, [key("ec-1")])
 
 
 async def test_every_request_says_who_asks_and_for_what() -> None:

@@ -31,7 +31,8 @@ CREATED = {
 
 @pytest.fixture
 async def clerk(context: ProviderContext) -> ClerkIdentity:
-    return ClerkIdentity(ClerkSettings((ISSUER,), webhook_secret=Secret(SECRET)), context)
+    """Its webhooks are the first issuer's."""
+    return ClerkIdentity(ClerkSettings((ISSUER, "https://other.example.com"), webhook_secret=Secret(SECRET)), context)
 
 
 def signature(body: bytes, secret: str = SECRET, sent_at: datetime = ARRIVED, identity: str = "msg_1") -> str:

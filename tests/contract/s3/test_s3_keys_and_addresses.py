@@ -11,7 +11,7 @@ from contract.fake_s3 import FakeS3, query_of
 from contract.s3.buckets import HOUR, an_r2
 from madang.adapters.s3.storage import S3Storage
 from madang.plugins.conformance.remote import Reply
-from madang.ports.errors import Rejected, Unavailable, Unsupported
+from madang.ports.errors import OutcomeUnknown, Rejected, Unavailable, Unsupported
 from madang.ports.storage import PresignGet, PresignPut, PutObject
 
 
@@ -79,6 +79,10 @@ async def test_deleting_takes_any_number_and_names_what_stays(remote: FakeS3, s3
     remote.next.append(Reply(200, f"<DeleteResult>{answer}</DeleteResult>"))
     report = await s3.delete_many(["a", "b", "c"])
     assert (list(report.deleted), dict(report.failed)) == (["a"], {"b": "AccessDenied", "c": "no answer"})
+    remote.next.append(Reply(200, "<DeleteResult></DeleteResult>"))
+    with pytest.raises(OutcomeUnknown) as unknown:
+        await s3.delete_many(["a"])
+    assert (unknown.value.provider, unknown.value.operation) == ("s3", "delete_many")
 
 
 async def test_an_upload_address_takes_its_key_and_type_only(remote: FakeS3, s3: S3Storage, browser: httpx.AsyncClient) -> None:

@@ -76,8 +76,15 @@ AWS_VARIABLES = {
 async def test_nothing_of_the_environment_is_used(
     remote: FakeS3, s3: S3Storage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    from madang.adapters.s3 import session
+
     await s3.close()
     (tmp_path / "config").write_text("[default]\ns3 =\n  addressing_style = virtual\n[nonsense")
+    (tmp_path / ".aws").mkdir()
+    for file in ("config", "credentials"):
+        (tmp_path / ".aws" / file).write_text("[nonsense")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    session._session.cache_clear()
     for name, value in {**AWS_VARIABLES, "AWS_CONFIG_FILE": str(tmp_path / "config")}.items():
         monkeypatch.setenv(name, value)
     storage = an_s3(remote.url)
@@ -103,6 +110,9 @@ async def test_keys_of_the_environment_are_found_when_it_is_told_so(
     with pytest.raises(Misconfigured) as nothing:
         await without.check()
     assert nothing.value.code == "NoCredentialsError", "and no instance was asked for keys: the tests refuse such calls"
+    with pytest.raises(Misconfigured) as unsigned:
+        await without.presign_get(PresignGet("a", HOUR))
+    assert (unsigned.value.operation, unsigned.value.code) == ("presign_get", "NoCredentialsError")
     (tmp_path / "credentials").write_text(
         f"[default]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
     )

@@ -79,7 +79,7 @@ def _config(store: Store) -> Config:
     also over TLS, so that the storage refuses what did not arrive as it was."""
     return Config(
         signature_version="s3v4",
-        retries={"total_max_attempts": 1, "mode": "standard"},
+        retries={"total_max_attempts": 1},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         ignore_configured_endpoint_urls=True,
