@@ -138,6 +138,14 @@ async def test_an_upload_in_parts_that_fails_leaves_the_old_object_and_nothing_e
     assert await (await s3.get("a")).read() == b"0123456789"
 
 
+async def test_an_upload_in_parts_that_is_given_no_id_has_stored_nothing(remote: FakeS3, s3: S3Storage) -> None:
+    remote.next.append(Reply(200, "<InitiateMultipartUploadResult><Key>a</Key></InitiateMultipartUploadResult>"))
+    with pytest.raises(Unavailable) as refused:
+        await s3.put(PutObject("a", bytes(PART + 1), "text/plain"))
+    assert (refused.value.provider, refused.value.operation) == ("s3", "put")
+    assert (len(remote.arrived), remote.stored()) == (1, [])
+
+
 async def test_a_completion_whose_answer_is_lost_may_be_done(remote: FakeS3, s3: S3Storage) -> None:
     for fault in (Fault.ANSWER_LOST, Fault.SERVER_ERROR, Fault.GARBAGE):
         remote.plan(fault, only=at("POST", "uploadId"))
