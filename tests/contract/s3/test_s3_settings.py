@@ -1,5 +1,6 @@
 """What a deployment says counts, and nothing of its environment unless it says so."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -177,3 +178,22 @@ def test_the_sdk_is_not_loaded_before_a_provider_is_built() -> None:
         "sys.exit(bool({'boto3', 'botocore', 'httpx'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_what_is_sent_over_tls_is_signed_with_its_digest_too() -> None:
+    from madang.adapters.s3.session import make_client
+
+    class Sent(Exception):
+        """Nothing goes further."""
+
+    sent: list[Any] = []
+
+    def send(request: Any, **_: Any) -> None:
+        sent.append(request)
+        raise Sent
+
+    client = make_client(s3_store(S3Settings(bucket=BUCKET, region="us-east-1", **KEYS)), send)
+    with pytest.raises(Sent):
+        client.put_object(Bucket=BUCKET, Key="a", Body=b"x")
+    assert sent[0].headers["x-amz-content-sha256"].decode() == hashlib.sha256(b"x").hexdigest()
+    assert sent[0].url == f"https://{BUCKET}.s3.us-east-1.amazonaws.com/a"

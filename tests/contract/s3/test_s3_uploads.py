@@ -146,6 +146,32 @@ async def test_an_upload_in_parts_that_is_given_no_id_has_stored_nothing(remote:
     assert (len(remote.arrived), remote.stored()) == (1, [])
 
 
+async def test_a_part_that_is_not_taken_ends_the_upload(remote: FakeS3, s3: S3Storage) -> None:
+    upload = "<InitiateMultipartUploadResult><UploadId>u-1</UploadId></InitiateMultipartUploadResult>"
+    remote.next += [Reply(200, upload), Reply(200, ""), Reply(204, "")]
+    with pytest.raises(Unavailable, match="not taken") as refused:
+        await s3.put(PutObject("a", bytes(PART + 1), "text/plain"))
+    assert (refused.value.provider, refused.value.operation) == ("s3", "put")
+    assert [each.method for each in remote.arrived] == ["POST", "PUT", "DELETE"]
+
+
+async def test_a_time_out_of_the_bodys_own_is_the_callers(remote: FakeS3, s3: S3Storage) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise TimeoutError("the body's own")
+
+    with pytest.raises(TimeoutError, match="own"):
+        await s3.put(PutObject("a", broken(), "text/plain"))
+    assert remote.acting == []
+
+
+async def test_nothing_is_sent_once_the_time_is_over(remote: FakeS3, s3: S3Storage) -> None:
+    with pytest.raises(Unavailable) as late:
+        await s3.put(PutObject("a", b"x", "text/plain", timeout=0.0))
+    assert (late.value.provider, late.value.operation) == ("s3", "put")
+    assert remote.arrived == []
+
+
 async def test_a_completion_whose_answer_is_lost_may_be_done(remote: FakeS3, s3: S3Storage) -> None:
     for fault in (Fault.ANSWER_LOST, Fault.SERVER_ERROR, Fault.GARBAGE):
         remote.plan(fault, only=at("POST", "uploadId"))
