@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from madang.core.billing.invoice_drafting import InvoicePolicy, credit_content, invoice_content
-from madang.core.billing.invoice_model import Invoice, InvoiceContent, InvoiceKind, Seller, hash_of, written_document
+from madang.core.billing.invoices.drafting import InvoicePolicy, credit_content, invoice_content
+from madang.core.billing.invoices.model import Invoice, InvoiceContent, InvoiceKind, Seller, hash_of, written_document
 from madang.core.billing.model import Payment, PaymentLine, PaymentStatus
 from madang.ports.money import Money
 

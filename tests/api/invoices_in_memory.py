@@ -4,8 +4,8 @@ from uuid import UUID
 
 from invoice_samples import INVOICE, invoice
 from madang.adapters.reportlab.invoice_pdf import InvoicePdf
-from madang.core.billing.invoice_sheet import Buyer, Language
-from madang.core.billing.invoices import InvoiceView
+from madang.core.billing.invoices.reading import InvoiceView
+from madang.core.billing.invoices.sheet import Buyer, Language
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.errors import NotFound
 from madang.core.kernel.paging import Page, PageRequest

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from madang.core.billing.catalogue import released_catalogue
 from madang.core.billing.plan_checkouts import PlanOrder
-from madang.core.billing.subscription_model import (
+from madang.core.billing.subscriptions.model import (
     PaymentMethod,
     Period,
     PeriodKind,
@@ -17,7 +17,7 @@ from madang.core.billing.subscription_model import (
     SubscriptionStatus,
     Terms,
 )
-from madang.core.billing.subscription_views import SubscriptionView
+from madang.core.billing.subscriptions.views import SubscriptionView
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.errors import NotFound, WrongState
 from madang.core.kernel.ids import new_id

@@ -10,8 +10,8 @@ from pypdf import PdfReader
 from api.api_in_memory import InMemoryContainer
 from api.invoices_in_memory import BUYER
 from invoice_samples import INVOICE, invoice, lines, paid
-from madang.core.billing.invoice_sheet import Buyer
-from madang.core.billing.invoices import InvoiceView
+from madang.core.billing.invoices.reading import InvoiceView
+from madang.core.billing.invoices.sheet import Buyer
 
 ONE = f"/api/v1/invoices/{INVOICE}"
 

@@ -14,7 +14,7 @@ import pytest
 from deployment import Deployment, Member, OpenDeployment
 from integration.billing.books import Books
 from madang.core.billing.model import Refund, RefundStatus
-from madang.core.billing.subscription_model import PaymentMethod
+from madang.core.billing.subscriptions.model import PaymentMethod
 from madang.core.identity.roles import Role
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.inbox import InboxEntry

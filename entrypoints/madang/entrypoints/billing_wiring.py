@@ -15,7 +15,7 @@ from madang.core.billing.disputes import TELL_OF_DISPUTE, DisputeAlerts
 from madang.core.billing.events import DISPUTE_CHANGED
 from madang.core.billing.handlers import BillingHandlers
 from madang.core.billing.inbox_keeping import InboxKeeping
-from madang.core.billing.invoices import InvoiceService
+from madang.core.billing.invoices.reading import InvoiceService
 from madang.core.billing.payment_plans.checkouts import InstallmentCheckouts
 from madang.core.billing.payment_plans.service import PaymentPlans
 from madang.core.billing.payment_plans.settling import PlanSettling
@@ -25,10 +25,10 @@ from madang.core.billing.reconciling import Reconciling
 from madang.core.billing.routing import PaymentRouting
 from madang.core.billing.service import BillingService
 from madang.core.billing.stored_methods import StoredMethods
-from madang.core.billing.subscribing import Subscribing
-from madang.core.billing.subscription_means import SubscriptionMeans
-from madang.core.billing.subscription_service import SubscriptionService
-from madang.core.billing.subscription_work import SubscriptionWork
+from madang.core.billing.subscriptions.means import SubscriptionMeans
+from madang.core.billing.subscriptions.service import SubscriptionService
+from madang.core.billing.subscriptions.subscribing import Subscribing
+from madang.core.billing.subscriptions.work import SubscriptionWork
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.protection import PersonalDataCipher

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from madang.core.billing.invoice_drafting import InvoicePolicy
-from madang.core.billing.invoice_model import Seller
+from madang.core.billing.invoices.drafting import InvoicePolicy
+from madang.core.billing.invoices.model import Seller
 
 if TYPE_CHECKING:
     from madang.entrypoints.settings import Settings

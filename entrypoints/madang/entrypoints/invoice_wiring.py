@@ -5,9 +5,9 @@ from typing import Any
 from dependency_injector import containers, providers
 
 from madang.core.billing.events import PAYMENT_CHANGED, PAYMENT_REFUNDED, REFUND_CHANGED
-from madang.core.billing.invoice_issuing import ISSUE, InvoiceIssuing
-from madang.core.billing.invoice_personal_data import InvoicesPersonalData
-from madang.core.billing.invoices import InvoiceService
+from madang.core.billing.invoices.issuing import ISSUE, InvoiceIssuing
+from madang.core.billing.invoices.personal_data import InvoicesPersonalData
+from madang.core.billing.invoices.reading import InvoiceService
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.protection import PersonalDataCipher

@@ -6,22 +6,22 @@ from dependency_injector import containers, providers
 
 from madang.core.billing.catalogue import Catalogue
 from madang.core.billing.charges import Charges
-from madang.core.billing.dunning import DunningPolicy
 from madang.core.billing.events import PAYMENT_CHANGED
-from madang.core.billing.hosted_asking import HostedAsking
-from madang.core.billing.hosted_following import HostedFollowing
 from madang.core.billing.routing import PaymentRouting
 from madang.core.billing.service import BillingService
 from madang.core.billing.stored_methods import StoredMethods
-from madang.core.billing.subscribing import Subscribing
-from madang.core.billing.subscription_book import SubscriptionBook
-from madang.core.billing.subscription_means import SubscriptionMeans
-from madang.core.billing.subscription_offers import PlanOffers
-from madang.core.billing.subscription_opening import Opening
-from madang.core.billing.subscription_personal_data import SubscriptionsPersonalData
-from madang.core.billing.subscription_service import SubscriptionService
-from madang.core.billing.subscription_work import PAYMENT_CHANGED as SUBSCRIPTION_PAYMENT_CHANGED
-from madang.core.billing.subscription_work import SubscriptionWork
+from madang.core.billing.subscriptions.book import SubscriptionBook
+from madang.core.billing.subscriptions.dunning import DunningPolicy
+from madang.core.billing.subscriptions.hosted_asking import HostedAsking
+from madang.core.billing.subscriptions.hosted_following import HostedFollowing
+from madang.core.billing.subscriptions.means import SubscriptionMeans
+from madang.core.billing.subscriptions.offers import PlanOffers
+from madang.core.billing.subscriptions.opening import Opening
+from madang.core.billing.subscriptions.personal_data import SubscriptionsPersonalData
+from madang.core.billing.subscriptions.service import SubscriptionService
+from madang.core.billing.subscriptions.subscribing import Subscribing
+from madang.core.billing.subscriptions.work import PAYMENT_CHANGED as SUBSCRIPTION_PAYMENT_CHANGED
+from madang.core.billing.subscriptions.work import SubscriptionWork
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.protection import PersonalDataCipher

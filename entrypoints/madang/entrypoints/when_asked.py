@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO
 
-from madang.core.billing.invoice_sheet import InvoiceSheet
+from madang.core.billing.invoices.sheet import InvoiceSheet
 from madang.core.notifications.model import Channel, Letter
 from madang.core.portraits.pictures import Crop, EncodedPicture, Renditions
 

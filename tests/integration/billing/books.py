@@ -7,7 +7,7 @@ from typing import Any
 
 from deployment import Deployment, Member
 from madang.core.billing.events import payment_changed, refund_changed
-from madang.core.billing.invoice_model import Invoice
+from madang.core.billing.invoices.model import Invoice
 from madang.core.billing.model import Payment, PaymentLine, PaymentStatus, Refund, RefundStatus
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.invariants import Violation

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from deployment import Deployment
 from integration.billing.books import Books
-from madang.core.billing.invoice_model import InvoiceKind, hash_of
+from madang.core.billing.invoices.model import InvoiceKind, hash_of
 from madang.core.billing.model import PaymentLine, PaymentStatus, RefundStatus
 from madang.core.kernel.errors import NotFound
 from madang.ports.money import Money

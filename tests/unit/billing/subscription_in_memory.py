@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from madang.core.billing import subscription_steps as steps
-from madang.core.billing.dunning import DunningPolicy
-from madang.core.billing.subscription_course import Began, Charge, Course, GiveBack, Tell
-from madang.core.billing.subscription_model import Period, Subscription, SubscriptionKind, SubscriptionStatus, Terms
+from madang.core.billing.subscriptions import stored_method_steps as steps
+from madang.core.billing.subscriptions.course import Began, Charge, Course, GiveBack, Tell
+from madang.core.billing.subscriptions.dunning import DunningPolicy
+from madang.core.billing.subscriptions.model import Period, Subscription, SubscriptionKind, SubscriptionStatus, Terms
 from madang.core.kernel.ids import new_id
 from madang.ports.money import Money
 

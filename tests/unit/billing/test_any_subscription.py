@@ -8,9 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from madang.core.billing import subscription_steps as steps
-from madang.core.billing.subscription_course import Course
-from madang.core.billing.subscription_model import (
+from madang.core.billing.subscriptions import stored_method_steps as steps
+from madang.core.billing.subscriptions.course import Course
+from madang.core.billing.subscriptions.model import (
     AWAITED,
     BEGUN,
     PeriodStatus,

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from madang.core.billing import hosted_charges
-from madang.core.billing import hosted_steps as steps
-from madang.core.billing.hosted_charges import Charged, NotYet, Unbelieved
-from madang.core.billing.hosted_steps import Hosting
-from madang.core.billing.subscription_course import Consequence, Course, GiveBack
-from madang.core.billing.subscription_model import AWAITED, BEGUN, Period, PeriodStatus, SubscriptionKind, SubscriptionStatus
+from madang.core.billing.subscriptions import hosted_charges
+from madang.core.billing.subscriptions import hosted_steps as steps
+from madang.core.billing.subscriptions.course import Consequence, Course, GiveBack
+from madang.core.billing.subscriptions.hosted_charges import Charged, NotYet, Unbelieved
+from madang.core.billing.subscriptions.hosted_steps import Hosting
+from madang.core.billing.subscriptions.model import AWAITED, BEGUN, Period, PeriodStatus, SubscriptionKind, SubscriptionStatus
 from madang.core.kernel.ids import new_id
 from madang.ports.money import Money
 from madang.ports.payment import ChargedFor, ChargeReason, RemoteSubscriptionStatus, SubscriptionSnapshot

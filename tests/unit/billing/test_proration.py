@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madang.core.billing.proration import proration
+from madang.core.billing.subscriptions.proration import proration
 from madang.ports.money import CurrencyMismatch, Money
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)

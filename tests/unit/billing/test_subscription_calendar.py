@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madang.core.billing.subscription_calendar import BillingCalendar, days_later, months_later
+from madang.core.billing.subscriptions.calendar import BillingCalendar, days_later, months_later
 
 SEOUL = ZoneInfo("Asia/Seoul")
 NEW_YORK = ZoneInfo("America/New_York")

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from madang.core.billing import subscription_steps as steps
-from madang.core.billing.dunning import DunningPolicy
-from madang.core.billing.subscription_model import (
+from madang.core.billing.subscriptions import stored_method_steps as steps
+from madang.core.billing.subscriptions.dunning import DunningPolicy
+from madang.core.billing.subscriptions.model import (
     PERIOD_TRANSITIONS,
     SUBSCRIPTION_TRANSITIONS,
     PeriodKind,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from invoice_samples import credit_note, invoice, paid
-from madang.core.billing.invoice_drafting import to_credit
+from madang.core.billing.invoices.drafting import to_credit
 from madang.core.billing.model import UNDER_WAY, PaymentStatus, Refund, RefundStatus, left_to_refund
 from madang.core.kernel.ids import new_id
 from madang.ports.money import Money

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invoice_samples import POLICY, credit_note, invoice, lines, paid
-from madang.core.billing.invoice_model import Seller, content_in, hash_of, written_document
-from madang.core.billing.invoice_sheet import Buyer, InvoiceSheet, Language, named_amount, plain_amount, sheet_of
+from madang.core.billing.invoices.model import Seller, content_in, hash_of, written_document
+from madang.core.billing.invoices.sheet import Buyer, InvoiceSheet, Language, named_amount, plain_amount, sheet_of
 from madang.ports.money import Money
 
 ZONE = "Asia/Seoul"

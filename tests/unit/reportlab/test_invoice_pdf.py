@@ -10,8 +10,8 @@ from pypdf import PdfReader
 from invoice_samples import credit_note, invoice, lines, paid
 from madang.adapters.reportlab.invoice_pdf import InvoicePdf
 from madang.adapters.reportlab.typefaces import BOLD, REGULAR, drawable, width
-from madang.core.billing.invoice_model import Invoice
-from madang.core.billing.invoice_sheet import Buyer, Language, sheet_of
+from madang.core.billing.invoices.model import Invoice
+from madang.core.billing.invoices.sheet import Buyer, Language, sheet_of
 
 BUYER = Buyer("홍길동", "hong@example.com")
 

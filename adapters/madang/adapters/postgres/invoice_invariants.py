@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.invariants import RowInvariant
-from madang.core.billing.invoice_issuing import ISSUE
+from madang.core.billing.invoices.issuing import ISSUE
 from madang.core.kernel.invariants import Invariant, Violation
 from madang.core.kernel.messages import NewMessage
 from madang.core.kernel.unit_of_work import UnitOfWork, UnitOfWorkFactory

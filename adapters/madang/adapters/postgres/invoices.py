@@ -8,7 +8,7 @@ import asyncpg
 
 from madang.adapters.postgres.database import Connection
 from madang.adapters.postgres.statements import affected, insert, select
-from madang.core.billing.invoice_model import Invoice, InvoiceKind
+from madang.core.billing.invoices.model import Invoice, InvoiceKind
 from madang.core.kernel.paging import Page, PageRequest
 from madang.ports.money import Money
 

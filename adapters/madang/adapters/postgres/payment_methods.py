@@ -10,7 +10,7 @@ import asyncpg
 from madang.adapters.postgres.audit import id_in
 from madang.adapters.postgres.database import Connection
 from madang.adapters.postgres.statements import affected, insert, select
-from madang.core.billing.subscription_model import PaymentMethod
+from madang.core.billing.subscriptions.model import PaymentMethod
 from madang.core.kernel.paging import CursorPage, CursorRequest
 
 _COLUMNS: Final = ("id", "user_id", "provider", "customer_id", "label", "created_at", "token")

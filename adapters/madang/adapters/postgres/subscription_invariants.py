@@ -9,8 +9,8 @@ from uuid import UUID
 
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.invariants import Repair, RowInvariant
-from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
-from madang.core.billing.subscription_work import DUE
+from madang.core.billing.subscriptions.repository import SubscriptionsUnitOfWork
+from madang.core.billing.subscriptions.work import DUE
 from madang.core.kernel.invariants import Invariant, Violation
 from madang.core.kernel.messages import NewMessage
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory

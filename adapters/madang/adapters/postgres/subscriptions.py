@@ -11,8 +11,8 @@ import asyncpg
 from madang.adapters.postgres.audit import id_in
 from madang.adapters.postgres.database import Connection
 from madang.adapters.postgres.statements import affected, insert, select, update, upsert
-from madang.core.billing.subscription_course import Course
-from madang.core.billing.subscription_model import (
+from madang.core.billing.subscriptions.course import Course
+from madang.core.billing.subscriptions.model import (
     AWAITED,
     BEGUN,
     Period,

@@ -11,7 +11,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from madang.adapters.reportlab.paper import ACCENT, BOTTOM, HEIGHT, INK, LEADING, LEFT, MARGIN, RIGHT, SOFT, Paper, wrapped
 from madang.adapters.reportlab.typefaces import BOLD, REGULAR, drawable, load, width
-from madang.core.billing.invoice_sheet import Fact, InvoiceSheet
+from madang.core.billing.invoices.sheet import Fact, InvoiceSheet
 
 _SIZES: Final = (9.5, 9.0, 8.5, 8.0, 7.5, 7.0, 6.5, 6.0)
 _SMALL: Final = 8.5

@@ -4,7 +4,7 @@ from typing import Final
 
 from madang.core.billing.disputes import Dispute
 from madang.core.billing.model import Payment, Refund
-from madang.core.billing.subscription_model import Period, Subscription
+from madang.core.billing.subscriptions.model import Period, Subscription
 from madang.core.kernel.events import Event
 from madang.ports.money import Money
 

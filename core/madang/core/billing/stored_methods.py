@@ -6,8 +6,8 @@ from uuid import UUID
 
 from madang.core.billing.charges import MethodToken
 from madang.core.billing.repository import BillingUnitOfWork
-from madang.core.billing.subscription_model import METHOD_TOKEN, PaymentMethod
-from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
+from madang.core.billing.subscriptions.model import METHOD_TOKEN, PaymentMethod
+from madang.core.billing.subscriptions.repository import SubscriptionsUnitOfWork
 from madang.core.kernel.actions import Effect, patience, perform
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock

@@ -10,8 +10,8 @@ from madang.entrypoints.cli.deployment import on_deployment
 from madang.entrypoints.cli.screen import print_json
 
 if TYPE_CHECKING:
-    from madang.core.billing.invoice_sheet import Language
-    from madang.core.billing.invoices import InvoiceView
+    from madang.core.billing.invoices.reading import InvoiceView
+    from madang.core.billing.invoices.sheet import Language
     from madang.core.billing.reconciliation import Difference
     from madang.core.billing.reconciling import Report
     from madang.entrypoints.container import Container

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Final
 
-from madang.core.billing.invoices import InvoiceView, file_name
+from madang.core.billing.invoices.reading import InvoiceView, file_name
 from madang.entrypoints.http.answers import HTML, Answer
 from madang.entrypoints.http.composition import HttpSettings
 from madang.entrypoints.http.envelope import api_version

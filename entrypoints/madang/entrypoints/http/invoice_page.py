@@ -6,8 +6,8 @@ from uuid import UUID
 
 from litestar.types import ASGIApp
 
-from madang.core.billing.invoice_issuing import INVOICE_LINK
-from madang.core.billing.invoices import InvoiceView
+from madang.core.billing.invoices.issuing import INVOICE_LINK
+from madang.core.billing.invoices.reading import InvoiceView
 from madang.core.kernel.errors import Unauthenticated
 from madang.entrypoints.http.authentication import MAX_TOKEN
 from madang.entrypoints.http.exchange import exchange_of

@@ -3,8 +3,8 @@
 from typing import Protocol
 from uuid import UUID
 
-from madang.core.billing.invoice_sheet import Language
-from madang.core.billing.invoices import InvoiceView
+from madang.core.billing.invoices.reading import InvoiceView
+from madang.core.billing.invoices.sheet import Language
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.paging import Page, PageRequest
 

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
-from madang.core.billing.invoice_model import InvoiceContent, InvoiceLine
-from madang.core.billing.invoices import InvoiceView
+from madang.core.billing.invoices.model import InvoiceContent, InvoiceLine
+from madang.core.billing.invoices.reading import InvoiceView
 from madang.core.billing.taxes import TaxTreatment
 from madang.entrypoints.http.envelope import Shape
 from madang.entrypoints.http.portrait_shapes import Input, MoneyShape

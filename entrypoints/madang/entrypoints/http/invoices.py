@@ -6,7 +6,7 @@ from uuid import UUID
 
 from litestar.types import ASGIApp
 
-from madang.core.billing.invoices import InvoiceView
+from madang.core.billing.invoices.reading import InvoiceView
 from madang.core.kernel.paging import PageRequest
 from madang.entrypoints.http.answers import JSON
 from madang.entrypoints.http.authentication import Access, Audience

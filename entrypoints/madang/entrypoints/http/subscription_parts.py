@@ -5,8 +5,8 @@ from uuid import UUID
 
 from madang.core.billing.catalogue import Catalogue
 from madang.core.billing.plan_checkouts import PlanOrder
-from madang.core.billing.subscription_model import PaymentMethod
-from madang.core.billing.subscription_views import SubscriptionView
+from madang.core.billing.subscriptions.model import PaymentMethod
+from madang.core.billing.subscriptions.views import SubscriptionView
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.paging import CursorPage, CursorRequest
 

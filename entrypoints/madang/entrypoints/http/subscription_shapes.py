@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta
 
 from madang.core.billing.catalogue import Plan
-from madang.core.billing.subscription_model import (
+from madang.core.billing.subscriptions.model import (
     PaymentMethod,
     Period,
     PeriodKind,
@@ -17,7 +17,7 @@ from madang.core.billing.subscription_model import (
     SubscriptionKind,
     SubscriptionStatus,
 )
-from madang.core.billing.subscription_views import SubscriptionView
+from madang.core.billing.subscriptions.views import SubscriptionView
 from madang.entrypoints.http.envelope import Shape
 from madang.entrypoints.http.portrait_shapes import Input, MoneyShape
 

@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 
 from madang.adapters.postgres.tables.schema import instant, key_column, metadata, money, one_of, person, sealed, words
-from madang.core.billing.invoice_model import BUYER_EMAIL, BUYER_NAME, InvoiceKind
+from madang.core.billing.invoices.model import BUYER_EMAIL, BUYER_NAME, InvoiceKind
 
 invoice_series = Table(
     "invoice_series",

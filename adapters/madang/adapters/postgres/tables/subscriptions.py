@@ -28,7 +28,7 @@ from madang.adapters.postgres.tables.schema import (
     sealed,
     words,
 )
-from madang.core.billing.subscription_model import (
+from madang.core.billing.subscriptions.model import (
     METHOD_TOKEN,
     PeriodKind,
     PeriodStatus,

@@ -17,10 +17,10 @@ from madang.core.billing.credits.repository import CreditsUnitOfWork
 from madang.core.billing.credits.service import CreditService
 from madang.core.billing.credits.topics import PERIOD_STARTED, SUBSCRIPTION_CHANGED, SUBSCRIPTION_PAYMENT_CHANGED
 from madang.core.billing.model import PaymentStatus
-from madang.core.billing.subscription_book import PURPOSE
-from madang.core.billing.subscription_model import Period
-from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
-from madang.core.billing.subscription_taking_back import paid_for_what_runs
+from madang.core.billing.subscriptions.book import PURPOSE
+from madang.core.billing.subscriptions.model import Period
+from madang.core.billing.subscriptions.repository import SubscriptionsUnitOfWork
+from madang.core.billing.subscriptions.taking_back import paid_for_what_runs
 from madang.core.kernel.errors import NotFound
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.messages import Handler, Message, Topic

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from madang.core.billing.subscription_calendar import days_later, months_later
+from madang.core.billing.subscriptions.calendar import days_later, months_later
 
 REMINDER_DAYS: Final = (-3, 0, 3, 7)
 FEE_LEAD: Final = timedelta(days=7)

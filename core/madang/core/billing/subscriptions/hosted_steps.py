@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from madang.core.billing.hosted_charges import NEAR, Charged, settled
-from madang.core.billing.subscription_course import (
+from madang.core.billing.subscriptions.course import (
     ENDED,
     PAYMENT_FAILED,
     SUSPENDED,
@@ -22,7 +21,8 @@ from madang.core.billing.subscription_course import (
     ResumeAtProvider,
     Tell,
 )
-from madang.core.billing.subscription_model import (
+from madang.core.billing.subscriptions.hosted_charges import NEAR, Charged, settled
+from madang.core.billing.subscriptions.model import (
     SUBSCRIPTION_TRANSITIONS,
     Period,
     PeriodKind,
@@ -30,7 +30,7 @@ from madang.core.billing.subscription_model import (
     SubscriptionStatus,
     Terms,
 )
-from madang.core.billing.subscription_steps import change_period
+from madang.core.billing.subscriptions.stored_method_steps import change_period
 from madang.core.kernel.errors import WrongState
 from madang.ports.money import Money
 from madang.ports.payment import RemoteSubscriptionStatus, SubscriptionSnapshot

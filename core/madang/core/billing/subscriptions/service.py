@@ -4,13 +4,13 @@ import dataclasses
 from collections.abc import Callable
 from uuid import UUID
 
-from madang.core.billing import hosted_steps, subscription_steps
-from madang.core.billing.subscription_book import SubscriptionBook
-from madang.core.billing.subscription_course import Course
-from madang.core.billing.subscription_model import Subscription, SubscriptionKind, SubscriptionStatus, Terms
-from madang.core.billing.subscription_offers import PlanOffers
-from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
-from madang.core.billing.subscription_views import SubscriptionView, audited, not_here, own, view_of
+from madang.core.billing.subscriptions import hosted_steps, stored_method_steps
+from madang.core.billing.subscriptions.book import SubscriptionBook
+from madang.core.billing.subscriptions.course import Course
+from madang.core.billing.subscriptions.model import Subscription, SubscriptionKind, SubscriptionStatus, Terms
+from madang.core.billing.subscriptions.offers import PlanOffers
+from madang.core.billing.subscriptions.repository import SubscriptionsUnitOfWork
+from madang.core.billing.subscriptions.views import SubscriptionView, audited, not_here, own, view_of
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import Problem, ValidationFailed
@@ -66,7 +66,7 @@ class SubscriptionService:
                 raise ValidationFailed(Problem("prorate", "a lower price holds from the next period on: nothing is given back"))
             at_once = higher if prorate is None else prorate
             if subscription.kind is SubscriptionKind.STORED_METHOD:
-                return subscription_steps.change(course, terms, now, at_once=at_once)
+                return stored_method_steps.change(course, terms, now, at_once=at_once)
             self._must_change(subscription)
             return hosted_steps.change(course, terms, self._hosting(subscription), now, at_once=at_once)
 
@@ -78,7 +78,7 @@ class SubscriptionService:
         def step(course: Course) -> Course:
             now, subscription = self._clock.now(), course.subscription
             if subscription.kind is SubscriptionKind.STORED_METHOD:
-                return subscription_steps.cancel(course, now, at_period_end=at_period_end)
+                return stored_method_steps.cancel(course, now, at_period_end=at_period_end)
             return hosted_steps.cancel(course, self._hosting(subscription), now, at_period_end=at_period_end)
 
         return await self._step(caller, subscription_id, AuditAction.SUBSCRIPTION_CANCELLED, step)
@@ -89,7 +89,7 @@ class SubscriptionService:
         def step(course: Course) -> Course:
             now, subscription = self._clock.now(), course.subscription
             if subscription.kind is SubscriptionKind.STORED_METHOD:
-                return subscription_steps.resume(course, now)
+                return stored_method_steps.resume(course, now)
             return hosted_steps.resume(course, self._hosting(subscription), now)
 
         return await self._step(caller, subscription_id, AuditAction.SUBSCRIPTION_RESUMED, step)

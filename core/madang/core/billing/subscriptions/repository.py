@@ -6,8 +6,8 @@ from typing import Protocol
 from uuid import UUID
 
 from madang.core.billing.repository import BillingUnitOfWork
-from madang.core.billing.subscription_course import Course
-from madang.core.billing.subscription_model import PaymentMethod, Period, Subscription
+from madang.core.billing.subscriptions.course import Course
+from madang.core.billing.subscriptions.model import PaymentMethod, Period, Subscription
 from madang.core.kernel.paging import CursorPage, CursorRequest
 from madang.core.notifications.repository import NotificationsUnitOfWork
 from madang.core.operations.audit import AuditedUnitOfWork

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from madang.core.billing.invoice_model import Invoice, InvoiceContent, InvoiceLine, Seller
+from madang.core.billing.invoices.model import Invoice, InvoiceContent, InvoiceLine, Seller
 from madang.core.billing.model import UNDER_WAY, Payment, PaymentLine, Refund, RefundStatus
 from madang.core.billing.taxes import Evidence, TaxRule, rule_for, split, split_of_part
 

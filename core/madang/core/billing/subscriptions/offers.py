@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from madang.core.billing.catalogue import Catalogue, Plan, Price
-from madang.core.billing.hosted_steps import Hosting
 from madang.core.billing.routing import PaymentRouting, Sale
-from madang.core.billing.subscription_model import SubscriptionKind, Terms
+from madang.core.billing.subscriptions.hosted_steps import Hosting
+from madang.core.billing.subscriptions.model import SubscriptionKind, Terms
 from madang.ports.payment import PaymentCapabilities, PaymentGateway
 
 PriceReferences = Mapping[str, Mapping[str, str]]

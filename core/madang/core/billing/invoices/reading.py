@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from madang.core.billing.invoice_model import BUYER_EMAIL, BUYER_NAME, Invoice
-from madang.core.billing.invoice_repository import InvoicesUnitOfWork
-from madang.core.billing.invoice_sheet import Buyer, InvoicePrinter, InvoiceSheet, Language, sheet_of
+from madang.core.billing.invoices.model import BUYER_EMAIL, BUYER_NAME, Invoice
+from madang.core.billing.invoices.repository import InvoicesUnitOfWork
+from madang.core.billing.invoices.sheet import Buyer, InvoicePrinter, InvoiceSheet, Language, sheet_of
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.errors import NotFound
 from madang.core.kernel.paging import Page, PageRequest

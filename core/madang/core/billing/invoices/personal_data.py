@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from madang.core.billing.invoice_model import BUYER_EMAIL, BUYER_NAME, Invoice
-from madang.core.billing.invoice_repository import InvoicesUnitOfWork
+from madang.core.billing.invoices.model import BUYER_EMAIL, BUYER_NAME, Invoice
+from madang.core.billing.invoices.repository import InvoicesUnitOfWork
 from madang.core.kernel.protection import PersonalDataCipher
 
 

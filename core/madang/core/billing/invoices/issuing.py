@@ -8,8 +8,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from madang.core.billing.disputes import DisputeStatus
-from madang.core.billing.invoice_drafting import InvoicePolicy, credit_content, invoice_content, to_credit
-from madang.core.billing.invoice_model import (
+from madang.core.billing.invoices.drafting import InvoicePolicy, credit_content, invoice_content, to_credit
+from madang.core.billing.invoices.model import (
     BUYER_EMAIL,
     BUYER_NAME,
     Invoice,
@@ -19,7 +19,7 @@ from madang.core.billing.invoice_model import (
     number_of,
     written_document,
 )
-from madang.core.billing.invoice_repository import InvoicesUnitOfWork
+from madang.core.billing.invoices.repository import InvoicesUnitOfWork
 from madang.core.billing.model import SETTLED, Payment
 from madang.core.identity.model import EMAIL_PURPOSE, NAME_PURPOSE, User, UserStatus
 from madang.core.kernel.clock import Clock

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from madang.core.billing import hosted_steps, subscription_steps
-from madang.core.billing.hosted_steps import Hosting
-from madang.core.billing.subscription_course import CancelAtProvider, Course
-from madang.core.billing.subscription_model import AWAITED, Period, PeriodKind, SubscriptionKind, SubscriptionStatus
+from madang.core.billing.subscriptions import hosted_steps, stored_method_steps
+from madang.core.billing.subscriptions.course import CancelAtProvider, Course
+from madang.core.billing.subscriptions.hosted_steps import Hosting
+from madang.core.billing.subscriptions.model import AWAITED, Period, PeriodKind, SubscriptionKind, SubscriptionStatus
 
 REFUNDED: Final = "refunded"
 CHARGED_BACK: Final = "charged_back"
@@ -56,7 +56,7 @@ def _charged_no_more(course: Course, hosting: Hosting, now: datetime) -> Course:
     if course.subscription.cancel_at_period_end:
         return course
     if not _is_hosted(course):
-        return subscription_steps.cancel(course, now, at_period_end=True)
+        return stored_method_steps.cancel(course, now, at_period_end=True)
     if course.subscription.asking is not None:
         return _ended(course, CHARGED_BACK, now)
     return hosted_steps.cancel(course, hosting, now, at_period_end=True)

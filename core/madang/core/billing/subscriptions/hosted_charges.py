@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from madang.core.billing.subscription_course import ChangeAtProvider, Course, GiveBack
-from madang.core.billing.subscription_model import (
+from madang.core.billing.subscriptions.course import ChangeAtProvider, Course, GiveBack
+from madang.core.billing.subscriptions.model import (
     AWAITED,
     RUNNING,
     Period,

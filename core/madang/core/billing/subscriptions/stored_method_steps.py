@@ -9,10 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from madang.core.billing.dunning import DunningPolicy
-from madang.core.billing.proration import proration
-from madang.core.billing.subscription_calendar import days_later
-from madang.core.billing.subscription_course import (
+from madang.core.billing.subscriptions.calendar import days_later
+from madang.core.billing.subscriptions.course import (
     CHANGE_DECLINED,
     ENDED,
     PAYMENT_FAILED,
@@ -23,7 +21,8 @@ from madang.core.billing.subscription_course import (
     GiveBack,
     Tell,
 )
-from madang.core.billing.subscription_model import (
+from madang.core.billing.subscriptions.dunning import DunningPolicy
+from madang.core.billing.subscriptions.model import (
     AWAITED,
     Period,
     PeriodKind,
@@ -31,6 +30,7 @@ from madang.core.billing.subscription_model import (
     SubscriptionStatus,
     Terms,
 )
+from madang.core.billing.subscriptions.proration import proration
 from madang.core.kernel.errors import WrongState
 from madang.ports.money import Money
 

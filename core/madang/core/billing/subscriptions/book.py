@@ -11,7 +11,7 @@ from madang.core.billing.charges import Charges, NewCharge
 from madang.core.billing.events import subscription_changed, subscription_period_started
 from madang.core.billing.model import PaymentLine
 from madang.core.billing.service import BillingService
-from madang.core.billing.subscription_course import (
+from madang.core.billing.subscriptions.course import (
     AskProvider,
     Began,
     CancelAtProvider,
@@ -23,9 +23,9 @@ from madang.core.billing.subscription_course import (
     ResumeAtProvider,
     Tell,
 )
-from madang.core.billing.subscription_model import Period, PeriodKind, Subscription, subscription_subject
-from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
-from madang.core.billing.subscription_snapshots import terms_as_json
+from madang.core.billing.subscriptions.model import Period, PeriodKind, Subscription, subscription_subject
+from madang.core.billing.subscriptions.repository import SubscriptionsUnitOfWork
+from madang.core.billing.subscriptions.snapshots import terms_as_json
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import NotFound
 from madang.core.kernel.ids import new_id

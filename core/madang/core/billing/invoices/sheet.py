@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Final, Literal, Protocol
 from zoneinfo import ZoneInfo
 
-from madang.core.billing.invoice_model import Invoice, InvoiceContent, InvoiceKind, InvoiceLine
+from madang.core.billing.invoices.model import Invoice, InvoiceContent, InvoiceKind, InvoiceLine
 from madang.core.billing.taxes import TaxTreatment
 from madang.ports.money import EXPONENTS, Money
 
@@ -103,7 +103,7 @@ def named_amount(money: Money, language: Language) -> str:
 
 @cache
 def _words(language: Language) -> Mapping[str, str]:
-    source = files("madang.core.billing").joinpath("invoice_words", f"{language}.toml")
+    source = files("madang.core.billing.invoices").joinpath("words", f"{language}.toml")
     return tomllib.loads(source.read_text(encoding="utf-8"))
 
 

@@ -3,12 +3,12 @@
 import logging
 from uuid import UUID, uuid5
 
-from madang.core.billing import subscription_steps
-from madang.core.billing.subscription_book import SubscriptionBook
-from madang.core.billing.subscription_model import METHOD_TOKEN, PaymentMethod, Subscription
-from madang.core.billing.subscription_opening import Opening
-from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
-from madang.core.billing.subscription_views import SubscriptionView, audited, is_over, must_store, own, view_of
+from madang.core.billing.subscriptions import stored_method_steps
+from madang.core.billing.subscriptions.book import SubscriptionBook
+from madang.core.billing.subscriptions.model import METHOD_TOKEN, PaymentMethod, Subscription
+from madang.core.billing.subscriptions.opening import Opening
+from madang.core.billing.subscriptions.repository import SubscriptionsUnitOfWork
+from madang.core.billing.subscriptions.views import SubscriptionView, audited, is_over, must_store, own, view_of
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import Problem, ValidationFailed
@@ -87,7 +87,7 @@ class SubscriptionMeans:
         """It is charged from now on; the caller holds the row."""
         now = self._clock.now()
         course = (await uow.subscriptions.course(subscription)).changed(now, checkout_url=None, client_params=None)
-        course = subscription_steps.use_method(course, method.id, now)
+        course = stored_method_steps.use_method(course, method.id, now)
         return await view_of(uow, await self._book.save(uow, subscription, course))
 
     async def of(self, uow: SubscriptionsUnitOfWork, subscription: Subscription, method_id: UUID) -> PaymentMethod:

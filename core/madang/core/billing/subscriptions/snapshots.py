@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from madang.core.billing.subscription_model import Terms
+from madang.core.billing.subscriptions.model import Terms
 from madang.ports.money import Money
 from madang.ports.payment import RemoteSubscriptionStatus, SubscriptionSnapshot
 

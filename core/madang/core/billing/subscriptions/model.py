@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from madang.core.billing.subscription_calendar import BillingCalendar
+from madang.core.billing.subscriptions.calendar import BillingCalendar
 from madang.core.kernel.errors import WrongState
 from madang.ports.money import Money
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from madang.core.billing.subscription_book import erased_message, erasure_key
-from madang.core.billing.subscription_model import METHOD_TOKEN, PaymentMethod, Subscription, SubscriptionKind
-from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
+from madang.core.billing.subscriptions.book import erased_message, erasure_key
+from madang.core.billing.subscriptions.model import METHOD_TOKEN, PaymentMethod, Subscription, SubscriptionKind
+from madang.core.billing.subscriptions.repository import SubscriptionsUnitOfWork
 from madang.core.kernel.actions import Action, ActionState
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.protection import PersonalDataCipher

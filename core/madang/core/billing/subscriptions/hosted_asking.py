@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
-from madang.core.billing import hosted_steps
-from madang.core.billing.subscription_book import SubscriptionBook
-from madang.core.billing.subscription_course import CHANGE_DECLINED, Course, Tell
-from madang.core.billing.subscription_offers import PlanOffers
-from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
-from madang.core.billing.subscription_snapshots import subscription_as_json, subscription_told, terms_in
+from madang.core.billing.subscriptions import hosted_steps
+from madang.core.billing.subscriptions.book import SubscriptionBook
+from madang.core.billing.subscriptions.course import CHANGE_DECLINED, Course, Tell
+from madang.core.billing.subscriptions.offers import PlanOffers
+from madang.core.billing.subscriptions.repository import SubscriptionsUnitOfWork
+from madang.core.billing.subscriptions.snapshots import subscription_as_json, subscription_told, terms_in
 from madang.core.kernel.actions import Effect, patience, perform
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.messages import Delivery, Failure, Message

@@ -6,21 +6,21 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from madang.core.billing import hosted_steps, subscription_steps
 from madang.core.billing.disputes import DisputeStatus
-from madang.core.billing.dunning import DunningPolicy
-from madang.core.billing.hosted_asking import HostedAsking
-from madang.core.billing.hosted_charges import Charged
-from madang.core.billing.hosted_following import HostedFollowing
-from madang.core.billing.hosted_steps import Hosting
 from madang.core.billing.model import SETTLED, Payment, PaymentStatus
 from madang.core.billing.service import BillingService, single_look_up
-from madang.core.billing.subscription_book import ASK_PROVIDER, FOLLOW, PURPOSE, SubscriptionBook
-from madang.core.billing.subscription_course import Course
-from madang.core.billing.subscription_model import Period, PeriodStatus, Subscription, SubscriptionKind
-from madang.core.billing.subscription_offers import PlanOffers
-from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
-from madang.core.billing.subscription_taking_back import charged_back, refunded
+from madang.core.billing.subscriptions import hosted_steps, stored_method_steps
+from madang.core.billing.subscriptions.book import ASK_PROVIDER, FOLLOW, PURPOSE, SubscriptionBook
+from madang.core.billing.subscriptions.course import Course
+from madang.core.billing.subscriptions.dunning import DunningPolicy
+from madang.core.billing.subscriptions.hosted_asking import HostedAsking
+from madang.core.billing.subscriptions.hosted_charges import Charged
+from madang.core.billing.subscriptions.hosted_following import HostedFollowing
+from madang.core.billing.subscriptions.hosted_steps import Hosting
+from madang.core.billing.subscriptions.model import Period, PeriodStatus, Subscription, SubscriptionKind
+from madang.core.billing.subscriptions.offers import PlanOffers
+from madang.core.billing.subscriptions.repository import SubscriptionsUnitOfWork
+from madang.core.billing.subscriptions.taking_back import charged_back, refunded
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import LeaseLost
 from madang.core.kernel.messages import Delivery, Handler, Message, RetryPolicy, Topic
@@ -109,7 +109,7 @@ class SubscriptionWork:
         if payment.status in _FAILED and period is not None:
             if hosted:
                 return hosted_steps.declined(course, period, payment.id, now)
-            return subscription_steps.declined(course, period, payment.id, self._policy, now)
+            return stored_method_steps.declined(course, period, payment.id, self._policy, now)
         if payment.status is PaymentStatus.REFUNDED:
             return refunded(course, period, payment.id, now)
         return course
@@ -117,7 +117,7 @@ class SubscriptionWork:
     def _arrived(self, course: Course, period: Period | None, payment: Payment, now: datetime) -> Course:
         """Also where some of it has gone back since, or its bank doubts it: the notice before that may have been lost."""
         if course.subscription.kind is SubscriptionKind.STORED_METHOD and period is not None:
-            return subscription_steps.paid(course, period, payment.id, now)
+            return stored_method_steps.paid(course, period, payment.id, now)
         charge = Charged(payment.id, payment.amount, None, payment.paid_at)
         return hosted_steps.paid(course, period, charge, self._hosting(course.subscription), now)
 
@@ -152,7 +152,7 @@ class SubscriptionWork:
     def _due(self, course: Course) -> Course:
         now = self._clock.now()
         if course.subscription.kind is SubscriptionKind.STORED_METHOD:
-            return subscription_steps.due(course, self._policy, now)
+            return stored_method_steps.due(course, self._policy, now)
         return hosted_steps.due(course, self._offers.hosting(course.subscription.provider), now)
 
     async def _give_back(self, uow: SubscriptionsUnitOfWork, payment: Payment) -> None:

@@ -5,15 +5,15 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from madang.core.billing import hosted_steps, subscription_steps
 from madang.core.billing.plan_checkouts import OpenedCheckout, PlanOrder
-from madang.core.billing.subscription_book import SubscriptionBook
-from madang.core.billing.subscription_means import SubscriptionMeans
-from madang.core.billing.subscription_model import PeriodStatus, Subscription, SubscriptionKind, SubscriptionStatus
-from madang.core.billing.subscription_offers import PlanOffers, kind_of
-from madang.core.billing.subscription_opening import Opening
-from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
-from madang.core.billing.subscription_views import SubscriptionView, audited, locked, view_of
+from madang.core.billing.subscriptions import hosted_steps, stored_method_steps
+from madang.core.billing.subscriptions.book import SubscriptionBook
+from madang.core.billing.subscriptions.means import SubscriptionMeans
+from madang.core.billing.subscriptions.model import PeriodStatus, Subscription, SubscriptionKind, SubscriptionStatus
+from madang.core.billing.subscriptions.offers import PlanOffers, kind_of
+from madang.core.billing.subscriptions.opening import Opening
+from madang.core.billing.subscriptions.repository import SubscriptionsUnitOfWork
+from madang.core.billing.subscriptions.views import SubscriptionView, audited, locked, view_of
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import AlreadyExists, Problem, TooManyAttempts, ValidationFailed
@@ -124,7 +124,7 @@ class Subscribing:
         now = self._clock.now()
         kind = kind_of(gateway.capabilities, terms)
         tried = await uow.subscriptions.has_tried(order.user_id, plan.product)
-        within = subscription_steps.BEGUN_WITHIN if kind is SubscriptionKind.STORED_METHOD else hosted_steps.ASK_AGAIN
+        within = stored_method_steps.BEGUN_WITHIN if kind is SubscriptionKind.STORED_METHOD else hosted_steps.ASK_AGAIN
         return Subscription(
             id=order.id,
             user_id=order.user_id,

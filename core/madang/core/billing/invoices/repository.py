@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from madang.core.billing.invoice_model import Invoice
+from madang.core.billing.invoices.model import Invoice
 from madang.core.billing.repository import BillingUnitOfWork
 from madang.core.kernel.paging import Page, PageRequest
 from madang.core.notifications.repository import NotificationsUnitOfWork

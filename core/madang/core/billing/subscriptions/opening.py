@@ -7,9 +7,9 @@ from typing import Any, Final
 from madang.core.billing.catalogue import Catalogue
 from madang.core.billing.plan_checkouts import PlanOrder
 from madang.core.billing.service import BillingService
-from madang.core.billing.subscription_model import Subscription
-from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
-from madang.core.billing.subscription_snapshots import subscription_as_json, subscription_told
+from madang.core.billing.subscriptions.model import Subscription
+from madang.core.billing.subscriptions.repository import SubscriptionsUnitOfWork
+from madang.core.billing.subscriptions.snapshots import subscription_as_json, subscription_told
 from madang.core.kernel.actions import Effect, patience, perform
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.messages import Message

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from madang.core.billing.subscription_model import PaymentMethod, Period, Subscription, SubscriptionKind
-from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
+from madang.core.billing.subscriptions.model import PaymentMethod, Period, Subscription, SubscriptionKind
+from madang.core.billing.subscriptions.repository import SubscriptionsUnitOfWork
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.errors import Conflict, NotFound, WrongState
 from madang.core.operations.audit import AuditAction, AuditTrail

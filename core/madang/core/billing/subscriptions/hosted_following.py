@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from madang.core.billing import hosted_steps
-from madang.core.billing.hosted_charges import Charged, NotYet, Unbelieved, awaits, charged
 from madang.core.billing.model import SETTLED, AmountMismatch, Payment, PaymentLine, PaymentStatus
 from madang.core.billing.notices import SubscriptionNotice
 from madang.core.billing.service import BillingService, single_look_up
-from madang.core.billing.subscription_book import PURPOSE, SubscriptionBook, erasure_key, late_message, looking_for_charge
-from madang.core.billing.subscription_course import Course
-from madang.core.billing.subscription_model import Subscription, subscription_subject
-from madang.core.billing.subscription_offers import PlanOffers
-from madang.core.billing.subscription_repository import SubscriptionsUnitOfWork
+from madang.core.billing.subscriptions import hosted_steps
+from madang.core.billing.subscriptions.book import PURPOSE, SubscriptionBook, erasure_key, late_message, looking_for_charge
+from madang.core.billing.subscriptions.course import Course
+from madang.core.billing.subscriptions.hosted_charges import Charged, NotYet, Unbelieved, awaits, charged
+from madang.core.billing.subscriptions.model import Subscription, subscription_subject
+from madang.core.billing.subscriptions.offers import PlanOffers
+from madang.core.billing.subscriptions.repository import SubscriptionsUnitOfWork
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.messages import Delivery

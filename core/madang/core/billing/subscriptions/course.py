@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Self
 from uuid import UUID
 
-from madang.core.billing.subscription_model import (
+from madang.core.billing.subscriptions.model import (
     BEGUN,
     Period,
     PeriodKind,

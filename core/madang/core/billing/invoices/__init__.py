@@ -1,0 +1,1 @@
+"""Invoices and credit notes: what they say, when they are issued, and how they read."""
