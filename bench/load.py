@@ -74,7 +74,8 @@ async def run(order: dict[str, Any]) -> dict[str, float]:
         for _ in range(order["connections"])
     ]
     try:
-        await asyncio.wait_for(done.wait(), timeout=order["warm_up"] + order["seconds"])
+        async with asyncio.timeout(order["warm_up"] + order["seconds"]):
+            await done.wait()
     except TimeoutError:
         done.set()
     took = time.perf_counter() - start

@@ -36,7 +36,8 @@ async def measure(redis_url: str, jobs: int) -> float:
     worker = Worker([func(noop, name="noop")], redis_pool=pool, after_job_end=after_job_end, handle_signals=False)
     started = time.perf_counter()
     running = asyncio.create_task(worker.async_run())
-    await asyncio.wait_for(finished.wait(), timeout=60)
+    async with asyncio.timeout(60):
+        await finished.wait()
     took = time.perf_counter() - started
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

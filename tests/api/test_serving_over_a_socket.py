@@ -49,7 +49,8 @@ async def serving(container: SocketContainer) -> AsyncIterator[asyncio.Event]:
                 await asyncio.sleep(0.02)
     yield stop
     stop.set()
-    await asyncio.wait_for(task, 30)
+    async with asyncio.timeout(30):
+        await task
 
 
 async def test_a_running_request_is_answered_before_the_server_ends() -> None:
@@ -93,7 +94,8 @@ async def spoken(container: SocketContainer, raw: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", container.settings.port)
     writer.write(raw)
     try:
-        return await asyncio.wait_for(reader.readline(), 10)
+        async with asyncio.timeout(10):
+            return await reader.readline()
     except ConnectionError:
         return b""
     finally:

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from madang.core.kernel.cancellation import end_tasks
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.request_context import work_subject
@@ -106,8 +107,7 @@ class CallLedger:
     async def close(self) -> None:
         """Write the rest down, and say goodbye. Never raises: the process ends anyway."""
         if self._writing is not None:
-            self._writing.cancel()
-            await asyncio.gather(self._writing, return_exceptions=True)
+            await end_tasks(self._writing)
         try:
             await self.flush()
             if self._told:

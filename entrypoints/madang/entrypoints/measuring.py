@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from madang.core.kernel.cancellation import end_tasks
 from madang.core.operations.measurements import Measurement, Meter, SystemGauge, SystemReading
 from madang.core.operations.provider_standing import ProviderStanding
 
@@ -67,8 +68,7 @@ async def measuring(container: Process, kind: str) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks(task)
         await write_down(container, container.process_id, kind)
 
 

@@ -13,7 +13,8 @@ _LONGEST = 500
 async def problem_of(build: Callable[[], Provider]) -> str:
     """Empty when it works; else what is wrong. A provider that hangs or raises anything at all is told like any other."""
     try:
-        health = await asyncio.wait_for(build().check(), _SECONDS)
+        async with asyncio.timeout(_SECONDS):
+            health = await build().check()
     except TimeoutError:
         return f"no answer within {_SECONDS:.0f} s"
     except Exception as error:  # noqa: BLE001 - a plugin may raise whatever it likes; the operator wants to read it

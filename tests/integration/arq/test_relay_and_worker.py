@@ -1,7 +1,7 @@
 """The way of a message from its commit through the relay and arq to its handler."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +12,7 @@ from madang.adapters.arq import carrier
 from madang.adapters.arq.relay import Relay
 from madang.adapters.arq.worker import ArqWorker
 from madang.adapters.redis.connection import connect
+from madang.core.kernel.cancellation import end_tasks
 from madang.core.kernel.messages import Delivery, Handler, Lane, Message, Topic
 
 NEVER = 3600.0
@@ -38,9 +39,23 @@ async def queued(redis: Redis, lane: Lane) -> list[str]:
 
 
 async def stop(*tasks: "asyncio.Task[Any]") -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await end_tasks(*tasks)
+
+
+async def test_a_relay_that_is_woken_as_it_is_told_to_stop_ends(workshop, redis: Redis) -> None:
+    wake: list[Callable[[], None]] = []
+
+    async def listen(told: Callable[[], None]) -> None:
+        wake.append(told)
+        await asyncio.Event().wait()
+
+    relay = asyncio.create_task(Relay(workshop.outbox, redis, listen, sweep=NEVER).run())
+    await asyncio.sleep(0.2)
+    wake[0]()
+    relay.cancel()
+    ended, _ = await asyncio.wait({relay}, timeout=10)
+    relay.cancel()
+    assert ended == {relay}
 
 
 async def test_a_commit_reaches_its_handler_by_notification_alone(workshop, redis: Redis) -> None:

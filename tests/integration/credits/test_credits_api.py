@@ -217,7 +217,8 @@ async def test_the_owner_hears_of_each_change_live(deployment: Deployment, books
     await deployment.work()
     await books.hold(member, 4, "a job")
     await deployment.work()
-    await asyncio.wait_for(listen(), 10)
+    async with asyncio.timeout(10):
+        await listen()
     assert heard == [
         ("billing.credits_changed", {"type": "grant", "amount": 10, "balance": 10, "held": 0}),
         ("billing.credits_changed", {"type": "hold", "amount": -4, "balance": 6, "held": 4}),

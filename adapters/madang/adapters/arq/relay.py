@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from madang.adapters.arq import carrier
+from madang.core.kernel.cancellation import end_tasks
 from madang.core.kernel.messages import Lane
 from madang.core.kernel.outbox import Outbox
 from madang.ports.errors import Unavailable
@@ -51,8 +52,7 @@ class Relay:
                 if listener.done():
                     listener.result()
         finally:
-            listener.cancel()
-            await asyncio.gather(listener, return_exceptions=True)
+            await end_tasks(listener)
 
     async def _look(self) -> float:
         """Announce what is due and answer for how long to sleep."""
@@ -70,7 +70,8 @@ class Relay:
         """A flood of notifications makes one look in each `_WAKE_UPS_APART_SECONDS`."""
         began = time.monotonic()
         try:
-            await asyncio.wait_for(self._woken.wait(), pause)
+            async with asyncio.timeout(pause):
+                await self._woken.wait()
         except TimeoutError:
             return
         await asyncio.sleep(max(0.0, _WAKE_UPS_APART_SECONDS - (time.monotonic() - began)))

@@ -18,6 +18,7 @@ import structlog
 from madang.adapters.arq.leases import Held, Leases
 from madang.adapters.arq.together import WorkerOutbox
 from madang.adapters.arq.tries import Tries
+from madang.core.kernel.cancellation import end_tasks
 from madang.core.kernel.messages import Handler, Lane
 from madang.core.kernel.outbox import Leased
 
@@ -83,9 +84,7 @@ class Runner(Generic[U]):
         await self._give_back([held for held in self._leases if not held.began])
         await self._wait_for_the_rest()
         await self._interrupt()
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await end_tasks(*self._loops)
 
     def wake(self, lane: Lane = Lane.SHORT) -> None:
         """There is work: drain the lane. Cheap; several wake-ups make one drain."""
@@ -106,7 +105,8 @@ class Runner(Generic[U]):
     async def _drain_for_ever(self, lane: Lane) -> None:
         while not self._stopping:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken[lane].wait(), self.poll_seconds)
+                async with asyncio.timeout(self.poll_seconds):
+                    await self._woken[lane].wait()
             self._woken[lane].clear()
             try:
                 await self._drain(lane)
@@ -134,7 +134,8 @@ class Runner(Generic[U]):
         while self._free[lane] < enough and not self._stopping:
             self._freed[lane].clear()
             try:
-                await asyncio.wait_for(self._freed[lane].wait(), _GATHER_SLOTS_SECONDS if self._free[lane] > 0 else None)
+                async with asyncio.timeout(_GATHER_SLOTS_SECONDS if self._free[lane] > 0 else None):
+                    await self._freed[lane].wait()
             except TimeoutError:
                 break
         return 0 if self._stopping else max(1, min(self._free[lane], _CLAIM_AT_MOST))
@@ -204,10 +205,7 @@ class Runner(Generic[U]):
         left = [held for held in self._leases if not held.lost]
         if left:
             log.warning("handlers interrupted at the end of the grace time", count=len(left))
-        working = tuple(self._working)
-        for task in working:
-            task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
+        await end_tasks(*self._working)
         await self._give_back(left)
 
     async def _give_back(self, held: Sequence[Held]) -> None:

@@ -96,7 +96,8 @@ class Database:
     async def close(self) -> None:
         """Close the connections; those in use are given ten seconds to come back."""
         try:
-            await asyncio.wait_for(self.pool.close(), timeout=10)
+            async with asyncio.timeout(10):
+                await self.pool.close()
         except TimeoutError:
             self.pool.terminate()
 

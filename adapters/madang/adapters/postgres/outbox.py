@@ -132,7 +132,8 @@ class PostgresOutbox:
             wake()
             while not gone.is_set():
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(gone.wait(), _STILL_THERE_SECONDS)
+                    async with asyncio.timeout(_STILL_THERE_SECONDS):
+                        await gone.wait()
                     return
                 await connection.fetchval("SELECT 1", timeout=_STILL_THERE_SECONDS)
         finally:

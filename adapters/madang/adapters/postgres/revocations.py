@@ -61,7 +61,8 @@ class Revocations:
     async def loaded(self, patience: float) -> bool:
         """Whether it knew what had ended before, within so many seconds."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._loaded.wait(), patience)
+            async with asyncio.timeout(patience):
+                await self._loaded.wait()
         return self._loaded.is_set()
 
     async def watch(self) -> None:
@@ -87,7 +88,8 @@ class Revocations:
             self._loaded.set()
             while not gone.is_set():
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(gone.wait(), POLL_SECONDS)
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await gone.wait()
                     return
                 await self._load(connection, MARGIN)
                 self._forget_old()

@@ -10,11 +10,12 @@ import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from madang.adapters.redis.connection import AWAY, Client
+from madang.core.kernel.cancellation import end_tasks
 
 log = structlog.get_logger(__name__)
 
 _AWAY_SECONDS: Final = 1.0
-_ASK_AGAIN_SECONDS: Final = 0.05
+_TELL_AGAIN_SECONDS: Final = 0.05
 _SILENCE_SECONDS: Final = 20.0
 """After so long without a word the server is asked whether it is still there: a connection can die without telling."""
 
@@ -51,7 +52,7 @@ class Wakeups:
             del self._waiting[channel]
         if not self._waiting and self._hearing is not None:
             hearing, self._hearing = self._hearing, None
-            await _ended(hearing)
+            await end_tasks(hearing, tell_again=_TELL_AGAIN_SECONDS)
 
     async def _hear_for_ever(self) -> None:
         while True:
@@ -83,13 +84,6 @@ class Wakeups:
                 _wake(waiting)
         elif message["type"] == "pmessage":
             _wake(self._waiting.get(message["channel"].decode(), set()))
-
-
-async def _ended(task: "asyncio.Task[None]") -> None:
-    """Asked more than once: up to Python 3.11 redis-py, which writes under `wait_for`, loses a cancellation now and then."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=_ASK_AGAIN_SECONDS)
 
 
 def _wake(waiting: set[asyncio.Event]) -> None:

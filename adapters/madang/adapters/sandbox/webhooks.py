@@ -158,7 +158,8 @@ class Courier:
                 log.warning("the sandbox's world cannot be read: %s", error)
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._wake.wait()
 
     async def _do_chore(self) -> None:
         """What else the simulated providers do on their own, such as throwing old files away; now and then."""

@@ -77,7 +77,8 @@ class PictureNotices:
         heard = self._waiting.setdefault((provider, prediction_id), asyncio.Event())
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(heard.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await heard.wait()
         finally:
             self._waiting.pop((provider, prediction_id), None)
 

@@ -110,7 +110,8 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         return
     process.send_signal(signal.SIGTERM)
     try:
-        await asyncio.wait_for(process.wait(), _STOPPED_WITHIN)
+        async with asyncio.timeout(_STOPPED_WITHIN):
+            await process.wait()
     except TimeoutError:
         process.kill()
         await process.wait()

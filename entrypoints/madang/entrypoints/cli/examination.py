@@ -157,7 +157,8 @@ async def _safely(
     what: str, look: "Callable[[Container], Awaitable[Sequence[Finding]]]", container: "Container"
 ) -> Sequence[Finding]:
     try:
-        return await asyncio.wait_for(look(container), 60)
+        async with asyncio.timeout(60):
+            return await look(container)
     except Exception as error:  # noqa: BLE001 - one look that fails must not hide the others
         return [red(what, f"could not be looked at: {told(error).sentence}", "set MADANG_DEBUG=1 and look at the logs")]
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 from litestar.types import Receive, Scope, Send
 
+from madang.core.kernel.cancellation import end_tasks
 from madang.core.kernel.live import LiveEvent
 from madang.entrypoints.http.errors import TooManyStreams
 
@@ -26,7 +27,6 @@ LOOK_EVERY: Final = 1.0
 """Seconds after which a stream is over whose session or key was ended."""
 PATIENCE = 30.0
 """Seconds that a reader may let us wait with one piece: who does not read is left, and may come back."""
-_ASK_AGAIN: Final = 1.0
 _LAST_WORD: Final = 1.0
 _LONGEST_END: Final = 5.0
 _RETRY: Final = b"retry: 3000\n\n"
@@ -113,8 +113,8 @@ class EventStream:
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _cancel(*ends)
-            await _cancel(*coming)
+            await _end(*ends)
+            await _end(*coming)
             close = getattr(self.events, "aclose", None)
             if close is not None:
                 await close()
@@ -161,14 +161,9 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-async def _cancel(*tasks: "asyncio.Task[Any]") -> None:
-    """And see their end: nothing of a stream outlives it. Asked more than once: up to Python 3.11 `asyncio.wait_for`, and what
-    stands on it, loses a cancellation now and then."""
-    pending = {task for task in tasks if not task.done()}
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_ASK_AGAIN)
+async def _end(*tasks: "asyncio.Task[Any]") -> None:
+    """And see what they raised: nothing of a stream outlives it."""
+    await end_tasks(*tasks)
     for task in tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error

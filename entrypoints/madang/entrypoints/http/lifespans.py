@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 
+from madang.core.kernel.cancellation import end_tasks
 from madang.entrypoints.http.composition import Revocations
 from madang.entrypoints.http.mounts import MountedApp
 
@@ -39,8 +40,7 @@ class Watching:
                 logger.warning("serving before it is known which sessions ended: the database does not answer")
             yield
         finally:
-            watch.cancel()
-            await asyncio.wait([watch], timeout=PATIENCE)
+            await end_tasks(watch)
 
 
 class Lifespans:

@@ -73,7 +73,8 @@ class Child:
             return
         process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), self.spec.drain)
+            async with asyncio.timeout(self.spec.drain):
+                await process.wait()
         except TimeoutError:
             logger.error("child did not drain in time and is killed", child=self.spec.name, seconds=self.spec.drain)
             process.kill()
@@ -114,6 +115,7 @@ class Child:
 
     async def _pause(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
         except TimeoutError:
             return

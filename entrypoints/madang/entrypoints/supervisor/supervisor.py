@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from madang.adapters.embedded.ownership import OwnerLock
+from madang.core.kernel.cancellation import end_tasks
 from madang.entrypoints.supervisor.addresses import is_taken
 from madang.entrypoints.supervisor.children import Child, ChildSpec
 from madang.entrypoints.supervisor.first_run import make_data_folder
@@ -151,7 +152,7 @@ class Supervisor:
             await _first_failure_or(stopping, tasks)
         finally:
             await self._stop_children()
-            await _cancel([*tasks, stopping])
+            await end_tasks(*tasks, stopping)
 
     async def _prepare(self, environment: Mapping[str, str], gate: Gate) -> None:
         """Migrate in a process of its own (what that needs stays out of this one's memory), then let the children go on."""
@@ -220,9 +221,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.terminate()
         await process.wait()
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

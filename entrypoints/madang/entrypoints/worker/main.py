@@ -10,6 +10,7 @@ import structlog
 from madang.adapters.arq.relay import Relay
 from madang.adapters.arq.runner import Runner, RunnerSettings
 from madang.adapters.arq.worker import ArqWorker
+from madang.core.kernel.cancellation import end_tasks
 from madang.core.kernel.messages import Lane
 from madang.entrypoints.process_names import host, new_process_id
 from madang.entrypoints.worker.composition import WorkerContainer, WorkerSettings
@@ -25,6 +26,8 @@ _KEEP_KEYS: Final = timedelta(days=60)
 _KEEP_SILENT_SECONDS: Final = 86_400.0
 _HOUSEKEEPING_SECONDS: Final = 600.0
 _FORGOTTEN_AT_ONCE: Final = 1000
+_TELL_AGAIN_SECONDS: Final = 10.0
+"""Longer than arq takes for its last words: told again in the midst of them, it would leave a connection open."""
 
 
 async def run_worker(container: WorkerContainer, stop: asyncio.Event, *, grace: float = 10.0) -> None:
@@ -80,9 +83,7 @@ async def _until_stopped(stop: asyncio.Event, parts: "Sequence[Coroutine[Any, An
         for task in done:
             task.result()
     finally:
-        for task in (stopping, *tasks):
-            task.cancel()
-        await asyncio.gather(stopping, *tasks, return_exceptions=True)
+        await end_tasks(stopping, *tasks, tell_again=_TELL_AGAIN_SECONDS)
 
 
 async def _keep_house(container: WorkerContainer) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import structlog
 
+from madang.core.kernel.cancellation import end_tasks
 from madang.entrypoints.process_names import host
 from madang.entrypoints.worker.composition import Pulse
 
@@ -23,8 +24,7 @@ async def beating(pulse: Pulse, process_id: str, kind: str, details: Callable[[]
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks(task)
         with suppress(Exception):
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await pulse.stop(process_id)
