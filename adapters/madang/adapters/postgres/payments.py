@@ -66,9 +66,13 @@ _ADD: Final = insert(
     COLUMNS,
     on_conflict="ON CONFLICT (user_id, client_reference) WHERE client_reference IS NOT NULL DO NOTHING",
 )
-_BY_CLIENT_REFERENCE: Final = {
-    lock: select("payments", COLUMNS, "user_id = $1 AND client_reference = $2", lock=lock) for lock in (False, True)
-}
+_REFERENCES_TURN: Final = "SELECT pg_advisory_xact_lock(hashtextextended('reference:' || $1::text || ':' || $2::text, 0))"
+_REFERRED: Final = """
+SELECT id FROM payments WHERE user_id = $1 AND client_reference = $2
+UNION ALL
+SELECT id FROM subscriptions WHERE user_id = $1 AND client_reference = $2
+LIMIT 1
+"""
 _OF_BUYER: Final = "user_id = $1 AND ($2::text IS NULL OR status = $2)"
 _COUNT: Final = f"SELECT count(*) FROM payments WHERE {_OF_BUYER}"  # noqa: S608 - a constant of this module
 _PAGE_OF: Final = select("payments", COLUMNS, f"{_OF_BUYER} ORDER BY created_at DESC, id DESC LIMIT $3 OFFSET $4")
@@ -100,14 +104,13 @@ class PostgresPayments:
     async def add(self, payment: Payment) -> None:
         if affected(await self._connection.execute(_ADD, *_values(payment))):
             return
-        first = await self.by_client_reference(payment.user_id, payment.client_reference)
-        raise AlreadyExists("this client reference was used before", id="" if first is None else str(first.id))
+        first = await self._connection.fetchval(_REFERRED, payment.user_id, payment.client_reference)
+        raise AlreadyExists("this client reference was used before", id=str(first or payment.id))
 
-    async def by_client_reference(
-        self, user_id: UUID | None, client_reference: str | None, *, lock: bool = False
-    ) -> Payment | None:
-        row = await self._connection.fetchrow(_BY_CLIENT_REFERENCE[lock], user_id, client_reference)
-        return None if row is None else payment_in(row)
+    async def referred(self, user_id: UUID, client_reference: str) -> UUID | None:
+        await self._connection.execute(_REFERENCES_TURN, str(user_id), client_reference)
+        found: UUID | None = await self._connection.fetchval(_REFERRED, user_id, client_reference)
+        return found
 
     async def page_of(self, user_id: UUID, request: PageRequest, *, status: PaymentStatus | None = None) -> Page[Payment]:
         wanted = (user_id, None if status is None else status.value)

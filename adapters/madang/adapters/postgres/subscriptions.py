@@ -88,7 +88,6 @@ _PERIOD: Final = (
 _LIVE: Final = "status NOT IN ('cancelled', 'ended')"
 _GET: Final = {lock: select("subscriptions", _COLUMNS, "id = $1", lock=lock) for lock in (False, True)}
 _BY_REFERENCE: Final = select("subscriptions", _COLUMNS, "provider = $1 AND reference = $2")
-_BY_CLIENT_REFERENCE: Final = select("subscriptions", _COLUMNS, "user_id = $1 AND client_reference = $2")
 _OF_PRODUCT: Final = select("subscriptions", _COLUMNS, f"user_id = $1 AND product = $2 AND {_LIVE}", lock=True)
 _OF_USER: Final = select("subscriptions", _COLUMNS, "user_id = $1 ORDER BY created_at, id")
 _PAGE: Final = select(
@@ -146,9 +145,6 @@ class PostgresSubscriptions:
 
     async def by_reference(self, provider: str, reference: str) -> Subscription | None:
         return _one(await self._connection.fetchrow(_BY_REFERENCE, provider, reference))
-
-    async def by_client_reference(self, user_id: UUID, client_reference: str) -> Subscription | None:
-        return _one(await self._connection.fetchrow(_BY_CLIENT_REFERENCE, user_id, client_reference))
 
     async def live(self, user_id: UUID, product: str) -> Subscription | None:
         return _one(await self._connection.fetchrow(_OF_PRODUCT, user_id, product))

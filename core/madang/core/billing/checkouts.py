@@ -216,9 +216,10 @@ class Checkouts:
     async def _earlier(self, uow: BillingUnitOfWork, caller: Caller, wanted: NewPayment) -> Payment | None:
         earlier = await uow.payments.get(wanted.id)
         if earlier is None and wanted.client_reference is not None:
-            earlier = await uow.payments.by_client_reference(caller.person, wanted.client_reference)
-            if earlier is not None and not _is_same_order_in_doubt(earlier, wanted):
-                raise AlreadyExists("this client reference was used before", id=str(earlier.id))
+            first = await uow.payments.referred(caller.person, wanted.client_reference)
+            earlier = None if first is None else await uow.payments.get(first)
+            if first is not None and (earlier is None or not _is_same_order_in_doubt(earlier, wanted)):
+                raise AlreadyExists("this client reference was used before", id=str(first))
         if earlier is not None and earlier.user_id != caller.person:
             raise NotFound("there is no such payment", code="PAYMENT_NOT_FOUND")
         return earlier

@@ -28,7 +28,10 @@ class PaymentRepository(Protocol):
 
     async def by_reference(self, provider: str, reference: str, *, lock: bool = False) -> Payment | None: ...
 
-    async def by_client_reference(self, user_id: UUID, client_reference: str, *, lock: bool = False) -> Payment | None: ...
+    async def referred(self, user_id: UUID, client_reference: str) -> UUID | None:
+        """What this account has bought or begun under this reference: a payment or a subscription. The reference is the
+        caller's until the unit of work ends: whoever brings it at the same moment waits, and hears of what was written."""
+        ...
 
     async def page_of(self, user_id: UUID, request: PageRequest, *, status: PaymentStatus | None = None) -> Page[Payment]:
         """Of one buyer, the newest first."""

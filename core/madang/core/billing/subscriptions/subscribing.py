@@ -101,16 +101,17 @@ class Subscribing:
                 return found
             new = await self._new(uow, order, method_id)
             if order.client_reference is not None:
-                first = await uow.subscriptions.by_client_reference(order.user_id, order.client_reference)
+                first = await uow.payments.referred(order.user_id, order.client_reference)
                 if first is not None:
-                    raise AlreadyExists("this client reference has been used", id=str(first.id))
+                    raise AlreadyExists("this client reference has been used", id=str(first))
             earlier = await self._taken_up_again(uow, new)
             if earlier is not None:
                 return earlier
             if await uow.subscriptions.begun_in_vain(new.user_id, new.created_at - _A_DAY) >= _BEGUN_A_DAY:
                 raise TooManyAttempts("too many subscriptions were begun that nobody agreed to", retry_after=_WAIT)
             if not await uow.subscriptions.add(new):
-                raise AlreadyExists("another subscription is being begun", id=str(new.id))
+                other = await uow.subscriptions.live(new.user_id, new.product)
+                raise AlreadyExists("another subscription is being begun", id=str((other or new).id))
             return new
 
     async def _new(self, uow: SubscriptionsUnitOfWork, order: PlanOrder, method_id: UUID | None) -> Subscription:
