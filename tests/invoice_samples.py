@@ -15,7 +15,7 @@ ISSUED = datetime(2026, 1, 5, 3, 7, 31, tzinfo=UTC)
 PAYMENT = UUID("01997f2e-6c00-7a10-9c3e-0242ac120011")
 INVOICE = UUID("01997f2e-6c00-7a10-9c3e-0242ac120010")
 SELLER = Seller("주식회사 마당", "123-45-67890", "서울특별시 중구 세종대로 110", "김마당", "billing@example.com")
-POLICY = InvoicePolicy(SELLER)
+POLICY = InvoicePolicy(SELLER, zero_rate_abroad=True)
 
 
 def lines(*named: tuple[str, int, int]) -> Sequence[PaymentLine]:

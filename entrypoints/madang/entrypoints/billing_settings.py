@@ -38,7 +38,7 @@ class BillingSetting(BaseModel):
     seller: SellerSetting = SellerSetting()
     invoice_series: Series = "INV"
     credit_note_series: Series = "CN"
-    zero_rate_abroad: bool = True
+    zero_rate_abroad: bool = False
     timezone: Annotated[str, AfterValidator(known_zone)] | None = None
     dunning_days: tuple[Annotated[int, Field(ge=1, le=60)], ...] = (1, 3, 5, 7)
     grace_days: int = Field(default=3, ge=0, le=60)

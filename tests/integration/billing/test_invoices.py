@@ -5,6 +5,8 @@ import dataclasses
 import json
 import random
 import re
+from collections.abc import Callable
+from typing import Any
 
 import asyncpg
 import pytest
@@ -46,10 +48,17 @@ async def test_a_trial_that_costs_nothing_makes_none(books: Books) -> None:
     assert await books.broken() == {}
 
 
-async def test_a_buyer_who_only_says_to_be_abroad_pays_koreas_tax(books: Books) -> None:
-    [claimed] = await books.documents(await books.paid(country="US"))
-    [unproven] = await books.documents(await books.paid(currency="USD", country="US"))
-    [proven] = await books.documents(await books.paid(currency="USD", country="US", method_country="US"))
+async def test_a_sale_abroad_holds_koreas_tax_unless_the_operator_says_otherwise(books: Books) -> None:
+    [invoice] = await books.documents(await books.paid(currency="USD", country="US", method_country="US"))
+    assert (invoice.content.tax_rule, invoice.vat.amount) == ("kr-vat-10", 900)
+
+
+async def test_a_buyer_who_only_says_to_be_abroad_pays_koreas_tax(open_deployment: Callable[..., Any]) -> None:
+    async with open_deployment(billing={"zero_rate_abroad": True}) as deployment:
+        books = Books(deployment)
+        [claimed] = await books.documents(await books.paid(country="US"))
+        [unproven] = await books.documents(await books.paid(currency="USD", country="US"))
+        [proven] = await books.documents(await books.paid(currency="USD", country="US", method_country="US"))
     assert [invoice.content.tax_rule for invoice in (claimed, unproven, proven)] == ["kr-vat-10", "kr-vat-10", "kr-export-0"]
     assert (claimed.vat.amount, proven.vat.amount) == (900, 0)
 

@@ -20,7 +20,7 @@ class InvoicePolicy:
     seller: Seller
     invoice_series: str = "INV"
     credit_note_series: str = "CN"
-    zero_rate_abroad: bool = True
+    zero_rate_abroad: bool = False
     timezone: str = "Asia/Seoul"
 
 
