@@ -28,7 +28,7 @@ async def s3(remote: FakeS3) -> AsyncIterator[S3Storage]:
 async def patient(remote: FakeS3) -> AsyncIterator[S3Storage]:
     """With one thread and little time, already at work."""
     storage = an_s3(remote.url, connections=1, seconds=0.2)
-    await storage._client._made()
+    await storage._client._sdk()
     yield storage
     await storage.close()
 

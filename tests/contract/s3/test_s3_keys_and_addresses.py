@@ -1,5 +1,7 @@
 """Keys, listings, deletions, and presigned addresses, where they are S3's own."""
 
+import base64
+import json
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -10,24 +12,25 @@ from hypothesis import strategies as st
 from contract.fake_s3 import FakeS3, query_of
 from contract.s3.buckets import HOUR, an_r2
 from madang.adapters.s3.storage import S3Storage
-from madang.plugins.conformance.remote import Reply
+from madang.plugins.conformance.remote import Fault, Reply
 from madang.ports.errors import OutcomeUnknown, Rejected, Unavailable, Unsupported
-from madang.ports.storage import PresignGet, PresignPut, PutObject
+from madang.ports.storage import ObjectPage, PresignGet, PresignPut, PutObject
 
 
-@pytest.mark.parametrize("key", ["a\nb", "\ud800", "a\x7fb"])
+@pytest.mark.parametrize("key", ["a\nb", "\ud800", "a\x7fb", "a//b", "a/./b", "a/../b", "", "가" * 341 + "xx"])
 async def test_a_key_that_could_climb_or_confuse_is_refused(remote: FakeS3, s3: S3Storage, key: str) -> None:
-    for refused in (
-        s3.put(PutObject(key, b"x", "text/plain")),
-        s3.get(key),
-        s3.head(key),
-        s3.presign_get(PresignGet(key, HOUR)),
-        s3.presign_put(PresignPut(key, HOUR, "text/plain", 9)),
-        s3.presign_post(PresignPut(key, HOUR, "text/plain", 9)),
-    ):
+    upload = PresignPut(key, HOUR, "text/plain", 9)
+    for operation, refused in {
+        "put": s3.put(PutObject(key, b"x", "text/plain")),
+        "get": s3.get(key),
+        "head": s3.head(key),
+        "presign_get": s3.presign_get(PresignGet(key, HOUR)),
+        "presign_put": s3.presign_put(upload),
+        "presign_post": s3.presign_post(upload),
+    }.items():
         with pytest.raises(Rejected) as rejected:
             await refused
-        assert rejected.value.reason == "invalid_key"
+        assert (rejected.value.reason, rejected.value.provider, rejected.value.operation) == ("invalid_key", "s3", operation)
     assert (await s3.delete_many([key])).failed == {key: "invalid_key"}
     assert remote.arrived == []
 
@@ -49,6 +52,10 @@ async def test_any_allowed_key_is_stored_listed_and_deleted(remote: FakeS3, s3: 
     assert await (await s3.get(key)).read() == key.encode()
     assert (await s3.delete_many([key])).deleted == [key]
     assert remote.stored() == []
+
+
+async def test_a_key_has_up_to_1024_bytes(s3: S3Storage) -> None:
+    assert await s3.head("가" * 341 + "x") is None
 
 
 async def test_a_cursor_stays_good_while_what_was_listed_is_deleted(s3: S3Storage) -> None:
@@ -75,14 +82,22 @@ async def test_deleting_takes_any_number_and_names_what_stays(remote: FakeS3, s3
     assert (list(report.deleted), dict(report.failed)) == ([*keys, "odd \uffff"], {})
     assert (len(remote.acting) - before, remote.stored()) == (3, [])
     assert (await s3.delete_many([])).deleted == []
-    answer = "<Deleted><Key>a</Key></Deleted><Error><Key>b</Key><Code>AccessDenied</Code><Message>no</Message></Error>"
+    assert not [name for each in remote.acting for name in each.headers if "checksum" in name], "every storage knows MD5"
+    answer = "<Deleted><Key>a</Key></Deleted><Error><Key>b</Key><Code>AccessDenied</Code></Error><Error><Key>d</Key></Error>"
     remote.next.append(Reply(200, f"<DeleteResult>{answer}</DeleteResult>"))
-    report = await s3.delete_many(["a", "b", "c"])
-    assert (list(report.deleted), dict(report.failed)) == (["a"], {"b": "AccessDenied", "c": "no answer"})
+    report = await s3.delete_many(["a", "b", "c", "d"])
+    assert (list(report.deleted), dict(report.failed)) == (["a"], {"b": "AccessDenied", "c": "no answer", "d": "refused"})
     remote.next.append(Reply(200, "<DeleteResult></DeleteResult>"))
     with pytest.raises(OutcomeUnknown) as unknown:
         await s3.delete_many(["a"])
     assert (unknown.value.provider, unknown.value.operation) == ("s3", "delete_many")
+
+
+@pytest.mark.parametrize("key", ["a", "odd \uffff"])
+async def test_a_deletion_that_broke_down_may_be_done(remote: FakeS3, s3: S3Storage, key: str) -> None:
+    remote.plan(Fault.SERVER_ERROR)
+    with pytest.raises(OutcomeUnknown):
+        await s3.delete_many([key])
 
 
 async def test_an_upload_address_takes_its_key_and_type_only(remote: FakeS3, s3: S3Storage, browser: httpx.AsyncClient) -> None:
@@ -106,6 +121,7 @@ async def test_an_upload_address_takes_its_key_and_type_only(remote: FakeS3, s3:
 
 async def test_a_form_takes_its_key_type_and_size_only(remote: FakeS3, s3: S3Storage, browser: httpx.AsyncClient) -> None:
     form = await s3.presign_post(PresignPut("forms/a 가.png", HOUR, "image/png", 10))
+    assert ["content-length-range", 0, 10] in json.loads(base64.b64decode(form.fields["policy"]))["conditions"]
 
     async def send(body: bytes = b"x" * 10, **changes: str) -> httpx.Response:
         fields = {**form.fields, **changes}
@@ -130,8 +146,9 @@ async def test_a_name_that_is_no_text_makes_an_address_all_the_same(s3: S3Storag
 async def test_r2_takes_no_forms_and_says_so() -> None:
     storage = an_r2("http://127.0.0.1:9")
     assert not storage.capabilities.presigned_post
-    with pytest.raises(Unsupported):
+    with pytest.raises(Unsupported) as refused:
         await storage.presign_post(PresignPut("a", HOUR, "image/png", 10))
+    assert (refused.value.provider, refused.value.operation) == ("r2", "presign_post")
     await storage.close()
 
 
@@ -159,5 +176,8 @@ async def test_a_page_holds_from_one_to_a_thousand_keys(remote: FakeS3, s3: S3St
     ]
     odd = "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Size>1</Size></Contents></ListBucketResult>"
     remote.next.append(Reply(200, odd))
-    with pytest.raises(Unavailable, match="no listing"):
+    with pytest.raises(Unavailable, match="no listing") as refused:
         await s3.list("")
+    assert (refused.value.provider, refused.value.operation) == ("s3", "list")
+    remote.next.append(Reply(200, "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"))
+    assert await s3.list("") == ObjectPage([], None), "no key, so nothing to go on from"

@@ -9,6 +9,7 @@ import pytest
 from contract.s3.buckets import HOUR
 from madang.adapters.s3.mapping import (
     SHA256,
+    date_of,
     decoded,
     disposition_of,
     encoded,
@@ -24,6 +25,7 @@ from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLi
 from madang.ports.storage import ObjectInfo, PresignGet, PresignPut
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+NOW = NOON + timedelta(days=1)
 OBJECT: dict[str, Any] = {"ETag": '"1"', "ContentLength": 7, "LastModified": NOON}
 
 
@@ -117,9 +119,18 @@ def test_an_answer_without_its_properties_is_no_object(answer: dict[str, Any]) -
         info_of("a", {**OBJECT, **answer})
 
 
+def test_an_answer_without_a_date_came_now() -> None:
+    for header, expected in (("Sun, 01 Mar 2026 21:00:00 +0900", NOON), ("yesterday", NOW), (None, NOW)):
+        headers = {"date": header} if header else {}
+        found = date_of({"ResponseMetadata": {"HTTPHeaders": headers}}, NOW)
+        assert found == expected
+        assert found.tzinfo is expected.tzinfo
+    assert date_of({}, NOON) is NOON
+
+
 def test_an_entry_of_a_listing_tells_neither_type_nor_metadata() -> None:
     seoul = NOON.astimezone(timezone(timedelta(hours=9)))
-    listed = listed_info_of({"Key": "a", "Size": "7", "ETag": '"1"', "LastModified": seoul})
+    listed = listed_info_of({"Key": "a", "Size": 7, "ETag": '"1"', "LastModified": seoul})
     assert (listed, listed.modified_at.tzinfo) == (ObjectInfo("a", 7, "", '"1"', NOON), UTC)
     with pytest.raises(KeyError):
         listed_info_of({"Key": "a"})
@@ -159,7 +170,7 @@ def test_metadata_has_names_that_come_back_as_they_are() -> None:
 
 
 def test_a_browser_saves_under_any_name() -> None:
-    assert disposition_of('a"\\%가.jpg') == "attachment; filename=\"a____.jpg\"; filename*=UTF-8''a%22%5C%25%EA%B0%80.jpg"
+    assert disposition_of('a"\\%가/.jpg') == "attachment; filename=\"a____/.jpg\"; filename*=UTF-8''a%22%5C%25%EA%B0%80%2F.jpg"
 
 
 def lives(url: str) -> str:
@@ -203,4 +214,4 @@ async def test_an_address_that_cannot_be_is_refused_with_its_operation(s3: S3Sto
     for changes, reason in wrong:
         with pytest.raises(Rejected) as refusal:
             await getattr(s3, operation)(asked(**changes))
-        assert (refusal.value.reason, refusal.value.operation) == (reason, operation)
+        assert (refusal.value.reason, refusal.value.provider, refusal.value.operation) == (reason, "s3", operation)

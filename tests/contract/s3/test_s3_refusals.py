@@ -7,8 +7,8 @@ from typing import TypeAlias
 import pytest
 
 from contract.fake_s3 import FakeS3, error
-from contract.s3.buckets import MIB, PHOTO, an_s3
-from madang.adapters.s3 import mapping
+from contract.s3.buckets import PHOTO, an_s3
+from madang.adapters.s3 import exchange, mapping
 from madang.adapters.s3.storage import S3Storage
 from madang.plugins.conformance.remote import Arrived, RemoteService, Reply, serving
 from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable
@@ -119,14 +119,38 @@ async def test_a_question_that_fails_may_be_asked_again_and_is_never_an_empty_pa
         remote.next.append(reply)
         with pytest.raises(PortError) as raised:
             await ask()
-        assert (type(raised.value), raised.value.operation) == (kind, name)
+        assert (type(raised.value), raised.value.provider, raised.value.operation) == (kind, "s3", name)
 
 
-async def test_an_answer_without_end_is_not_waited_for(remote: FakeS3, s3: S3Storage) -> None:
-    long = f"<ListBucketResult><IsTruncated>false</IsTruncated><Name>{'x' * (9 * MIB)}</Name></ListBucketResult>"
-    remote.next.append(Reply(200, long))
-    with pytest.raises(Unavailable):
-        await s3.list("")
+async def test_an_answer_may_be_so_long_and_no_longer(remote: FakeS3, s3: S3Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+    for spare in (0, -1):
+        monkeypatch.setattr(exchange, "MAX_ANSWER_BYTES", len(answer) + spare)
+        remote.next.append(Reply(200, answer))
+        if spare < 0:
+            with pytest.raises(Unavailable) as long:
+                await s3.list("")
+            assert long.value.code == "TooLong"
+        else:
+            assert (await s3.list("")).objects == []
+
+
+async def test_an_object_is_described_without_fetching_it(remote: FakeS3, s3: S3Storage) -> None:
+    await s3.put(PHOTO)
+    await s3.head(PHOTO.key)
+    assert remote.arrived[-1].headers["range"] == "bytes=0-0"
+    before = len(remote.arrived)
+    remote.next.append(error(400, "InvalidRequest"))
+    with pytest.raises(Rejected):
+        await s3.head(PHOTO.key)
+    assert len(remote.arrived) == before + 1, "asked again only for what has no first byte"
+
+
+async def test_an_answer_without_a_body_is_no_object(remote: FakeS3, s3: S3Storage) -> None:
+    remote.next.append(Reply(204, ""))
+    with pytest.raises(Unavailable, match="no body") as refused:
+        await s3.get("a")
+    assert (refused.value.provider, refused.value.operation) == ("s3", "get")
 
 
 async def test_an_empty_object_is_described_too(remote: FakeS3, s3: S3Storage) -> None:
@@ -169,9 +193,14 @@ def test_what_the_sdk_raises_by_itself_is_one_of_the_taxonomy() -> None:
     for mishap, kind in _mishaps():
         found = mapping.mishap_of("s3", "put", mishap, effect=True, sent=True)
         assert type(found) is kind, type(mishap).__name__
-        assert found.code == type(mishap).__name__
+        assert (found.provider, found.operation, found.code) == ("s3", "put", type(mishap).__name__)
+        assert getattr(found, "reason", "invalid_request") == "invalid_request"
         seen |= {each.__name__ for each in type(mishap).__mro__}
         if kind is OutcomeUnknown:
-            assert type(mapping.mishap_of("s3", "put", mishap, effect=True, sent=False)) is Unavailable
-            assert type(mapping.mishap_of("s3", "get", mishap, effect=False, sent=True)) is Unavailable
+            unasked = mapping.mishap_of("s3", "put", mishap, effect=True, sent=False)
+            unread = mapping.mishap_of("s3", "get", mishap, effect=False, sent=True)
+            assert type(unasked) is type(unread) is Unavailable
+            assert ("could not be asked" in str(unasked), "cannot be read" in str(unread)) == (True, True)
+        if kind is Misconfigured:
+            assert "no keys were found" in str(found)
     assert set(mapping.MISHAPS) <= seen

@@ -1,9 +1,11 @@
 """What a deployment says counts, and nothing of its environment unless it says so."""
 
 import hashlib
+import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from contract.s3.buckets import HOUR, KEYS, MIB, PHOTO, an_s3
 from madang.adapters.s3.settings import R2Settings, S3Settings
 from madang.adapters.s3.storage import S3Storage
 from madang.adapters.s3.store import r2_store, s3_store
-from madang.ports.errors import Misconfigured
+from madang.plugins.conformance.remote import Reply
+from madang.ports.errors import Misconfigured, Unavailable
 from madang.ports.secret import Secret
 from madang.ports.storage import PresignGet
 
@@ -49,7 +52,11 @@ from madang.ports.storage import PresignGet
         ),
     ],
 )
-async def test_the_address_is_made_of_the_settings(settings_: Any, host: str, path: str) -> None:
+async def test_the_address_is_made_of_the_settings(
+    settings_: Any, host: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in AWS_VARIABLES.items():
+        monkeypatch.setenv(name, value)
     storage = S3Storage(settings_)
     url = httpx.URL((await storage.presign_get(PresignGet("a b", HOUR))).url)
     assert (url.scheme, url.host, url.raw_path.decode().partition("?")[0]) == ("https", host, path)
@@ -69,6 +76,8 @@ AWS_VARIABLES = {
     "AWS_MAX_ATTEMPTS": "5",
     "AWS_REQUEST_CHECKSUM_CALCULATION": "when_supported",
     "AWS_CA_BUNDLE": "/there/is/no/such/file",
+    "AWS_S3_USE_ARN_REGION": "nonsense",
+    "AWS_S3_US_EAST_1_REGIONAL_ENDPOINT": "legacy",
     "HTTP_PROXY": "http://evil.example:1",
     "HTTPS_PROXY": "http://evil.example:1",
 }
@@ -90,9 +99,11 @@ async def test_nothing_of_the_environment_is_used(
         monkeypatch.setenv(name, value)
     storage = an_s3(remote.url)
     await storage.put(PHOTO)
-    [sent] = remote.arrived
-    assert f"Credential={ACCESS_KEY}/" in sent.headers["authorization"]
-    assert not [name for name in sent.headers if "checksum" in name or "security-token" in name or "trailer" in name]
+    await (await storage.get(PHOTO.key)).read()
+    assert len(remote.arrived) == 2
+    for sent in remote.arrived:
+        assert f"Credential={ACCESS_KEY}/" in sent.headers["authorization"]
+        assert not [name for name in sent.headers if "checksum" in name or "security-token" in name or "trailer" in name]
     await storage.close()
 
 
@@ -144,6 +155,7 @@ async def test_keys_that_were_lent_for_a_time_carry_their_token(remote: FakeS3) 
         {"secret_access_key": Secret("")},
         {"credentials": "nowhere"},
         {"credentials": "environment"},
+        {"credentials": "environment", "secret_access_key": None},
         {"endpoint_url": "http://minio.example"},
         {"endpoint_url": "minio.example"},
         {"endpoint_url": "https://user:password@minio.example"},
@@ -166,6 +178,59 @@ def test_wrong_settings_are_refused_without_secrets(wrong: dict[str, Any]) -> No
 def test_wrong_settings_of_r2_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         R2Settings(**{"account_id": "0" * 32, "bucket": BUCKET, **KEYS, **wrong})
+
+
+def test_both_take_the_settings_of_the_deployment() -> None:
+    for store in (
+        s3_store(S3Settings(BUCKET, max_object_bytes=9, **KEYS)),
+        r2_store(R2Settings("0" * 32, BUCKET, max_object_bytes=9, **KEYS)),
+    ):
+        assert store.capabilities.max_object_bytes == 9
+
+
+async def test_a_proxy_is_asked_if_the_deployment_names_one(remote: FakeS3) -> None:
+    away = an_s3("http://minio.example:9000", plain_http=True, path_style=True, proxy=Secret(remote.url))
+    remote.next.append(Reply(200, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"))
+    assert (await away.check()).reachable
+    assert remote.arrived[0].target.startswith(f"http://minio.example:9000/{BUCKET}?")
+    await away.close()
+
+
+async def test_an_address_that_is_none_is_a_wrong_setting() -> None:
+    storage = S3Storage(replace(s3_store(S3Settings(BUCKET, **KEYS)), endpoint_url="no address"))
+    for operation, ask in (("put", storage.put(PHOTO)), ("presign_get", storage.presign_get(PresignGet("a", HOUR)))):
+        with pytest.raises(Misconfigured, match="endpoint_url") as refused:
+            await ask
+        assert (refused.value.provider, refused.value.operation) == ("s3", operation)
+    await storage.close()
+
+
+async def test_a_token_service_that_breaks_down_leaves_no_outcome_open(s3: S3Storage) -> None:
+    from botocore.exceptions import ClientError
+
+    def broken(**_: Any) -> None:
+        raise ClientError({"Error": {}, "ResponseMetadata": {"HTTPStatusCode": 500}}, "AssumeRoleWithWebIdentity")
+
+    (await s3._client._sdk()).meta.events.register("before-sign.s3", broken)
+    with pytest.raises(Unavailable):
+        await s3.presign_get(PresignGet("a", HOUR))
+
+
+async def test_the_sdk_tells_no_log_what_it_does(s3: S3Storage, capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[logging.LogRecord] = []
+    listening, root = logging.Handler(logging.DEBUG), logging.getLogger()
+    listening.emit = told.append  # type: ignore[method-assign]
+    root.addHandler(listening)
+    loud, level = logging.getLogger("botocore"), root.level
+    root.setLevel(logging.DEBUG)
+    try:
+        assert (await s3.check()).reachable
+        loud.warning("its key is %s", SECRET_KEY)
+    finally:
+        root.setLevel(level)
+        root.removeHandler(listening)
+    assert not [each for each in told if each.name.startswith("botocore")]
+    assert capsys.readouterr().err == ""
 
 
 def test_a_network_of_ones_own_may_be_plain_http() -> None:

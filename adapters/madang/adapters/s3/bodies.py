@@ -4,18 +4,17 @@ from collections.abc import AsyncGenerator, AsyncIterable
 
 
 async def parts_of(body: bytes | AsyncIterable[bytes], size: int) -> AsyncGenerator[bytes, None]:
-    """At least one part, which may be empty; all but the last have `size` bytes."""
+    """All but the last have `size` bytes, and no part is empty: an empty body has none."""
     if isinstance(body, bytes):
-        for start in range(0, max(1, len(body)), size):
+        for start in range(0, len(body), size):
             yield body[start : start + size]
         return
-    waiting, given = bytearray(), False
+    waiting = bytearray()
     async for chunk in body:
         waiting += chunk
         while len(waiting) >= size:
             part = bytes(waiting[:size])
             del waiting[:size]
-            given = True
             yield part
-    if waiting or not given:
+    if waiting:
         yield bytes(waiting)

@@ -4,7 +4,6 @@ import asyncio
 import functools
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
@@ -20,14 +19,6 @@ _SIGN_SECONDS: Final = 20.0
 """Nobody is asked, but the first signature waits for the SDK's client."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """The SDK's client, and what carries its requests."""
-
-    sdk: Any
-    http: httpx.AsyncClient
-
-
 class S3Client:
     """The SDK's client is made in a thread, from the beginning of this one's life; threads wait for answers, and there are as
     many as calls may be under way at once."""
@@ -36,7 +27,14 @@ class S3Client:
         self._store = store
         self._threads = ThreadPoolExecutor(store.connections, thread_name_prefix=store.name)
         self._signers = ThreadPoolExecutor(1, thread_name_prefix=f"{store.name}-sign")
-        self._making: Future[_Made] = self._threads.submit(_make, store)
+        self._making: Future[Any] = self._threads.submit(_make, store)
+        self._http = httpx.AsyncClient(
+            verify=trust(),
+            trust_env=False,
+            follow_redirects=False,
+            proxy=store.proxy.reveal() if store.proxy else None,
+            limits=httpx.Limits(max_keepalive_connections=store.connections),
+        )
 
     async def call(
         self, operation: str, method: str, seconds: float, *, effect: bool = False, **parameters: Any
@@ -59,30 +57,27 @@ class S3Client:
         failure: PortError
         try:
             async with asyncio.timeout(_SIGN_SECONDS):
-                made = await self._made()
-                call = functools.partial(getattr(made.sdk, method), **parameters)
+                call = functools.partial(getattr(await self._sdk(), method), **parameters)
                 return await asyncio.get_running_loop().run_in_executor(self._signers, call)
         except Exception as error:  # noqa: BLE001  the SDK's exceptions have no common parent
             failure = self._failure(operation, error, effect=False, sent=False)
         raise failure
 
     async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._signers.shutdown(wait=False, cancel_futures=True)
-        if self._making.done() and not self._making.cancelled() and self._making.exception() is None:
-            await self._making.result().http.aclose()
+        """A call that waits for a thread meanwhile ends as one that was not sent."""
+        self._threads.shutdown(wait=False)
+        self._signers.shutdown(wait=False)
+        await self._http.aclose()
 
     async def _exchanged(
         self, operation: str, method: str, seconds: float, effect: bool, stream: bool, parameters: Mapping[str, Any]
     ) -> tuple[Any, httpx.Response | None]:
-        exchange = Exchange(seconds, stream=stream)
+        exchange = Exchange(self._http, seconds, stream=stream)
         failure: PortError
         try:
             async with asyncio.timeout(seconds):
-                made = await self._made()
-                call = functools.partial(getattr(made.sdk, method), Bucket=self._store.bucket, **parameters)
-                loop = asyncio.get_running_loop()
-                answer = await loop.run_in_executor(self._threads, exchange.run, made.http, call)
+                call = functools.partial(getattr(await self._sdk(), method), Bucket=self._store.bucket, **parameters)
+                answer = await asyncio.get_running_loop().run_in_executor(self._threads, exchange.run, call)
             response, exchange.response = exchange.response, None
             return answer, response
         except Exception as error:  # noqa: BLE001  the SDK's exceptions have no common parent
@@ -92,15 +87,11 @@ class S3Client:
         # Raised here, so that it does not carry the storage's answer along: that may quote our key.
         raise failure
 
-    async def _made(self) -> _Made:
-        if self._making.cancelled():
-            raise Unavailable("it is closed", provider=self._store.name)
+    async def _sdk(self) -> Any:
         return await asyncio.shield(asyncio.wrap_future(self._making))
 
     def _failure(self, operation: str, error: Exception, *, effect: bool, sent: bool) -> PortError:
         name = self._store.name
-        if isinstance(error, PortError):
-            return error
         if isinstance(error, NEVER_SENT):
             return Unavailable(f"no connection: {type(error).__name__}", provider=name, operation=operation)
         if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL | ValueError) and not sent:
@@ -114,14 +105,7 @@ class S3Client:
         return mishap_of(name, operation, error, effect=effect, sent=sent)
 
 
-def _make(store: Store) -> _Made:
+def _make(store: Store) -> Any:
     from madang.adapters.s3.session import make_client
 
-    http = httpx.AsyncClient(
-        verify=trust(),
-        trust_env=False,
-        follow_redirects=False,
-        proxy=store.proxy.reveal() if store.proxy else None,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=store.connections),
-    )
-    return _Made(make_client(store, send), http)
+    return make_client(store, send)

@@ -34,8 +34,8 @@ class Exchange:
     """`sent` says whether anything may have reached the storage. With `stream`, a good answer's body is not read: `response` is
     left open for who takes it."""
 
-    def __init__(self, seconds: float, *, stream: bool) -> None:
-        self._http: httpx.AsyncClient | None = None
+    def __init__(self, http: httpx.AsyncClient, seconds: float, *, stream: bool) -> None:
+        self._http = http
         self._loop = asyncio.get_running_loop()
         self._until = self._loop.time() + seconds
         self._stream = stream
@@ -44,11 +44,10 @@ class Exchange:
         self.sent = False
         self.response: httpx.Response | None = None
 
-    def run(self, http: httpx.AsyncClient, call: Callable[[], Any]) -> Any:
-        """In a thread: the SDK's call, whose request comes back to this exchange and goes out through `http`."""
+    def run(self, call: Callable[[], Any]) -> Any:
+        """In a thread: the SDK's call, whose request comes back to this exchange."""
         if self._over:
             raise Abandoned
-        self._http = http
         token = _UNDER_WAY.set(self)
         try:
             return call()
@@ -73,19 +72,18 @@ class Exchange:
         except RuntimeError:
             carrying.close()
             raise Abandoned from None
-        status, headers, body = self._carrying.result(max(0.0, self._until - self._loop.time()) + _BELATED)
+        status, headers, body = self._carrying.result(self._until + _BELATED - self._loop.time())
         return AWSResponse(request.url, status, headers, _Raw(body))
 
     async def _carry(self, request: Any) -> Came:
-        if self._over or self._http is None:
+        if self._over or self._http.is_closed:
             raise Abandoned
-        left = max(0.001, self._until - self._loop.time())
         built = httpx.Request(
             request.method,
             request.url,
             headers={name: _text(value) for name, value in request.headers.items() if name.lower() not in _OURS},
             content=_pieces(request.body),
-            extensions={"timeout": httpx.Timeout(left, connect=left / 2).as_dict()},
+            extensions={"timeout": {"connect": (self._until - self._loop.time()) / 2}},
         )
         self.sent = True
         response = await self._http.send(built, stream=True)
@@ -113,22 +111,17 @@ class _Raw(io.BytesIO):
         yield self.read()
 
 
-def _pieces(body: Any) -> bytes | AsyncIterator[bytes]:
-    """A large body goes piece by piece, so that no second copy of it waits to be sent."""
+def _pieces(body: io.BytesIO | bytes | None) -> AsyncIterator[bytes] | None:
+    """It goes piece by piece, so that no second copy of a large one waits to be sent."""
     if body is None:
-        return b""
-    whole = body.getbuffer() if isinstance(body, io.BytesIO) else memoryview(_bytes(body))
-    return bytes(whole) if len(whole) <= PIECE else _cut(whole)
+        return None
+    return _cut(body.getbuffer() if isinstance(body, io.BytesIO) else memoryview(body))
 
 
 async def _cut(whole: memoryview) -> AsyncIterator[bytes]:
     with whole:
         for start in range(0, len(whole), PIECE):
             yield bytes(whole[start : start + PIECE])
-
-
-def _bytes(body: str | bytes | bytearray) -> bytes | bytearray:
-    return body.encode() if isinstance(body, str) else body
 
 
 def _text(value: Any) -> str:

@@ -7,6 +7,7 @@ Cloudflare's page "R2: Error codes". Not verified: which codes other storages ad
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -163,8 +164,8 @@ def _by_status(name: str, code: str, status: int, told: Mapping[str, Any], *, ef
 def mishap_of(name: str, operation: str, error: Exception, *, effect: bool, sent: bool) -> PortError:
     """The error of what went wrong on this side."""
     told: dict[str, Any] = {"provider": name, "operation": operation, "code": type(error).__name__}
-    kinds = [MISHAPS[each.__name__] for each in type(error).__mro__ if each.__name__ in MISHAPS]
-    kind = kinds[0] if kinds else (OutcomeUnknown if effect and sent else Unavailable)
+    known = (MISHAPS[each.__name__] for each in type(error).__mro__ if each.__name__ in MISHAPS)
+    kind = next(known, OutcomeUnknown if effect and sent else Unavailable)
     if kind is Rejected:
         return Rejected("the SDK does not send that", reason="invalid_request", **told)
     message = "the answer cannot be read" if sent else "it could not be asked"
@@ -206,7 +207,15 @@ def _size_of(answer: Mapping[str, Any]) -> int | None:
 
 def listed_info_of(entry: Mapping[str, Any]) -> ObjectInfo:
     """Of an entry of a listing, which tells neither type nor metadata. Raises `KeyError` for what is none."""
-    return ObjectInfo(entry["Key"], int(entry["Size"]), "", entry["ETag"], entry["LastModified"].astimezone(UTC))
+    return ObjectInfo(entry["Key"], entry["Size"], "", entry["ETag"], entry["LastModified"].astimezone(UTC))
+
+
+def date_of(answer: Mapping[str, Any], otherwise: datetime) -> datetime:
+    """When it was answered, by the storage's clock."""
+    try:
+        return parsedate_to_datetime(_headers_of(answer)["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return otherwise
 
 
 def metadata_of(given: Mapping[str, str], digest: str | None) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from madang.adapters.s3.client import S3Client
 from madang.adapters.s3.keys import check_key
@@ -63,7 +63,7 @@ class Presigner:
             Params={"Bucket": self._store.bucket, "Key": key, **wanted},
             ExpiresIn=self._seconds(expires_in, operation),
         )
-        signed_at = _moment(parse_qs(urlsplit(url).query)["X-Amz-Date"][0])
+        signed_at = _moment(dict(parse_qsl(urlsplit(url).query))["X-Amz-Date"])
         return PresignedRequest(verb, url, signed_at + _whole(expires_in))
 
     def _check_upload(self, request: PresignPut, operation: str) -> None:

@@ -51,8 +51,6 @@ def _session(*, from_environment: bool) -> Any:
     settings = session.get_component("config_store")
     for name, (_, _, default, _) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items():
         settings.set_config_provider(name, ConstantProvider(devnull if name in _FILES else default))
-    for section in ("s3", "proxies_config"):
-        settings.set_config_provider(section, ConstantProvider(None))
     if from_environment:
         session.register_component("credential_provider", _environment_credentials())
     return boto3.session.Session(botocore_session=session)
@@ -83,7 +81,6 @@ def _config(store: Store) -> Config:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         ignore_configured_endpoint_urls=True,
-        proxies={},
         s3={
             "addressing_style": "path" if store.path_style else "virtual",
             "payload_signing_enabled": True,

@@ -51,10 +51,10 @@ class S3Settings:
     def __post_init__(self) -> None:
         if self.credentials not in CREDENTIALS:
             raise ValueError(f"credentials is one of {', '.join(CREDENTIALS)}")
-        given = self.access_key_id is not None and self.secret_access_key is not None
-        if self.credentials == "settings" and not given:
+        given = [each is not None for each in (self.access_key_id, self.secret_access_key)]
+        if self.credentials == "settings" and not all(given):
             raise ValueError("access_key_id and secret_access_key are needed, or credentials = environment")
-        if self.credentials == "environment" and (given or self.session_token is not None):
+        if self.credentials == "environment" and (any(given) or self.session_token is not None):
             raise ValueError("keys are given although credentials is environment")
         if not _REGION.fullmatch(self.region):
             raise ValueError("region is a name like ap-northeast-2")

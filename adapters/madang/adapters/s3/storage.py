@@ -116,7 +116,7 @@ class S3Storage:
         answer = await self._listed("list", Prefix=prefix, MaxKeys=min(max(1, limit), MOST_AT_ONCE), **after)
         try:
             objects = [listed_info_of(entry) for entry in answer.get("Contents", ())]
-        except (KeyError, ValueError):
+        except KeyError:
             raise Unavailable("the answer is no listing", provider=self.name, operation="list") from None
         return ObjectPage(objects, objects[-1].key if answer["IsTruncated"] and objects else None)
 
@@ -137,7 +137,7 @@ class S3Storage:
 
     async def _delete(self, keys: Sequence[str]) -> Mapping[str, str]:
         """The keys that stay, each with the storage's code."""
-        asked = {"Objects": [{"Key": key} for key in keys], "Quiet": False}
+        asked = {"Objects": [{"Key": key} for key in keys]}
         answer = await self._client.call("delete_many", "delete_objects", self._store.seconds, effect=True, Delete=asked)
         gone = {entry.get("Key") for entry in answer.get("Deleted", ())}
         refused = {entry.get("Key"): entry.get("Code") or "refused" for entry in answer.get("Errors", ())}

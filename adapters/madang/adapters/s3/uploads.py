@@ -6,12 +6,11 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from madang.adapters.s3.bodies import parts_of
 from madang.adapters.s3.client import S3Client
-from madang.adapters.s3.mapping import is_header, metadata_of
+from madang.adapters.s3.mapping import date_of, is_header, metadata_of
 from madang.adapters.s3.store import Store
 from madang.ports.errors import OutcomeUnknown, PortError, Rejected, Unavailable
 from madang.ports.storage import ObjectInfo, PutObject
@@ -102,22 +101,20 @@ class _Upload:
 
     async def _next(self, parts: AsyncIterator[bytes]) -> bytes | None:
         try:
-            async with asyncio.timeout_at(self._until):
+            async with asyncio.timeout_at(self._until) as limit:
                 part = await anext(parts, None)
         except TimeoutError:
-            if asyncio.get_running_loop().time() < self._until:
+            if not limit.expired():
                 raise  # it is the body's own
-            raise self._too_late() from None
+            message = "its time was over before all of it was sent"
+            raise Unavailable(message, provider=self._store.name, operation=_PUT) from None
         self._size += len(part or b"")
         if self._size > self._limit or (self._request.size is not None and self._size > self._request.size):
             raise self._rejected("the body is larger than allowed or announced", "too_large")
         return part
 
     def _left(self) -> float:
-        left = self._until - asyncio.get_running_loop().time()
-        if left <= 0:
-            raise self._too_late()
-        return left
+        return self._until - asyncio.get_running_loop().time()
 
     def _check_request(self) -> None:
         request, size = self._request, self._request.size
@@ -151,7 +148,7 @@ class _Upload:
             size=self._size,
             content_type=request.content_type,
             etag=etag,
-            modified_at=_date_of(answer),
+            modified_at=date_of(answer, datetime.now(UTC)),
             sha256=digest,
             metadata=dict(request.metadata),
         )
@@ -159,17 +156,6 @@ class _Upload:
     def _rejected(self, message: str, reason: str) -> Rejected:
         return Rejected(message, reason=reason, provider=self._store.name, operation=_PUT)
 
-    def _too_late(self) -> Unavailable:
-        return Unavailable("its time was over before all of it was sent", provider=self._store.name, operation=_PUT)
-
 
 async def _digest_of(body: bytes) -> str:
     return (await asyncio.to_thread(hashlib.sha256, body)).hexdigest()
-
-
-def _date_of(answer: Mapping[str, Any]) -> datetime:
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders") or {}
-    try:
-        return parsedate_to_datetime(headers["date"]).astimezone(UTC)
-    except (KeyError, ValueError, TypeError):
-        return datetime.now(UTC)
