@@ -325,6 +325,15 @@ class ChargeRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class CloseCheckoutRequest:
+    """`reference` is the one that the checkout was opened with."""
+
+    reference: str
+    idempotency_key: str
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentPage:
     """One page of the provider's own list, for reconciliation; `cursor` is None on the last."""
 
@@ -337,6 +346,7 @@ class PaymentCapabilities:
     """`currencies` empty means any. `confirms`: the browser brings back a key that `confirm` spends. `captures`: an approved
     payment waits `AUTHORISED` until `capture` takes it. `finds_by_payment_id`: `find` works. `signed_webhooks`: the notice's
     body can be believed. `adds_tax`: it sells in its own name, and puts the tax of the buyer's country on top or within.
+    `closes_checkouts`: one that nobody has paid in can be closed.
 
     `subscriptions`: it renews by itself; `cancels_at_period_end`, `resumes_subscriptions` and `changes_subscriptions` say what
     can be done to such a subscription. `stored_methods`: it keeps a means of payment that we charge.
@@ -357,6 +367,7 @@ class PaymentCapabilities:
     resumes_subscriptions: bool = False
     stored_methods: bool = False
     lists_payments: bool = False
+    closes_checkouts: bool = False
 
 
 class PaymentGateway(Provider, Protocol):
@@ -367,6 +378,11 @@ class PaymentGateway(Provider, Protocol):
 
     async def open_checkout(self, request: CheckoutRequest) -> Checkout:
         """Open (or, with the same key, find again) a checkout; nothing is charged by this."""
+        ...
+
+    async def close_checkout(self, request: CloseCheckoutRequest) -> PaymentSnapshot:
+        """Nobody pays there any more; closing what is closed changes nothing. Answers what is true then: what was paid before
+        stays paid. Raises `Rejected` where it stays open. `Unsupported` unless `capabilities.closes_checkouts`."""
         ...
 
     async def confirm(self, request: ConfirmRequest) -> PaymentSnapshot:

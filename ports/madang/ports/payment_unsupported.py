@@ -10,6 +10,7 @@ from madang.ports.payment import (
     ChangeSubscriptionRequest,
     ChargeRequest,
     Checkout,
+    CloseCheckoutRequest,
     ConfirmRequest,
     KeepMethodRequest,
     PaymentPage,
@@ -40,6 +41,14 @@ class NoCapture:
     async def capture(self: Provider, request: CaptureRequest) -> PaymentSnapshot:
         """Raises `Unsupported`."""
         _refuse(self, "capture")
+
+
+class NoClosing:
+    """A checkout is open until it expires: `capabilities.closes_checkouts` is false."""
+
+    async def close_checkout(self: Provider, request: CloseCheckoutRequest) -> PaymentSnapshot:
+        """Raises `Unsupported`."""
+        _refuse(self, "close_checkout")
 
 
 class NoFind:

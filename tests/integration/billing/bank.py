@@ -16,6 +16,7 @@ from madang.ports.payment import (
     ChargeRequest,
     Checkout,
     CheckoutRequest,
+    CloseCheckoutRequest,
     ConfirmRequest,
     KeepMethodRequest,
     PaymentCapabilities,
@@ -48,7 +49,8 @@ class Bank:
     those about a refund, by `before_refund` instead of refunding, by `after_refund` once the money is back, and so for a
     charge, for what is collected (confirmed or captured) and for a checkout. `taken` names each time that money was taken,
     and nothing here keeps it from being taken twice. `thinks` is how often a question lets others go first; `held` holds
-    the answers back, with what was true when the question came; `meanwhile` happens before the answer to a refund."""
+    the answers back, with what was true when the question came; `meanwhile` happens before the answer to a refund, and to who
+    opens a checkout."""
 
     name: str = "bank"
     capabilities: PaymentCapabilities = ABLE
@@ -64,6 +66,7 @@ class Bank:
     before_collect: Exception | None = None
     after_collect: BaseException | None = None
     before_checkout: Exception | None = None
+    before_close: Exception | None = None
     checkouts: list[CheckoutRequest] = field(default_factory=list)
     refund_status: RemoteRefundStatus = RemoteRefundStatus.SUCCEEDED
     ask: Exception | None = None
@@ -80,7 +83,17 @@ class Bank:
         if self.before_checkout is not None:
             raise self.before_checkout
         self.tell(request.payment_id, RemotePaymentStatus.PENDING, amount=request.amount)
+        if self.meanwhile is not None:
+            await self.meanwhile()
         return Checkout(url="http://bank.test.invalid", reference=f"ref-{request.payment_id}")
+
+    async def close_checkout(self, request: CloseCheckoutRequest) -> PaymentSnapshot:
+        if self.before_close is not None:
+            raise self.before_close
+        payment_id = request.reference.removeprefix("ref-")
+        if self.books[payment_id].status is RemotePaymentStatus.PENDING:
+            self.tell(payment_id, RemotePaymentStatus.EXPIRED)
+        return self.books[payment_id]
 
     def tell(self, payment_id: str, status: RemotePaymentStatus, refunded: int = 0, *, amount: Money | None = None) -> None:
         """What is true from now on."""

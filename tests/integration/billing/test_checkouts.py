@@ -13,6 +13,7 @@ from madang.core.kernel.caller import Caller, CallerKind
 from madang.core.kernel.errors import AlreadyExists
 from madang.core.kernel.ids import new_id
 from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable
+from madang.ports.payment import RemotePaymentStatus
 
 BUYER = Caller(CallerKind.USER, new_id())
 
@@ -78,6 +79,29 @@ async def test_a_refused_order_goes_nowhere_else_and_leaves_its_reference_free(o
     assert (failed.status, failed.client_reference, second.checkouts) == (PaymentStatus.FAILED, None, [])
     office.bank.before_checkout = None
     assert (await office.checkouts.open(BUYER, order(client_reference="order-1"))).payment_id != failed.id
+
+
+@pytest.mark.parametrize(
+    ("closes", "refuses", "becomes"),
+    [(True, None, "expired"), (False, None, "pending"), (True, Rejected("no", reason="invalid_request"), "pending")],
+    ids=["closed", "by a provider that cannot", "by one that does not"],
+)
+async def test_a_checkout_that_was_being_opened_while_its_buyer_was_erased_is_closed(
+    office: Office, closes: bool, refuses: Rejected | None, becomes: str
+) -> None:
+    """And where it is not, what is paid there is settled as any other payment."""
+
+    async def erased() -> None:
+        async with office.units() as uow:
+            await uow.payments.forget_user(BUYER.person)
+
+    office.open_with(Bank(capabilities=replace(ABLE, closes_checkouts=closes), meanwhile=erased, before_close=refuses))
+    opened = await office.checkouts.open(BUYER, order())
+    await office.work()
+    assert ((await the_payment(office)).status, await office.dead()) == (PaymentStatus(becomes), [])
+    office.bank.tell(str(opened.id), RemotePaymentStatus.PAID)
+    await office.work_for_days()
+    assert (await the_payment(office)).status is PaymentStatus.PAID
 
 
 async def test_a_named_provider_is_the_only_one_asked(office: Office, second: Bank) -> None:

@@ -270,6 +270,20 @@ async def test_a_subscription_of_another_system_on_the_account_stays_as_it_is(ti
     assert (books.of_kind("refund"), await deployment.value("SELECT count(*) FROM payments")) == ([], 0)
 
 
+async def test_the_checkout_of_a_pack_that_is_open_when_its_buyer_is_erased_is_closed_at_stripe(
+    till: Till, account: FakeStripe
+) -> None:
+    subscriber = Subscriber(till.deployment, await till.deployment.member())
+    await till.open(subscriber.member)
+    paid = await till.open(subscriber.member)
+    account.books.pay(await reference_of(till.deployment, paid["id"]))
+    await erased(subscriber)
+    assert [each["status"] for each in account.books.of_kind("checkout.session")] == ["expired", "complete"]
+    rows = await till.deployment.rows("SELECT status, user_id FROM payments ORDER BY created_at")
+    assert [(row["status"], row["user_id"]) for row in rows] == [("expired", None), ("refunded", None)]
+    assert [refund["amount"] for refund in account.books.of_kind("refund")] == [5000]
+
+
 async def test_a_pack_that_is_paid_after_its_buyers_erasure_is_given_back(till: Till, account: FakeStripe) -> None:
     deployment = till.deployment
     subscriber = Subscriber(deployment, await deployment.member())

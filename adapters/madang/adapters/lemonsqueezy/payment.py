@@ -26,7 +26,15 @@ from madang.ports.payment import (
     SubscriptionSnapshot,
     SubscriptionStart,
 )
-from madang.ports.payment_unsupported import NoCapture, NoConfirm, NoFind, NoFindRefund, NoPaymentList, NoStoredMethods
+from madang.ports.payment_unsupported import (
+    NoCapture,
+    NoClosing,
+    NoConfirm,
+    NoFind,
+    NoFindRefund,
+    NoPaymentList,
+    NoStoredMethods,
+)
 from madang.ports.provider import ProviderHealth
 from madang.ports.webhook import WebhookRequest
 
@@ -35,7 +43,7 @@ API_SECONDS: Final = 15.0
 T = TypeVar("T")
 
 
-class LemonSqueezyGateway(NoCapture, NoConfirm, NoFind, NoFindRefund, NoPaymentList, NoStoredMethods):
+class LemonSqueezyGateway(NoCapture, NoClosing, NoConfirm, NoFind, NoFindRefund, NoPaymentList, NoStoredMethods):
     """Fulfils `PaymentGateway`.
 
     A checkout is not an order yet: it has no reference, and a payment is known from its first webhook on. Orders can be listed

@@ -45,6 +45,7 @@ PAYMENT: Final = PaymentCapabilities(
     resumes_subscriptions=True,
     stored_methods=True,
     lists_payments=True,
+    closes_checkouts=True,
 )
 
 ISSUER: Final = "https://memory.invalid"

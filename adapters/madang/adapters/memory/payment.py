@@ -14,6 +14,7 @@ from madang.ports.money import Money
 from madang.ports.payment import (
     Checkout,
     CheckoutRequest,
+    CloseCheckoutRequest,
     PaymentCapabilities,
     PaymentNotice,
     PaymentPage,
@@ -71,6 +72,15 @@ class MemoryPaymentGateway(MemorySubscriptions, MemoryStoredMethods, NoCapture, 
         return await self.world.effect(
             "payment.open_checkout", lambda: self.world.once("payment", request, make), request.timeout
         )
+
+    async def close_checkout(self, request: CloseCheckoutRequest) -> PaymentSnapshot:
+        def act() -> PaymentSnapshot:
+            payment = self._payment(request.reference, "close_checkout")
+            if payment.status is RemotePaymentStatus.PENDING:
+                payment = self._payments[request.reference] = replace(payment, status=RemotePaymentStatus.EXPIRED)
+            return payment
+
+        return await self.world.effect("payment.close_checkout", act, request.timeout)
 
     async def fetch(self, reference: str) -> PaymentSnapshot:
         return await self.world.look("payment.fetch", lambda: self._payment(reference, "fetch"))

@@ -33,7 +33,7 @@ from madang.ports.payment import (
     SubscriptionSnapshot,
     SubscriptionStart,
 )
-from madang.ports.payment_unsupported import NoCapture, NoConfirm, NoFind, NoStoredMethods
+from madang.ports.payment_unsupported import NoCapture, NoClosing, NoConfirm, NoFind, NoStoredMethods
 from madang.ports.provider import ProviderHealth
 from madang.ports.webhook import WebhookRequest
 
@@ -46,7 +46,7 @@ _PAGE: Final = "30"
 T = TypeVar("T")
 
 
-class PaddleGateway(NoCapture, NoConfirm, NoFind, NoStoredMethods):
+class PaddleGateway(NoCapture, NoClosing, NoConfirm, NoFind, NoStoredMethods):
     """Fulfils `PaymentGateway`.
 
     The buyer pays on a page of ours with Paddle.js, at the checkout's `url`; `client_params` are for `Paddle.Checkout.open`.

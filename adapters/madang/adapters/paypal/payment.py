@@ -32,7 +32,7 @@ from madang.ports.payment import (
     SubscriptionSnapshot,
     SubscriptionStart,
 )
-from madang.ports.payment_unsupported import NoConfirm, NoFind, NoPaymentList, NoResume, NoStoredMethods
+from madang.ports.payment_unsupported import NoClosing, NoConfirm, NoFind, NoPaymentList, NoResume, NoStoredMethods
 from madang.ports.provider import ProviderHealth
 from madang.ports.webhook import WebhookRequest
 
@@ -46,7 +46,7 @@ _SUBSCRIPTIONS: Final = "/v1/billing/subscriptions"
 T = TypeVar("T")
 
 
-class PaypalGateway(NoConfirm, NoFind, NoPaymentList, NoResume, NoStoredMethods):
+class PaypalGateway(NoClosing, NoConfirm, NoFind, NoPaymentList, NoResume, NoStoredMethods):
     """Fulfils `PaymentGateway`.
 
     Disputes no order shows: they are a product of their own, which the setting `disputes` says that the app has. Without it a

@@ -28,7 +28,7 @@ from madang.ports.payment import (
     RefundRequest,
     RefundSnapshot,
 )
-from madang.ports.payment_unsupported import NoCapture, NoConfirm, NoSubscriptions
+from madang.ports.payment_unsupported import NoCapture, NoClosing, NoConfirm, NoSubscriptions
 from madang.ports.provider import ProviderHealth
 from madang.ports.webhook import WebhookRequest
 
@@ -36,7 +36,7 @@ PAGE: Final = 100
 NOBODYS_PAYMENT: Final = "madang-check"
 
 
-class PortOnePaymentGateway(PortOneStoredMethods, NoCapture, NoConfirm, NoSubscriptions):
+class PortOnePaymentGateway(PortOneStoredMethods, NoCapture, NoClosing, NoConfirm, NoSubscriptions):
     """Fulfils `PaymentGateway`."""
 
     @property

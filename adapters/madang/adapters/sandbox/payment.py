@@ -18,13 +18,13 @@ from madang.ports.payment import (
     RefundRequest,
     RefundSnapshot,
 )
-from madang.ports.payment_unsupported import NoCapture, NoConfirm, NoSubscriptions
+from madang.ports.payment_unsupported import NoCapture, NoClosing, NoConfirm, NoSubscriptions
 from madang.ports.webhook import WebhookRequest
 
 PAGE: Final = 100
 
 
-class SandboxPaymentGateway(SandboxStoredMethods, NoCapture, NoConfirm, NoSubscriptions):
+class SandboxPaymentGateway(SandboxStoredMethods, NoCapture, NoClosing, NoConfirm, NoSubscriptions):
     """Fulfils `PaymentGateway`; money is numbers in the sandbox's world."""
 
     @property

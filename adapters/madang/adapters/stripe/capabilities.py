@@ -32,6 +32,7 @@ PAYMENT: Final = PaymentCapabilities(
     cancels_at_period_end=True,
     resumes_subscriptions=True,
     lists_payments=True,
+    closes_checkouts=True,
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from madang.adapters.stripe.capabilities import NAME, as_configured
 from madang.adapters.stripe.errors import refused
-from madang.adapters.stripe.lookups import next_cursor, unreadable
+from madang.adapters.stripe.lookups import next_cursor, prefix_of, unreadable
 from madang.adapters.stripe.mapping import listed, object_of, refund_snapshot, subscription_of
 from madang.adapters.stripe.payload import (
     REFUND_KEY,
@@ -25,16 +25,18 @@ from madang.adapters.stripe.payload import (
 from madang.adapters.stripe.subscriptions import READ_SECONDS, StripeSubscriptions, checkout_of
 from madang.adapters.stripe.transport import Call
 from madang.adapters.stripe.webhooks import told_by, verified
-from madang.ports.errors import SignatureInvalid
+from madang.ports.errors import Rejected, SignatureInvalid
 from madang.ports.payment import (
     Checkout,
     CheckoutRequest,
+    CloseCheckoutRequest,
     PaymentCapabilities,
     PaymentNotice,
     PaymentPage,
     PaymentSnapshot,
     RefundRequest,
     RefundSnapshot,
+    RemotePaymentStatus,
 )
 from madang.ports.payment_unsupported import NoCapture, NoConfirm, NoFind, NoStoredMethods
 from madang.ports.provider import ProviderHealth
@@ -73,6 +75,21 @@ class StripePaymentGateway(StripeSubscriptions, NoCapture, NoConfirm, NoFind, No
             raise refused(call.operation, str(error)) from None
         options = options_of(request.idempotency_key, expires=params.get("expires_at"))
         return checkout_of(call, await self._api.ask(call, self._api.v1.checkout.sessions.create_async(params, options)))
+
+    async def close_checkout(self, request: CloseCheckoutRequest) -> PaymentSnapshot:
+        """Stripe expires what is open alone; of anything else it is asked what became of it."""
+        call, refusal = Call.within("close_checkout", request.timeout), None
+        if prefix_of(request.reference) != "cs":
+            raise refused(call.operation, "no checkout has this reference", "not_found")
+        expire = self._api.v1.checkout.sessions.expire_async(request.reference, {}, options_of(request.idempotency_key))
+        try:
+            await self._api.ask(call, expire)
+        except Rejected as rejected:
+            call.acted, refusal = False, rejected
+        closed = await self._lookups.payment(call, request.reference)
+        if refusal is not None and closed.status is RemotePaymentStatus.PENDING:
+            raise refusal
+        return closed
 
     async def fetch(self, reference: str) -> PaymentSnapshot:
         return await self._lookups.payment(Call.within("fetch", READ_SECONDS), reference)

@@ -28,7 +28,7 @@ from madang.ports.payment import (
     RefundRequest,
     RefundSnapshot,
 )
-from madang.ports.payment_unsupported import NoCapture, NoSubscriptions
+from madang.ports.payment_unsupported import NoCapture, NoClosing, NoSubscriptions
 from madang.ports.provider import ProviderHealth
 from madang.ports.webhook import WebhookRequest
 
@@ -36,7 +36,7 @@ PAGE: Final = 50
 NOBODYS_ORDER: Final = "madang-check"
 
 
-class TossPaymentGateway(TossStoredMethods, NoCapture, NoSubscriptions):
+class TossPaymentGateway(TossStoredMethods, NoCapture, NoClosing, NoSubscriptions):
     """Fulfils `PaymentGateway`."""
 
     @property

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from madang.core.billing.attempts import AttemptOperation, AttemptStatus, begin_attempt
 from madang.core.billing.catalogue import Catalogue
+from madang.core.billing.closing import close_message
 from madang.core.billing.events import payment_changed
 from madang.core.billing.model import Payment, PaymentLine, PaymentStatus
 from madang.core.billing.plan_checkouts import OpenedCheckout, PlanCheckouts, PlanOrder
@@ -282,6 +283,9 @@ class Checkouts:
                 )
             if opened.status is not payment.status:
                 uow.announce(payment_changed(opened))
+            if opened.user_id is None:
+                # The buyer was erased while the provider was asked.
+                uow.send(close_message(payment_id))
         return opened
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from madang.core.billing.charges import CHARGE, ChargeWork, MethodTokens
+from madang.core.billing.closing import CLOSE_CHECKOUT, ClosingWork
 from madang.core.billing.collect_tries import CAPTURE, CONFIRM
 from madang.core.billing.collecting import CollectWork
 from madang.core.billing.model import Refund
@@ -35,6 +36,7 @@ class BillingHandlers:
         self._collecting = CollectWork(billing, providers, clock)
         self._charges = ChargeWork(billing, providers, clock, method_tokens)
         self._refunds = RefundWork(billing, providers, clock)
+        self._closing = ClosingWork(billing, providers, clock)
         self._clock = clock
 
     def handlers(self) -> Sequence[Handler[BillingUnitOfWork]]:
@@ -49,6 +51,7 @@ class BillingHandlers:
             ),
             Handler(Topic(CHARGE, retry=_PATIENT, time_limit=150), run=self._charges.charge, give_up=self._charges.give_up),
             Handler(Topic(REFUND, retry=_PATIENT, time_limit=90), run=self._refunds.send, give_up=self._refunds.give_up),
+            Handler(Topic(CLOSE_CHECKOUT, retry=_PATIENT, time_limit=90), run=self._closing.close),
         )
 
     async def look_up(self, delivery: Delivery[BillingUnitOfWork]) -> None:

@@ -5,8 +5,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from madang.core.billing.closing import close_message
 from madang.core.billing.model import Payment
 from madang.core.billing.repository import BillingUnitOfWork
+from madang.core.billing.service import is_open
 
 
 class BillingPersonalData:
@@ -22,6 +24,10 @@ class BillingPersonalData:
         """What payment providers keep of their own buyers is theirs."""
 
     async def erase(self, uow: BillingUnitOfWork, user_id: UUID, now: datetime) -> Mapping[str, int]:
+        """A checkout that is still open is closed, as a message of this commit; a payment there all the same is nobody's."""
+        for payment in await uow.payments.of_user(user_id):
+            if is_open(payment) and payment.reference is not None:
+                uow.send(close_message(payment.id))
         return {"payments": await uow.payments.forget_user(user_id)}
 
 

@@ -21,6 +21,7 @@ from madang.ports.payment import (
     CaptureRequest,
     Checkout,
     CheckoutRequest,
+    CloseCheckoutRequest,
     ConfirmRequest,
     PaymentGateway,
     PaymentSnapshot,
@@ -127,6 +128,25 @@ class PaymentConformance(HostedSubscriptionTests, StoredMethodConformance):
         other = await self.open(provider, "payment-2")
         assert (first.url, first.reference) == (again.url, again.reference)
         assert (first.url, first.client_params) != (other.url, other.client_params)
+
+    @must("Close a checkout that nobody paid in, as often as asked; else declare closes_checkouts=False and raise Unsupported.")
+    async def test_a_checkout_that_is_closed_waits_for_nobody(self, provider: PaymentGateway) -> None:
+        opened = await self.open(provider, "payment-closed")
+        closing = CloseCheckoutRequest(opened.reference or "none", "close-1")
+        if not provider.capabilities.closes_checkouts:
+            await raised(self.name, "close_checkout", provider.close_checkout(closing), (Unsupported,))
+            return
+        for _ in range(2):
+            closed = await provider.close_checkout(closing)
+            assert (closed.reference, closed.status) == (opened.reference, RemotePaymentStatus.EXPIRED)
+            assert await provider.fetch(closed.reference) == closed
+
+    @must("Closing a checkout that was paid in takes nothing back: answer the payment as it is.")
+    async def test_closing_what_was_paid_leaves_it_paid(self, stage: Stage, provider: PaymentGateway) -> None:
+        if not provider.capabilities.closes_checkouts:
+            pytest.skip("it closes no checkout")
+        paid = await self._paid(stage, provider, self._price(provider), "payment-1")
+        assert await provider.close_checkout(CloseCheckoutRequest(paid.reference, "close-1")) == paid
 
     @must("A payment that was made is PAID with its whole amount, when and how; it knows our id.")
     async def test_a_payment_is_paid_once_somebody_pays(self, stage: Stage, provider: PaymentGateway) -> None:
