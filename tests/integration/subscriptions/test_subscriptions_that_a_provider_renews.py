@@ -179,6 +179,21 @@ async def test_a_checkout_that_nobody_went_through_is_handed_out_again(hosted: H
     assert (await hosted.get(first))["endReason"] == "replaced"
 
 
+async def test_what_nobody_agreed_to_in_its_time_is_over_and_paid_late_goes_back(hosted: Hosted) -> None:
+    first = await hosted.begin("hosting-enterprise")
+    await hosted.days_pass(3.1)
+    assert ((over := await hosted.get(first))["status"], over["endReason"]) == ("ended", "never_begun")
+    again = await hosted.begin("hosting-enterprise")
+    assert again["id"] != first["id"]
+    reference = hosted.provider.agree(first["checkout"]["url"].rsplit("/", 1)[1])
+    charge = next(iter(hosted.provider.world.shelf("payment")))
+    await hosted.hear(hosted.provider.announce_subscription(reference, charge))
+    await hosted.deployment.work()
+    assert (await hosted.provider.fetch_subscription(reference)).status is RemoteSubscriptionStatus.CANCELLED
+    assert hosted.charge(charge).refunded == Money(100_000, "KRW")
+    assert (await hosted.get(again))["status"] == "incomplete"
+
+
 async def test_another_amount_is_believed_by_nobody_and_alerts(hosted: Hosted) -> None:
     active, reference = await hosted.agreed()
     payment = hosted.provider.renew(reference)
@@ -267,3 +282,22 @@ async def test_who_agreed_a_moment_ago_and_leaves_is_not_charged_on_though_no_no
         assert await hosted.deployment.value("SELECT count(*) FROM subscriptions") == 0
     told = await hosted.provider.fetch_subscription(reference)
     assert told.status is RemoteSubscriptionStatus.CANCELLED
+
+
+async def test_who_paid_and_cancels_before_we_heard_of_it_keeps_the_period(hosted: Hosted) -> None:
+    begun = await hosted.begin("hosting-enterprise")
+    reference = hosted.provider.agree(begun["checkout"]["url"].rsplit("/", 1)[1])
+    kept = await hosted.step(begun, "cancel", {"atPeriodEnd": True})
+    charge = next(iter(hosted.provider.world.shelf("payment")))
+    await hosted.hear(hosted.provider.announce_subscription(reference, charge))
+    await hosted.deployment.work()
+    kept = await hosted.get(begun)
+    assert (kept["status"], kept["cancelAtPeriodEnd"], periods(kept)) == ("active", True, [("regular", "paid", 100_000)])
+    assert (await hosted.provider.fetch_subscription(reference)).cancel_at_period_end
+    assert hosted.charge(charge).refunded == Money(0, "KRW")
+
+
+async def test_who_cancels_what_nobody_paid_yet_has_nothing_and_is_not_charged(hosted: Hosted) -> None:
+    begun = await hosted.begin("hosting-enterprise")
+    over = await hosted.step(begun, "cancel", {"atPeriodEnd": True})
+    assert (over["status"], over["endReason"], over["periods"]) == ("cancelled", "cancelled", [])

@@ -316,3 +316,20 @@ async def test_a_charge_in_doubt_is_asked_for_as_long_as_the_subscription_waits_
     again = await subscriber.get(active)
     assert (again["status"], [one["status"] for one in again["periods"]]) == ("active", ["paid"])
     assert await subscriber.taken() == [100_000]
+
+
+@pytest.mark.parametrize("declined", [False, True])
+async def test_who_cancels_while_the_first_charge_is_under_way_keeps_what_it_pays(
+    subscriber: Subscriber, declined: bool
+) -> None:
+    await subscriber.cards_are_declined(declined)
+    begun = await subscriber.begin("hosting-enterprise")
+    await subscriber.activate(begun)
+    await subscriber.step(begun, "cancel", {"atPeriodEnd": True})
+    after = await subscriber.get(begun)
+    if declined:
+        assert (after["status"], await subscriber.taken()) == ("cancelled", [])
+        return
+    assert (after["status"], after["cancelAtPeriodEnd"], await subscriber.taken()) == ("active", True, [100_000])
+    await subscriber.days_pass(31)
+    assert ((await subscriber.get(begun))["status"], await subscriber.taken()) == ("cancelled", [100_000])

@@ -51,6 +51,11 @@ _FOLLOWED: Final = {
 }
 
 
+_BEGUN_THERE: Final = frozenset(
+    {RemoteSubscriptionStatus.TRIALING, RemoteSubscriptionStatus.ACTIVE, RemoteSubscriptionStatus.CANCELLED}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Hosting:
     """What the provider keeps by itself: `cancels` at a period's end, and takes that back."""
@@ -60,7 +65,11 @@ class Hosting:
 
 def follow(course: Course, told: SubscriptionSnapshot, hosting: Hosting, now: datetime) -> Course:
     """The course after the provider's word. What is over stays over, and is cancelled there, too; one that only runs out there
-    is not told again, for its answer would be a notice that asks for the next."""
+    is not told again, for its answer would be a notice that asks for the next. Who cancelled before we had heard anything keeps
+    what was begun there, to its end."""
+    wished = course.status is _S.INCOMPLETE and course.subscription.cancel_at_period_end
+    if wished and told.status not in _BEGUN_THERE:
+        return course.over(_S.CANCELLED, now, now, "cancelled").following(CancelAtProvider(False))
     if told.status is RemoteSubscriptionStatus.PENDING:
         return course
     if course.subscription.is_over:
@@ -73,7 +82,9 @@ def follow(course: Course, told: SubscriptionSnapshot, hosting: Hosting, now: da
     course = _periods_of(course, told, now)
     if status in SUBSCRIPTION_TRANSITIONS[before]:
         course = _tell(course.to(status, now), status)
-    if hosting.cancels and course.subscription.asking is None:
+    if hosting.cancels and wished and not told.cancel_at_period_end:
+        course = _ask(course, CancelAtProvider(True), now)
+    elif hosting.cancels and course.subscription.asking is None:
         course = course.changed(now, cancel_at_period_end=told.cancel_at_period_end)
     return _asked_next(course, hosting, now)
 
@@ -111,10 +122,13 @@ def due(course: Course, hosting: Hosting, now: datetime) -> Course:
 
 
 def cancel(course: Course, hosting: Hosting, now: datetime, *, at_period_end: bool) -> Course:
-    """Raises `WrongState` for one that is over."""
+    """One of which we have heard nothing yet may be paid for there already: its provider is asked first. Raises `WrongState`
+    for one that is over."""
     subscription = course.subscription
     if subscription.is_over:
         raise _wrong(course, "incomplete, trialing, active, past_due or suspended")
+    if at_period_end and subscription.status is _S.INCOMPLETE and subscription.reference is not None:
+        return course.changed(now, cancel_at_period_end=True).following(AskProvider())
     if at_period_end and subscription.status in (_S.TRIALING, _S.ACTIVE):
         kept = course.changed(now, cancel_at_period_end=True)
         return _ask(kept, CancelAtProvider(True), now) if hosting.cancels else _asked_next(kept, hosting, now)
@@ -129,6 +143,8 @@ def resume(course: Course, hosting: Hosting, now: datetime) -> Course:
     if not hosting.cancels and current is not None and now >= current.ends_at - BEFORE_THE_END:
         raise _wrong(course, "cancelled at the end of a period that is not about to end")
     kept = course.changed(now, cancel_at_period_end=False)
+    if course.status is _S.INCOMPLETE:
+        return kept
     return _ask(kept, ResumeAtProvider(), now) if hosting.cancels else _asked_next(kept, hosting, now)
 
 

@@ -105,19 +105,21 @@ def declined(course: Course, period: Period, payment_id: UUID, policy: DunningPo
     if awaited.kind is PeriodKind.CHANGE and course.current is not None:
         course = course.wrote(awaited.to(PeriodStatus.VOID, now)).changed(now, due_at=course.current.ends_at)
         return course.following(Tell(CHANGE_DECLINED, awaited))
+    if subscription.cancel_at_period_end:
+        return course.over(_S.CANCELLED, now, now, "cancelled")
     if subscription.status is _S.INCOMPLETE:
         until = subscription.created_at + BEGUN_WITHIN
         return course.wrote(awaited.to(PeriodStatus.VOID, now)).changed(now, due_at=max(until, now))
-    if subscription.cancel_at_period_end:
-        return course.over(_S.CANCELLED, now, now, "cancelled")
     return _owe(course.wrote(awaited.to(PeriodStatus.DUE, now)), policy, now)
 
 
 def cancel(course: Course, now: datetime, *, at_period_end: bool) -> Course:
-    """At the end of what is paid or tried, or now. A period that is not paid has no end to wait for. Raises `WrongState`."""
+    """At the end of what is paid or tried, or now. A period that is not paid has no end to wait for, but for the first one
+    while its charge is under way. Raises `WrongState`."""
     if course.subscription.is_over:
         raise _wrong(course, "incomplete, trialing, active, past_due or suspended")
-    if at_period_end and course.status in _CHANGEABLE:
+    first_charge = course.status is _S.INCOMPLETE and _is_charging(course)
+    if at_period_end and (course.status in _CHANGEABLE or first_charge):
         return course.changed(now, cancel_at_period_end=True)
     return course.over(_S.CANCELLED, now, now, "cancelled")
 
