@@ -136,6 +136,24 @@ def test_every_operation_is_described_and_has_a_name_of_its_own() -> None:
         assert operation["tags"]
 
 
+def test_every_tag_says_what_it_groups() -> None:
+    explained = {tag["name"] for tag in openapi_document()["tags"] if tag["description"]}
+    assert {tag for _, _, operation in described() for tag in operation["tags"]} == explained
+
+
+def test_what_cannot_be_read_as_csv_is_refused_only_where_csv_is_taken() -> None:
+    refusing = [path for _, path, operation in described() if "`MALFORMED_CSV`" in json.dumps(operation["responses"])]
+    assert refusing == ["/api/v1/knowledge-base/import"]
+
+
+def test_refusals_that_pass_name_the_header_that_says_when() -> None:
+    for method, path, operation in described():
+        if path.startswith("/api/"):
+            assert "Retry-After" in operation["responses"]["429"]["headers"], (method, path)
+        if operation["security"] and path.startswith("/api/"):
+            assert "WWW-Authenticate" in operation["responses"]["401"]["headers"], (method, path)
+
+
 def test_every_list_says_how_to_turn_its_pages() -> None:
     parameters = [each for _, _, operation in described() for each in operation["parameters"]]
     paging = [each for each in parameters if each["name"] in {"page", "limit", "cursor"} and each["in"] == "query"]

@@ -15,7 +15,7 @@ from madang.entrypoints.http.rate_limits import POLICIES
 
 TAG: Final = "Administration"
 _ONE: Final = "/admin/limits/{user_id:uuid}"
-_WRITTEN: Final = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$"
+_WRITTEN: Final = r"^[1-9][0-9]{0,8}/(second|minute|hour|day)\Z"
 
 Written = Annotated[str, Meta(pattern=_WRITTEN, description="Calls in a time: 5000/day")]
 Policy = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\u0000]*$")]

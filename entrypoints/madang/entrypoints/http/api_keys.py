@@ -15,7 +15,7 @@ from madang.entrypoints.http.operation import Call, JsonBody, Operation, route
 from madang.entrypoints.http.portrait_shapes import Input
 
 TAG: Final = "Identity"
-Permission = Annotated[str, Meta(pattern=r"^[a-z-]+:[a-z-]+$", max_length=60, description="One of your role's: files:read")]
+Permission = Annotated[str, Meta(pattern=r"^[a-z-]+:[a-z-]+\Z", max_length=60, description="One of your role's: files:read")]
 KeyName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\u0000]*$")]
 Instant = Annotated[datetime, Meta(tz=True)]
 

@@ -46,6 +46,10 @@ def bearer_of(header: bytes | None) -> str | None:
     return token.strip()
 
 
+class NoKeyTaken(Unauthenticated):
+    """An API key, where only the person themself is let in."""
+
+
 class Revocations(Protocol):
     def ended(self, session: object) -> bool:
         """Whether tokens of this session are to be refused, whatever they say."""
@@ -71,7 +75,7 @@ def authenticate(tokens: Tokens, revocations: Revocations, access: Access, token
 async def authenticate_key(keys: ApiKeys, access: Access, header: bytes) -> Claims:
     """Raises `Unauthenticated` for a key that is not good, and where no key is taken at all."""
     if access.audience is not Audience.API or not access.by_key:
-        raise Unauthenticated("this takes no API key: sign in, and send the token as: Authorization: Bearer <token>")
+        raise NoKeyTaken("this takes no API key: sign in, and send the token as: Authorization: Bearer <token>")
     return await keys.verify(header.decode("latin-1").strip())
 
 

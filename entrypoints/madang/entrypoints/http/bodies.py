@@ -9,12 +9,11 @@ from litestar import Request
 
 from madang.core.kernel.errors import PayloadTooLarge, Problem, ValidationFailed
 from madang.entrypoints.http.errors import MalformedBody, UnsupportedMediaType
+from madang.entrypoints.http.misfits import misfit
 
 S = TypeVar("S")
 
 MAX_JSON: Final = 64 * 1024
-_PLACE: Final = re.compile(r"^(?P<message>.*) - at `(?P<path>[^`]*)`$", re.DOTALL)
-_INDEX: Final = re.compile(r"\[(?:\.\.\.)?(\d*)\]")
 
 
 async def read(request: Request[Any, Any, Any], limit: int, *, code: str | None = None) -> bytes:
@@ -37,7 +36,7 @@ def require_type(request: Request[Any, Any, Any], *accepted: str) -> None:
     kind, _, parameters = written.partition(";")
     charset = re.search(r"charset\s*=\s*\"?([^\";\s]+)", parameters, re.IGNORECASE)
     if kind.strip().lower() not in accepted or (charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii")):
-        raise UnsupportedMediaType(f"send {' or '.join(accepted)} in UTF-8")
+        raise UnsupportedMediaType("the body is of another type", accepted=", ".join(accepted))
 
 
 def decode_json(body: bytes, shape: type[S]) -> S:
@@ -45,7 +44,7 @@ def decode_json(body: bytes, shape: type[S]) -> S:
     try:
         return msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:
-        raise _misfit(error) from None
+        raise misfit(error, shape) from None
     except RecursionError:
         raise ValidationFailed(Problem("", "is nested too deeply")) from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
@@ -57,12 +56,4 @@ def convert_query(query: Mapping[str, str], shape: type[S]) -> S:
     try:
         return msgspec.convert(query, type=shape, strict=False)
     except msgspec.ValidationError as error:
-        raise _misfit(error) from None
-
-
-def _misfit(error: msgspec.ValidationError) -> ValidationFailed:
-    found = _PLACE.match(str(error))
-    if found is None:
-        return ValidationFailed(Problem("", str(error)))
-    path = _INDEX.sub(lambda match: f".{match[1]}", found["path"]).removeprefix("$").lstrip(".")
-    return ValidationFailed(Problem(path, found["message"]))
+        raise misfit(error, shape) from None

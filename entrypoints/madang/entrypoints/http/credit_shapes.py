@@ -44,7 +44,7 @@ class CreditHistoryQuery(Input, frozen=True):
 
 
 class CreditPacksQuery(Input, frozen=True):
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217: only what is sold in it")] | None = None
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", description="ISO 4217: only what is sold in it")] | None = None
 
 
 class ExpiringCreditsShape(Shape, frozen=True):

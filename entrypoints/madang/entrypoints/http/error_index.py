@@ -72,6 +72,7 @@ _DETAILS: Final[Mapping[str, Any]] = {
     "PROVIDER_API_ERROR": {"kind": "unavailable"},
     "REFUND_EXCEEDS_PAYMENT": {"left": {"amount": 6900, "currency": "KRW"}},
     "RATE_LIMIT_EXCEEDED": {"policy": "default", "limit": 100},
+    "UNSUPPORTED_MEDIA_TYPE": {"accepted": "application/json"},
     "VALIDATION_ERROR": [FieldProblem("phone", "is not a phone number")],
     "WRONG_STATE": {"state": "pending_payment", "expected": "pending_phone"},
 }

@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from madang.core.kernel import errors as domain
 from madang.entrypoints.http.envelope import ErrorBody, FieldProblem
+from madang.entrypoints.http.field_problems import told
 from madang.entrypoints.http.language import Language, sentence
 from madang.ports import errors as ports
 
@@ -48,6 +49,8 @@ _DATABASE_DOWN: Final = (
     asyncpg.DeadlockDetectedError,
     ConnectionError,
 )
+_SENTENCES: Final[Mapping[str, str]] = {"TwoCredentials": "TWO_CREDENTIALS", "NoKeyTaken": "NO_KEY_TAKEN"}
+"""Sentences of refusals whose code says less than they can, by the error's name."""
 _DATABASE: Final = "postgresql"
 _NOT_A_CODE: Final = re.compile(r"[^A-Z0-9]+")
 
@@ -120,7 +123,12 @@ class Refusal:
     def body(self, language: Language) -> ErrorBody:
         text = sentence("errors", self.message_code or self.code, language, self.params, self.message)
         seconds = self.retry_after_seconds()
-        return ErrorBody(self.code, text, self.retryable, self.details, UNSET if seconds is None else seconds)
+        return ErrorBody(self.code, text, self.retryable, self._details_in(language), UNSET if seconds is None else seconds)
+
+    def _details_in(self, language: Language) -> Sequence[FieldProblem] | Mapping[str, Any] | None:
+        if self.details is None or isinstance(self.details, Mapping):
+            return self.details
+        return [FieldProblem(problem.path, told(problem.message, language)) for problem in self.details]
 
 
 INTERNAL_ERROR: Final = Refusal(500, "INTERNAL_ERROR", "Something went wrong on our side.")
@@ -159,6 +167,7 @@ def _of_domain(error: domain.DomainError) -> Refusal:
         error.retry_after,
         error.params,
         details,
+        message_code=_SENTENCES.get(type(error).__name__, ""),
         headers=headers,
     )
 

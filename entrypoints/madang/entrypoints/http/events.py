@@ -29,7 +29,7 @@ Types = Annotated[
     str,
     Meta(
         max_length=1000,
-        pattern=rf"^{EVENT_TYPE}(,{EVENT_TYPE})*$",
+        pattern=rf"^{EVENT_TYPE}(,{EVENT_TYPE})*\Z",
         description="Only events of these types, joined by commas: `files.completed,files.rejected`.",
     ),
 ]

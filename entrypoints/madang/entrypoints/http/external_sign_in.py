@@ -12,8 +12,8 @@ from madang.entrypoints.http.language import preferred
 from madang.entrypoints.http.operation import Call, JsonBody, Operation, route
 from madang.entrypoints.http.portrait_shapes import Input
 
-ProviderName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,49}$", description="A plugin of the route `identity`: clerk")]
-ForeignToken = Annotated[str, Meta(min_length=1, max_length=16_384, pattern=r"^[\u0021-\u007e]*$")]
+ProviderName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,49}\Z", description="A plugin of the route `identity`: clerk")]
+ForeignToken = Annotated[str, Meta(min_length=1, max_length=16_384, pattern=r"^[\u0021-\u007e]*\Z")]
 
 
 class ExternalBody(Input, frozen=True):

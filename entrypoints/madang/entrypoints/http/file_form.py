@@ -115,7 +115,9 @@ async def _parts(request: Request[Any, Any, Any]) -> AsyncGenerator[_Part, None]
 def _parser_for(request: Request[Any, Any, Any]) -> PushMultipartParser:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind.lower() != "multipart/form-data":
-        raise UnsupportedMediaType("send multipart/form-data with the fields purpose, sha256 (optional) and, last, file")
+        raise UnsupportedMediaType(
+            "send a form with the fields purpose, sha256 (optional) and, last, file", accepted="multipart/form-data"
+        )
     return PushMultipartParser(options.get("boundary", ""), max_segment_count=len(_FIELDS) + 2, strict=False)
 
 

@@ -21,10 +21,10 @@ class UploadBody(Input, frozen=True):
     """`size` is in bytes and must be exact. With `sha256` (64 hexadecimal digits) what arrives is compared with it."""
 
     filename: Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"^[^\u0000]*$")]
-    content_type: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[\x20-\x7e]*$")]
+    content_type: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[\x20-\x7e]*\Z")]
     size: Annotated[int, Meta(ge=1, le=2**40)]
     purpose: Purpose
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{64}\Z")] | None = None
 
 
 class FileQuery(Input, frozen=True):

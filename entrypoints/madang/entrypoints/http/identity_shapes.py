@@ -14,12 +14,12 @@ from madang.entrypoints.http.envelope import Shape
 from madang.entrypoints.http.portrait_shapes import Input
 
 Language = Literal["ko", "en"]
-Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^\u0000-\u001f\u007f]*$")]
+Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^\u0000-\u001f\u007f]*\Z")]
 """No line end: an address is written into the head of a mail."""
 Password = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\u0000]*$")]
-Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\u0000-\u001f\u007f]*$")]
+Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\u0000-\u001f\u007f]*\Z")]
 Phone = Annotated[str, Meta(min_length=3, max_length=40, pattern=r"^[^\u0000]*$")]
-Secret = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[\u0021-\u007e]*$")]
+Secret = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[\u0021-\u007e]*\Z")]
 
 
 class RegisterBody(Input, frozen=True):

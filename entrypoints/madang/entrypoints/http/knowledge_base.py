@@ -11,6 +11,9 @@ from madang.core.portraits.model import CareEntry
 from madang.entrypoints.http.authentication import Access, Audience
 from madang.entrypoints.http.envelope import FieldProblem, Pagination, Shape
 from madang.entrypoints.http.errors import MalformedBody
+from madang.entrypoints.http.exchange import exchange_of
+from madang.entrypoints.http.field_problems import told
+from madang.entrypoints.http.language import preferred
 from madang.entrypoints.http.operation import Call, JsonBody, Operation, RawBody, route
 from madang.entrypoints.http.portrait_answers import of_care
 from madang.entrypoints.http.portrait_examples import CARE
@@ -21,7 +24,7 @@ MAX_CSV: Final = 1024 * 1024
 _EDITOR: Final = Access(Audience.API, "knowledge-base:write")
 _ONE: Final = "/knowledge-base/{code:str}"
 
-Code = Annotated[str, Meta(pattern=r"^[A-Za-z0-9]{1,32}$", description="Letters and digits: SC003")]
+Code = Annotated[str, Meta(pattern=r"^[A-Za-z0-9]{1,32}\Z", description="Letters and digits: SC003")]
 Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\u0000]*$")]
 Prose = Annotated[str, Meta(min_length=1, max_length=2000, pattern=r"^[^\u0000]*$")]
 Weeks = Annotated[int, Meta(ge=0, le=520)]
@@ -201,7 +204,8 @@ async def import_entries(call: Call) -> ASGIApp:
     if "\0" in text:
         raise MalformedBody("the file holds NUL characters", code="MALFORMED_CSV")
     outcome = await call.container.knowledge_base.import_csv(call.caller, text)
-    problems = [FieldProblem(problem.path, problem.message) for problem in outcome.problems]
+    language = preferred(exchange_of(call.request.scope).accept_language)
+    problems = [FieldProblem(problem.path, told(problem.message, language)) for problem in outcome.problems]
     return call.succeed(ImportShape(outcome.created, outcome.updated, problems))
 
 

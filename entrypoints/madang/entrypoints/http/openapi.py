@@ -33,6 +33,8 @@ _TAGS: Final = {
     "Identity": "Accounts: sign-up, sign-in, sessions, two factors, API keys.",
     "Users": "Everybody's accounts; for administrators.",
     "Credits": "What you have to spend, what became of it, and spending it.",
+    "Payments": "Checkouts, payments and refunds.",
+    "Subscriptions": "Plans, subscriptions to them, and the means of payment that are kept for them.",
     "Files": "Uploads straight to the storage or through the API, and downloads.",
     "Payment plans": "A project's instalments, and its monthly fee after the launch.",
     "Invoices": "Invoices, which are receipts, too, and credit notes: numbered without gaps, and never changed.",
@@ -101,7 +103,7 @@ def _parameters(operation: Operation) -> Iterator[Json]:
         yield {"name": _camel(name), "in": "path", "required": True, "schema": _IN_PATH[kind]}
     if operation.query is not None:
         _, components = msgspec.json.schema_components([operation.query], ref_template=REF)
-        for name, schema in components[operation.query.__name__]["properties"].items():
+        for name, schema in _as_others_read(components[operation.query.__name__])["properties"].items():
             described = {"description": _PAGING[name]} if name in _PAGING else {}
             yield {"name": name, "in": "query", "required": False, **described, "schema": _without_null(schema)}
     for header in operation.headers:
@@ -202,7 +204,10 @@ def _failure(codes: Sequence[str]) -> Json:
         code: {"value": {"success": False, "error": msgspec.to_builtins(example_error(code)), "meta": _META}} for code in codes
     }
     media = {"schema": {"$ref": REF.format(name="Failure")}, "examples": examples}
-    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *_LIMIT_HEADERS)}
+    names = ["X-Request-Id", *_LIMIT_HEADERS]
+    names += ["WWW-Authenticate"] if "UNAUTHORIZED" in codes else []
+    names += ["Retry-After"] if any(example["value"]["error"].get("retryAfter") for example in examples.values()) else []
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     return {"description": ", ".join(f"`{code}`" for code in codes), "headers": headers, "content": {"application/json": media}}
 
 
@@ -221,7 +226,8 @@ def errors_of(operation: Operation) -> Sequence[str]:
         codes += ["REQUEST_TIMEOUT"]
         codes += ["VALIDATION_ERROR", "PAYLOAD_TOO_LARGE"] if not isinstance(operation.body, FormBody) else ["VALIDATION_ERROR"]
         codes += ["MALFORMED_JSON", "UNSUPPORTED_MEDIA_TYPE"] if isinstance(operation.body, JsonBody) else []
-        codes += ["MALFORMED_CSV", "UNSUPPORTED_MEDIA_TYPE"] if getattr(operation.body, "media_types", ()) else []
+        takes_csv = isinstance(operation.body, RawBody) and "text/csv" in operation.body.media_types
+        codes += ["MALFORMED_CSV", "UNSUPPORTED_MEDIA_TYPE"] if takes_csv else []
     codes += ["IDEMPOTENCY_KEY_REUSED", "REQUEST_IN_PROGRESS"] if operation.idempotent else []
     return list(dict.fromkeys([*codes, *(_EVERYWHERE if operation.prefix else ("INTERNAL_ERROR",))]))
 
@@ -240,11 +246,21 @@ def _components(operations: Sequence[Operation]) -> Json:
 
 def _renamed(components: Mapping[str, Any], names: Mapping[str, str]) -> Json:
     """Also where they are referred to."""
-    text = msgspec.json.encode(components).decode()
+    text = msgspec.json.encode(_as_others_read(components)).decode()
     for old, new in names.items():
         text = text.replace(f'"{REF.format(name=old)}"', f'"{REF.format(name=new)}"')
     renamed: Json = msgspec.json.decode(text)
     return {names[old]: {**schema, "title": names[old]} for old, schema in renamed.items()}
+
+
+def _as_others_read(schema: Any) -> Any:
+    """With `$` at the end of a pattern, as JSON Schema has it. Ours say `\\Z`: in Python `$` takes one more line break."""
+    if isinstance(schema, Mapping):
+        return {
+            key: re.sub(r"\\Z$", "$", value) if key == "pattern" and isinstance(value, str) else _as_others_read(value)
+            for key, value in schema.items()
+        }
+    return [_as_others_read(each) for each in schema] if isinstance(schema, list | tuple) else schema
 
 
 def _success_name(operation: Operation) -> str:
@@ -283,6 +299,8 @@ _HEADERS: Final[Json] = {
         "description": "Which limit: the tightest of this call's.",
         "schema": {"type": "string"},
     },
+    "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer"}},
+    "WWW-Authenticate": {"description": "`Bearer`: how to show who you are.", "schema": {"type": "string"}},
     "ETag": {"description": "The version of what was answered.", "schema": {"type": "string"}},
     "Idempotency-Replayed": {"description": "`true` when this is the first answer again.", "schema": {"type": "string"}},
 }

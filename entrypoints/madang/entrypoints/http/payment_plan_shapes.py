@@ -13,7 +13,7 @@ from madang.entrypoints.http.payment_shapes import Country, Currency, PageUrl, P
 from madang.entrypoints.http.portrait_shapes import Input, MoneyShape
 
 Amount = Annotated[int, Meta(ge=1, le=10**12, description="in the minor unit of the plan's currency")]
-Phase = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f]*$")]
+Phase = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f]*\Z")]
 NullableAmount = Amount | None
 
 

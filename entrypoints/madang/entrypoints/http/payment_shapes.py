@@ -18,9 +18,9 @@ from madang.entrypoints.http.portrait_shapes import Input, MoneyShape
 from madang.entrypoints.logs import without_credentials
 
 CatalogueId = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\u0000]*$")]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
-Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
-ProviderName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[a-z0-9_]+$")]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", description="ISO 4217")]
+Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z", description="ISO 3166-1 alpha-2")]
+ProviderName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[a-z0-9_]+\Z")]
 PageUrl = Annotated[str, Meta(min_length=1, max_length=2048, pattern=r"^[^\u0000]*$", description="https://…")]
 Cursor = Annotated[str, Meta(max_length=100, pattern=r"^[^\u0000]*$")]
 
@@ -69,7 +69,7 @@ class ConfirmPaymentBody(Input, frozen=True):
     """`key` is what the provider gave to the browser (Toss: `paymentKey`); providers that need none are asked what is true.
     `amount` is what the browser was told: another one than ours confirms nothing."""
 
-    key: Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^[\x21-\x7e]*$")] | None = None
+    key: Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^[\x21-\x7e]*\Z")] | None = None
     amount: AmountBody | None = None
 
 

@@ -54,7 +54,7 @@ async def _read_fields(request: Request[Any, Any, Any]) -> dict[str, bytearray]:
 def _parser_for(request: Request[Any, Any, Any]) -> PushMultipartParser:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind.lower() != "multipart/form-data":
-        raise UnsupportedMediaType("send multipart/form-data with the file as the field photo")
+        raise UnsupportedMediaType("send a form with the file as the field photo", accepted="multipart/form-data")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > MAX_FORM:
         raise _too_large()

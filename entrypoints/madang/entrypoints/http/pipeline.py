@@ -9,7 +9,7 @@ from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from madang.core.kernel.errors import Unauthenticated
+from madang.core.kernel.errors import Problem, Unauthenticated, ValidationFailed
 from madang.core.kernel.tokens import Claims
 from madang.entrypoints.http import idempotency
 from madang.entrypoints.http.addresses import Addresses
@@ -116,6 +116,8 @@ async def _raw_body(request: Request[Any, Any, Any], expected: JsonBody | RawBod
     if isinstance(expected, RawBody):
         if expected.media_types:
             require_type(request, *expected.media_types)
-    elif raw or not expected.optional:
+    elif raw:
         require_type(request, *expected.media_types)
+    elif not expected.optional:
+        raise ValidationFailed(Problem("", "the body is missing: send a JSON object"))
     return raw

@@ -35,7 +35,7 @@ class OrderBody(Input, frozen=True):
 class PaymentKeyBody(Input, frozen=True):
     """`key` is what the payment provider gave to the browser, where it gave one."""
 
-    key: Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^[\x21-\x7e]*$")] | None = None
+    key: Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^[\x21-\x7e]*\Z")] | None = None
 
 
 class PhoneBody(Input, frozen=True):

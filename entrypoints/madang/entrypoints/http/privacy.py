@@ -21,7 +21,7 @@ TAG: Final = "Privacy"
 TOKEN_LIFETIME: Final = timedelta(days=30)
 _ONE: Final = "/privacy/erasures/{erasure_id:uuid}"
 Secret = Annotated[str, Meta(min_length=1, max_length=1024, pattern=r"^[^\u0000]*$")]
-Code = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9 -]*$")]
+Code = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9 -]*\Z")]
 
 
 class EraseMeBody(Input, frozen=True):

@@ -31,12 +31,12 @@ class NewSubscriptionBody(Input, frozen=True):
     checkout. `clientReference` is the client's own id of the order."""
 
     plan_id: PlanId
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", description="ISO 4217")]
     success_url: Page
     cancel_url: Page
     interval_months: Annotated[int, Meta(ge=1, le=12)] = 1
-    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2")] | None = None
-    provider: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[a-z0-9_]+$")] | None = None
+    country: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z", description="ISO 3166-1 alpha-2")] | None = None
+    provider: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[a-z0-9_]+\Z")] | None = None
     method_id: UUID | None = None
     client_reference: _Text | None = None
     locale: Literal["ko", "en"] = "ko"
@@ -54,7 +54,7 @@ class SubscriptionsQuery(Input, frozen=True):
 class ActivateBody(Input, frozen=True):
     """`clientKey` is what the provider gave to the browser (Toss: `authKey`)."""
 
-    client_key: Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^[\x21-\x7e]*$")]
+    client_key: Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^[\x21-\x7e]*\Z")]
 
 
 class ChangePlanBody(Input, frozen=True):

@@ -14,9 +14,9 @@ from madang.entrypoints.http.operation import Call, JsonBody, Operation, route
 from madang.entrypoints.http.portrait_shapes import Input
 
 TAG: Final = "Identity"
-TimeCode = Annotated[str, Meta(pattern=r"^[0-9]{6}$", description="Six digits of an authenticator")]
+TimeCode = Annotated[str, Meta(pattern=r"^[0-9]{6}\Z", description="Six digits of an authenticator")]
 AnyCode = Annotated[
-    str, Meta(pattern=r"^[0-9A-Za-z -]{6,40}$", description="Six digits of an authenticator, or a recovery code")
+    str, Meta(pattern=r"^[0-9A-Za-z -]{6,40}\Z", description="Six digits of an authenticator, or a recovery code")
 ]
 _PROOF: Final = ("PASSWORD_DOES_NOT_MATCH", "RECENT_SIGN_IN_NEEDED", "TOO_MANY_ATTEMPTS")
 

@@ -17,7 +17,8 @@ from madang.entrypoints.http.portrait_shapes import Input
 
 Url = Annotated[str, Meta(min_length=1, max_length=2048, pattern=r"^[^\u0000]*$", description="Public, and with https://")]
 Wanted = Annotated[
-    str, Meta(max_length=200, pattern=rf"^{EVENT_TYPE}(\.\*)?$", description="`files.completed`, or `files.*` for all of files")
+    str,
+    Meta(max_length=200, pattern=rf"^{EVENT_TYPE}(\.\*)?\Z", description="`files.completed`, or `files.*` for all files"),
 ]
 EventTypes = Annotated[list[Wanted], Meta(max_length=50, description="Empty: all")]
 Description = Annotated[str, Meta(max_length=200, pattern=r"^[^\u0000]*$")]
