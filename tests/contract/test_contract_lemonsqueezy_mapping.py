@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from contract.written_times import AT, MOMENTS, PAUSES, WRITTEN
 from madang.adapters.lemonsqueezy import mapping, payload
 from madang.adapters.lemonsqueezy.settings import LemonSqueezySettings
 from madang.adapters.lemonsqueezy.webhooks import notice_in
@@ -39,8 +40,6 @@ from madang.ports.payment import (
 from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
-AT = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
-WRITTEN = "2026-11-20T09:30:00.000000Z"
 PRICE, NOTHING = Money(990, "USD"), Money(0, "USD")
 BOUGHT: Mapping[str, Any] = {
     "status": "paid", "currency": "USD", "total": 1089, "tax": 99, "tax_inclusive": False, "refunded_amount": 0,
@@ -183,9 +182,7 @@ def test_what_is_no_such_document_is_not_read_as_one(what: str, told: Any) -> No
         READERS[what](told)
 
 
-@pytest.mark.parametrize(
-    ("written", "moment"), [(WRITTEN, AT), ("2026-11-20T09:30:00", None), ("soon", None), (None, None), (7, None)]
-)
+@pytest.mark.parametrize(("written", "moment"), MOMENTS)
 def test_a_time_needs_its_zone(written: Any, moment: datetime | None) -> None:
     assert mapping.moment_of(written) == moment
 
@@ -302,9 +299,7 @@ def test_an_error_has_their_word_for_its_code_or_the_status(errors: Any, code: s
     assert mapping.error_of(422, {}, {}, "refund", effect=True).code == "422"
 
 
-@pytest.mark.parametrize(
-    ("written", "seconds"), [("7", 7.0), ("1.5", 1.5), ("999999", 86_400.0), ("", None), ("soon", None), ("-1", None)]
-)
+@pytest.mark.parametrize(("written", "seconds"), PAUSES)
 def test_a_pause_that_is_asked_for_is_kept_and_bounded(written: str, seconds: float | None) -> None:
     error = mapping.error_of(429, {"retry-after": written}, {}, "refund", effect=True)
     assert isinstance(error, RateLimited)

@@ -5,11 +5,12 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from contract.written_times import AT, END, LATER, MOMENTS, WRITTEN, WRITTEN_END, WRITTEN_LATER
 from madang.adapters.paddle import errors, mapping, payload
 from madang.adapters.paddle.settings import PaddleSettings
 from madang.adapters.paddle.subscriptions import awaited_of, ends, subscription_of
@@ -41,8 +42,6 @@ from madang.ports.payment import (
 from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
-AT, LATER, END = (datetime(2026, 11, day, 9, 30, tzinfo=UTC) for day in (20, 21, 30))
-WRITTEN, WRITTEN_LATER, WRITTEN_END = (f"2026-11-{day}T09:30:00Z" for day in (20, 21, 30))
 PRICE, NOTHING = Money(990, "USD"), Money(0, "USD")
 ITEM: Mapping[str, Any] = {"price": {"id": "pri_1", "tax_mode": "external"}, "quantity": 1}
 OPEN_TO_BOTH = {"price": {"id": "pri_2", "tax_mode": "account_setting"}}
@@ -248,9 +247,7 @@ def test_an_amount_is_written_as_a_text(written: str, amount: int) -> None:
     assert mapping.integer_of(written) == amount
 
 
-@pytest.mark.parametrize(
-    ("written", "moment"), [(WRITTEN, AT), ("2026-11-20T09:30:00", None), ("soon", None), (None, None), (7, None)]
-)
+@pytest.mark.parametrize(("written", "moment"), MOMENTS)
 def test_a_time_needs_its_zone(written: Any, moment: datetime | None) -> None:
     assert mapping.moment_of(written) == moment
 

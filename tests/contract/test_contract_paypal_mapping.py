@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from contract.written_times import AT, MOMENTS, PAUSES, WRITTEN
 from madang.adapters.paypal import mapping, payload, webhooks
 from madang.adapters.paypal.settings import PaypalSettings
 from madang.adapters.paypal.subscriptions import subscription_from
@@ -40,8 +41,6 @@ from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-AT = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
-WRITTEN = "2026-11-20T09:30:00Z"
 PRICE = Money(990, "USD")
 
 
@@ -249,10 +248,7 @@ def test_of_several_links_the_first_relation_that_there_is_counts() -> None:
     assert mapping.link_in({}, "up") is None
 
 
-@pytest.mark.parametrize(
-    ("written", "moment"),
-    [(WRITTEN, AT), ("2026-11-20T18:30:00+09:00", AT), ("2026-11-20T09:30:00", None), ("soon", None), (None, None), (7, None)],
-)
+@pytest.mark.parametrize(("written", "moment"), MOMENTS)
 def test_a_time_needs_its_zone(written: Any, moment: datetime | None) -> None:
     assert mapping.moment_of(written) == moment
 
@@ -289,9 +285,7 @@ def test_an_error_has_paypals_id_of_the_call(headers: Mapping[str, str], answer:
     assert mapping.error_of(422, headers, answer, "capture", effect=True).request_id == known
 
 
-@pytest.mark.parametrize(
-    ("written", "seconds"), [("7", 7.0), ("1.5", 1.5), ("999999", 86_400.0), ("", None), ("soon", None), ("-1", None)]
-)
+@pytest.mark.parametrize(("written", "seconds"), PAUSES)
 def test_a_pause_that_is_asked_for_is_kept_and_bounded(written: str, seconds: float | None) -> None:
     error = mapping.error_of(429, {"retry-after": written}, {}, "capture", effect=True)
     assert isinstance(error, RateLimited)

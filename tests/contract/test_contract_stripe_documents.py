@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from contract.written_times import AT, END, LATER, PAUSES
 from madang.adapters.stripe import errors, mapping, payload, webhooks
 from madang.adapters.stripe.amounts import LARGEST, stripe_amount
 from madang.adapters.stripe.lookups import next_cursor, prefix_of
@@ -30,7 +31,6 @@ from madang.ports.payment import (
 from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 
-AT, LATER, END = (datetime(2026, 11, day, 9, 30, tzinfo=UTC) for day in (20, 21, 30))
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 PRICE, NOTHING = Money(9900, "KRW"), Money(0, "KRW")
 
@@ -669,9 +669,7 @@ def test_an_error_has_stripes_word_for_its_code_or_the_status(told: Any, code: s
     assert errors.error_of("refund", 400, {}, {"error": told}, effect=True).code == code
 
 
-@pytest.mark.parametrize(
-    ("written", "pause"), [("7", 7.0), ("1.5", 1.5), ("999999", 86_400.0), ("", None), ("soon", None), ("-1", None)]
-)
+@pytest.mark.parametrize(("written", "pause"), PAUSES)
 def test_a_pause_that_is_asked_for_is_kept_and_bounded(written: str, pause: float | None) -> None:
     error = errors.error_of("refund", 429, {"retry-after": written}, {}, effect=True)
     assert isinstance(error, RateLimited)
