@@ -184,6 +184,7 @@ def test_a_token_whose_header_is_odd_is_refused(header: dict[str, Any], why: str
         ({}, {"nonce": "n-1"}, None),
         ({}, {"nonce": "n-2"}, "invalid_token"),
         ({}, {"nonce": 7}, "invalid_token"),
+        ({}, {"nonce": "\ud800"}, "invalid_token"),
         ({}, {"exp": int(NOW.timestamp()) - 9}, None),
         ({}, {"exp": int(NOW.timestamp()) - 11}, "expired_token"),
         ({}, {"nbf": int(NOW.timestamp()) + 11}, "invalid_token"),
