@@ -25,6 +25,7 @@ from madang.core.identity.roles import Role, permissions_of
 from madang.core.kernel.ids import new_id
 from madang.entrypoints.container import Container, open_container
 from plugins_once import load_plugins_once
+from retries_held import HELD, LET_GO, HoldingOutbox
 from signatures_once import parse_signatures_once
 
 API = "/api/v1"
@@ -102,7 +103,8 @@ class Deployment:
     @asynccontextmanager
     async def worker(self, **settings: Any) -> AsyncIterator[Runner[Any]]:
         chosen = RunnerSettings(**{"poll": 0.02, "grace": 5.0, **settings})
-        runner: Runner[Any] = Runner(self.container.outbox, self.container.handlers, "worker-in-the-test", chosen)
+        outbox = HoldingOutbox(self.container.outbox)
+        runner: Runner[Any] = Runner(outbox, self.container.handlers, "worker-in-the-test", chosen)
         await runner.start()
         try:
             yield runner
@@ -114,6 +116,7 @@ class Deployment:
         for row in await self.rows(_CLOCKS):
             changes = ", ".join(f"{column} = {column} - $1::interval" for column in row["columns"])
             await self.execute(f"UPDATE {row['table_name']} SET {changes}", timedelta(**time))
+        await self.execute(LET_GO, HELD)
 
     async def until(self, question: str, *values: Any) -> None:
         async with asyncio.timeout(_PATIENCE):

@@ -32,6 +32,7 @@ from madang.entrypoints.wiring import Wiring
 from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 from plugins_once import load_plugins_once
+from retries_held import HELD, LET_GO, HoldingOutbox
 
 PHONE = "010-1234-5678"
 E164 = "+821012345678"
@@ -185,7 +186,8 @@ class Shop:
     @asynccontextmanager
     async def worker(self, **settings: Any) -> AsyncIterator[Runner[Any]]:
         chosen = RunnerSettings(**{"poll": 0.02, "grace": 5.0, **settings})
-        runner: Runner[Any] = Runner(self.container.outbox, self.container.handlers, "worker-in-the-test", chosen)
+        outbox = HoldingOutbox(self.container.outbox)
+        runner: Runner[Any] = Runner(outbox, self.container.handlers, "worker-in-the-test", chosen)
         await runner.start()
         try:
             yield runner
@@ -204,6 +206,7 @@ class Shop:
         for row in await self.rows(_CLOCKS):
             changes = ", ".join(f"{column} = {column} - $1::interval" for column in row["columns"])
             await self.execute(f"UPDATE {row['table_name']} SET {changes}", timedelta(**passed))
+        await self.execute(LET_GO, HELD)
 
     async def until(self, question: str, *values: Any) -> None:
         async with asyncio.timeout(_PATIENCE):

@@ -13,10 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-_LONGEST_SILENCE: Final = 30.0
+_LONGEST_SILENCE: Final = 60.0
 _DRIBBLE_SECONDS: Final = 0.05
 _LOOK_SECONDS: Final = 0.01
-_PATIENCE: Final = 10.0
+_PATIENCE: Final = 30.0
 
 
 class Fault(StrEnum):
@@ -139,10 +139,6 @@ class RemoteService(ThreadingHTTPServer):
         """The requests that asked for an effect."""
         return [request for request in self.arrived if self.acts(request)]
 
-    def has_acted(self) -> bool:
-        """Whether anybody asked for an effect, to wait for."""
-        return bool(self.acting)
-
     def plan(self, fault: Fault, times: int = 1, only: Callable[[Arrived], bool] | None = None) -> None:
         """The next `times` requests (of those that fit `only`) meet this fault."""
         with self._planning:
@@ -161,10 +157,10 @@ class RemoteService(ThreadingHTTPServer):
                     return planned.fault
         return None
 
-    def wait_until(self, happened: Callable[[], bool]) -> bool:
-        """Waits, in a thread of the caller's, until a request made it so; False when that takes too long."""
+    def wait_until(self, happened: Callable[[], bool], seconds: float = _PATIENCE) -> bool:
+        """Waits, in a thread of the caller's, until a request made it so; False when that takes longer."""
         with self._changed:
-            return self._changed.wait_for(happened, _PATIENCE)
+            return self._changed.wait_for(happened, seconds)
 
     def note(self, request: Arrived | None) -> None:
         """A request has arrived; None: a client has gone away."""

@@ -10,7 +10,7 @@ import pytest
 from madang.plugins.conformance.remote import Fault
 from madang.plugins.conformance.repairs import must
 from madang.plugins.conformance.stage import EFFECT_ERRORS, ENDLESS, NOTHING_DONE, READ_ERRORS, Stage, outcome, raised
-from madang.plugins.conformance.suite import PATIENCE, ProviderConformance
+from madang.plugins.conformance.suite import ProviderConformance
 from madang.ports.errors import Rejected, Unsupported
 from madang.ports.money import Money
 from madang.ports.payment import (
@@ -152,8 +152,7 @@ class StoredMethodConformance(ProviderConformance):
         able = provider.capabilities
         request = self._charge(await self._kept(stage, provider), "charge-1", self._price(provider))
         await self.inject(stage, fault, "charge")
-        patient = replace(request, timeout=PATIENCE if fault in ENDLESS else request.timeout)
-        error = await raised(self.name, "charge", provider.charge(patient), self.errors[fault])
+        error = await self.met(stage, fault, "charge", lambda limit: provider.charge(replace(request, timeout=limit)))
         assert not [word for word in (EMAIL, request.token.reveal()) if word in str(error)]
         await self.settled(stage, fault)
         if able.finds_by_payment_id:

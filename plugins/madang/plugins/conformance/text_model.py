@@ -11,8 +11,8 @@ import pytest
 from madang.plugins.conformance.pictures import JPEG, PNG
 from madang.plugins.conformance.remote import Arrived, Fault, Reply
 from madang.plugins.conformance.repairs import must
-from madang.plugins.conformance.stage import ENDLESS, Errors, Stage, outcome, raised
-from madang.plugins.conformance.suite import PATIENCE, STRANDED, ProviderConformance
+from madang.plugins.conformance.stage import Errors, Stage, outcome, raised
+from madang.plugins.conformance.suite import ProviderConformance
 from madang.ports.errors import Misconfigured, OutcomeUnknown, RateLimited, Rejected, Unavailable, Unsupported
 from madang.ports.provider import ProviderKind
 from madang.ports.text_model import (
@@ -247,9 +247,7 @@ class TextModelConformance(ProviderConformance):
     async def test_each_failure_of_a_stream_has_its_error(self, stage: Stage, provider: TextModel, fault: Fault) -> None:
         self._needs(fault)
         self._streaming(stage, provider).plan(fault)
-        request = replace(REQUEST, timeout=PATIENCE if fault in ENDLESS else REQUEST.timeout)
-        async with asyncio.timeout(STRANDED):
-            await raised(self.name, "stream", collected(provider.stream(request)), self.errors[fault])
+        await self.met(stage, fault, "stream", lambda limit: collected(provider.stream(replace(REQUEST, timeout=limit))))
 
     @must("Close the connection of a call that is cancelled, and let CancelledError through.")
     async def test_a_cancelled_call_gives_its_connection_back(self, stage: Stage, provider: TextModel) -> None:
