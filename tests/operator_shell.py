@@ -29,7 +29,15 @@ def clean_environment(**changes: str) -> Mapping[str, str]:
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    return [process for process in processes if _is_alive(process)]
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Not any more, when it ends while it is looked at."""
+    try:
+        return process.is_running() and bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 class Up:
@@ -52,9 +60,10 @@ class Up:
 
     def lines(self) -> list[dict[str, Any]]:
         """The JSON lines of its children."""
-        return [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
+        whole = self.output.rpartition("\n")[0]  # the last one may still be written
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
-    def until(self, happened: Callable[[], object], seconds: float = 90) -> None:
+    def until(self, happened: Callable[[], object], seconds: float = 150) -> None:
         deadline = time.monotonic() + seconds
         while not happened():
             assert self.process.poll() is None, self.output[-3000:]
@@ -66,7 +75,7 @@ class Up:
 
     def status(self, path: str, **headers: str) -> int | None:
         try:
-            return httpx.get(self.base_url + path, headers=headers, timeout=10, trust_env=False).status_code
+            return httpx.get(self.base_url + path, headers=headers, timeout=60, trust_env=False).status_code
         except httpx.HTTPError:
             return None
 
@@ -80,7 +89,7 @@ class Up:
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(90)
+        return self.process.wait(150)
 
 
 def run_command(*arguments: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":

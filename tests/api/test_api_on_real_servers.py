@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -160,7 +161,7 @@ async def test_a_forged_webhook_stores_nothing(stack: tuple[httpx.AsyncClient, A
 
 async def test_the_care_catalogue_is_edited_for_good(stack: tuple[httpx.AsyncClient, Any]) -> None:
     client, container = stack
-    expires = container.clock.now().replace(year=container.clock.now().year + 1)
+    expires = container.clock.now() + timedelta(days=365)
     token = container.tokens.issue("api", str(new_id()), expires_at=expires, extra={"role": "admin", "permissions": []})
     headers = {"Authorization": f"Bearer {token}"}
     entry = {

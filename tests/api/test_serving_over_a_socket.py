@@ -40,7 +40,7 @@ class SocketContainer(InMemoryContainer):
 async def serving(container: SocketContainer) -> AsyncIterator[asyncio.Event]:
     stop = asyncio.Event()
     task = asyncio.create_task(run_http(container, stop))
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         while not task.done():
             try:
                 await client.get(f"{container.address}/health/live")
@@ -49,7 +49,7 @@ async def serving(container: SocketContainer) -> AsyncIterator[asyncio.Event]:
                 await asyncio.sleep(0.02)
     yield stop
     stop.set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await task
 
 
@@ -62,7 +62,7 @@ async def test_a_running_request_is_answered_before_the_server_ends() -> None:
         await go_on.wait()
 
     container.portraits.interrupt = wait
-    async with serving(container) as stop, httpx.AsyncClient() as client:
+    async with serving(container) as stop, httpx.AsyncClient(timeout=60) as client:
         order = asyncio.create_task(client.post(f"{container.address}/api/v1/portraits", json={}))
         await begun.wait()
         stop.set()
@@ -80,7 +80,7 @@ async def test_a_port_that_is_taken_is_refused_and_not_shared() -> None:
 
 async def test_a_large_upload_over_a_socket_gets_its_clear_error() -> None:
     container = SocketContainer()
-    async with serving(container), httpx.AsyncClient() as client:
+    async with serving(container), httpx.AsyncClient(timeout=60) as client:
         data = (await client.post(f"{container.address}/api/v1/portraits", json={})).json()["data"]
         answer = await client.put(
             f"{container.address}/api/v1/portraits/{data['id']}/photo",
@@ -94,7 +94,7 @@ async def spoken(container: SocketContainer, raw: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", container.settings.port)
     writer.write(raw)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await reader.readline()
     except ConnectionError:
         return b""
@@ -112,6 +112,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.M
     asked = f"POST {path.format(id=UUID(int=7))} HTTP/1.1\r\n".encode()
     async with serving(container):
         assert (await spoken(container, asked + head + b"\r\n{")).startswith(b"HTTP/1.1 408 ")
+        monkeypatch.setattr("madang.entrypoints.http.lingering.PATIENCE", 60.0)
         assert await spoken(container, asked + head + b"Expect: 100-continue\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n"
 
 

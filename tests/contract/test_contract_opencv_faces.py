@@ -228,7 +228,7 @@ async def test_a_picture_of_another_kind_is_refused(build: Build, person: Image.
 
 async def test_what_waits_when_it_is_closed_is_not_looked_at(build: Build, person: Image.Image) -> None:
     detector, picture = build(threads=1), encoded(person)
-    looks = [asyncio.ensure_future(detector.detect(picture)) for _ in range(4)]
+    looks = [asyncio.ensure_future(detector.detect(picture)) for _ in range(64)]
     await asyncio.sleep(0)
     await detector.close()
     assert isinstance((await asyncio.gather(*looks, return_exceptions=True))[-1], asyncio.CancelledError)

@@ -27,7 +27,7 @@ def remote() -> Iterator[Counter]:
 
 @pytest.fixture
 async def client(remote: Counter) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=remote.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=remote.url, trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -67,7 +67,7 @@ async def test_it_notices_a_client_that_gave_up(remote: Counter, client: httpx.A
 
 async def test_it_counts_the_connections_that_clients_keep_open(remote: Counter) -> None:
     assert remote.connections == 0
-    async with httpx.AsyncClient(base_url=remote.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=remote.url, trust_env=False, timeout=60) as client:
         await client.get("/count")
         assert remote.connections == 1
     assert await asyncio.to_thread(remote.wait_until, lambda: remote.connections == 0)

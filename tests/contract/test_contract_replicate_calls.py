@@ -342,7 +342,7 @@ async def test_nothing_that_replicate_lists_tells_whose_key_bought_it(replicate:
             )
         )
     page, listed = f"{replicate.base_url}/predictions", []
-    async with httpx.AsyncClient(headers={"authorization": f"Bearer {API_KEY}"}, trust_env=False) as client:
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {API_KEY}"}, trust_env=False, timeout=60) as client:
         while page:
             answer = (await client.get(page)).json()
             listed, page = [*listed, *answer["results"]], answer["next"]

@@ -43,7 +43,7 @@ async def at_work(container: Container) -> AsyncIterator[None]:
 
 
 async def until_it_answers(base_url: str) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as client, asyncio.timeout(30):
+    async with httpx.AsyncClient(base_url=base_url, timeout=60) as client, asyncio.timeout(120):
         while True:
             try:
                 if (await client.get("/health/live")).is_success:

@@ -82,7 +82,7 @@ class Lane:
     async def pay(self, order: Order) -> None:
         """The person's click at the sandbox's checkout; the sandbox tells the API by webhook."""
         view = await self.container.portraits.view(order.id)
-        async with httpx.AsyncClient() as browser:
+        async with httpx.AsyncClient(timeout=60) as browser:
             paid = await browser.post(f"{view.checkout_url}/pay", json={"action": "pay", "method": "card"})
         assert paid.json()["status"] == "paid"
 
@@ -162,7 +162,7 @@ async def open_lane(deployment: Deployment, settings: Settings) -> AsyncIterator
 
 
 async def _until_answers(settings: Settings) -> None:
-    async with asyncio.timeout(PATIENCE), httpx.AsyncClient(base_url=settings.base_url) as client:
+    async with asyncio.timeout(PATIENCE), httpx.AsyncClient(base_url=settings.base_url, timeout=60) as client:
         while True:
             try:
                 response = await client.get("/health/live")

@@ -44,5 +44,5 @@ async def either(request: pytest.FixtureRequest) -> AsyncIterator[tuple[FakeS3, 
 
 @pytest.fixture
 async def browser() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         yield client

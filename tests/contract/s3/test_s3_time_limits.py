@@ -144,7 +144,7 @@ async def test_a_body_that_nobody_reads_keeps_no_connection(remote: FakeS3, s3: 
     stored = await s3.get("a")
     assert stored.info.size == 100 * MIB
     del stored
-    assert await asyncio.to_thread(stopped.wait, 10)
+    assert await asyncio.to_thread(stopped.wait, 60)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ async def test_a_body_that_is_left_in_the_middle_keeps_no_connection(remote: Fak
     async for chunk in (await s3.get("a")).chunks:
         assert chunk
         break
-    assert await asyncio.to_thread(stopped.wait, 10)
+    assert await asyncio.to_thread(stopped.wait, 60)
 
 
 async def test_a_reader_that_is_cancelled_keeps_no_connection(remote: FakeS3, s3: S3Storage) -> None:

@@ -199,7 +199,7 @@ async def at_work(settings: Any) -> AsyncIterator[httpx.AsyncClient]:
         stop = asyncio.Event()
         parts = (run_http(container, stop), run_worker(container, stop), run_relay(container, stop))
         tasks = [asyncio.create_task(part) for part in parts]
-        async with httpx.AsyncClient(base_url=settings.base_url, follow_redirects=True, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=settings.base_url, follow_redirects=True, timeout=60) as client:
             try:
                 yield client
             finally:
@@ -225,7 +225,7 @@ async def test_the_same_way_by_gemini_r2_and_twilio(make_settings: Callable[...,
 
 
 async def until_it_answers(client: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             try:
                 if (await client.get("/health/live")).is_success:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ import pytest
 from madang.adapters.embedded.postgres_server import EmbeddedPostgres
 from madang.entrypoints.supervisor.addresses import free_port
 from madang.entrypoints.supervisor.restarts import LONGEST_DELAY, Restarts
+from operator_shell import alive
 
 _CHILD = """
 import http.server, os, pathlib, signal, sys, time
@@ -99,7 +101,7 @@ class Supervised:
     def heard(self, kind: str) -> list[object] | None:
         return next((words for words in self.said if words[0] == kind), None)
 
-    def until(self, happened: Callable[[], object], seconds: float = 60) -> None:
+    def until(self, happened: Callable[[], object], seconds: float = 150) -> None:
         deadline = time.monotonic() + seconds
         while not happened():
             assert time.monotonic() < deadline, f"it did not happen; said: {self.said}"
@@ -123,6 +125,14 @@ class Supervised:
     def family(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def names(self, *, but: int = 0) -> list[str]:
+        """Of its living children; one that ends while it is looked at has none."""
+        found = []
+        for each in alive(self.family()):
+            with suppress(psutil.NoSuchProcess):
+                found += [each.name()] if each.pid != but else []
+        return found
+
     def noted(self, pattern: str) -> list[str]:
         return re.findall(pattern, self.notes.read_text(), flags=re.MULTILINE) if self.notes.exists() else []
 
@@ -134,7 +144,7 @@ class Supervised:
         return self.ended()
 
     def ended(self) -> int:
-        code = self.process.wait(60)
+        code = self.process.wait(150)
         self._listener.join(60)
         return code
 
@@ -154,10 +164,6 @@ def supervise(server_folder: Path) -> Iterator[Callable[..., Supervised]]:
         supervised.ended()
 
 
-def _alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
-
-
 def test_it_starts_everything_and_stops_it_in_order_without_leaving_a_process(supervise: Callable[..., Supervised]) -> None:
     supervised = supervise()
     pids = supervised.until_all_run()
@@ -165,7 +171,7 @@ def test_it_starts_everything_and_stops_it_in_order_without_leaving_a_process(su
     family = supervised.family()
     assert set(pids.values()) <= {process.pid for process in family}
     assert supervised.end(signal.SIGINT) == 0
-    assert _alive(family) == []
+    assert alive(family) == []
     assert supervised.noted(r"^(\w+) stopped") == ["serve", "relay", "worker"]
 
 
@@ -175,7 +181,7 @@ def test_what_dies_comes_back(supervise: Callable[..., Supervised]) -> None:
     for name in ("worker", "serve", "PostgreSQL", "Valkey"):
         os.kill(pids[name], signal.SIGKILL)
     supervised.until(lambda: len(supervised.noted(r"^worker started")) == 2 and len(supervised.noted(r"^serve started")) == 2)
-    supervised.until(lambda: {process.name() for process in _alive(supervised.family())} >= {"postgres", "valkey-server"})
+    supervised.until(lambda: set(supervised.names()) >= {"postgres", "valkey-server"})
     assert len(supervised.noted(r"^relay started")) == 1
     assert supervised.end() == 0
 
@@ -190,9 +196,7 @@ def test_others_are_brought_back_while_postgresql_recovers(supervise: Callable[.
     os.mkfifo(slow)  # whoever starts PostgreSQL now waits until somebody writes into it
     os.chown(slow, owner.st_uid, owner.st_gid)
     os.kill(pids["PostgreSQL"], signal.SIGKILL)
-    supervised.until(
-        lambda: "postgres" in {each.name() for each in _alive(supervised.family()) if each.pid != pids["PostgreSQL"]}
-    )
+    supervised.until(lambda: "postgres" in supervised.names(but=pids["PostgreSQL"]))
     os.kill(pids["worker"], signal.SIGKILL)
     supervised.until(lambda: len(supervised.noted(r"^worker started")) == 2)
     assert supervised.answers_no_database()
@@ -224,7 +228,7 @@ def test_a_process_that_flaps_ends_everything_with_a_sentence(supervise: Callabl
     assert error is not None
     assert error[1] == "ChildFailed"
     assert "`madang relay` died 3 times in a row, the last time with exit code 3" in str(error[2])
-    assert _alive(family) == []
+    assert alive(family) == []
 
 
 def test_a_process_that_cannot_run_as_configured_is_not_tried_again(supervise: Callable[..., Supervised]) -> None:
@@ -246,7 +250,7 @@ def test_no_orphan_outlives_a_supervisor_that_was_killed(supervise: Callable[...
     supervised.until_ready()
     family = supervised.family()
     supervised.end(signal.SIGKILL)
-    supervised.until(lambda: not _alive(family))
+    supervised.until(lambda: not alive(family))
 
 
 def test_a_second_one_in_the_same_folder_is_refused_with_a_sentence(supervise: Callable[..., Supervised]) -> None:
@@ -288,7 +292,7 @@ def test_a_second_signal_does_not_wait_for_work_to_be_drained(supervise: Callabl
     supervised.until(lambda: supervised.noted(r"^worker draining"))
     assert supervised.end() == 0
     assert supervised.noted(r"^worker stopped") == []
-    assert _alive(family) == []
+    assert alive(family) == []
 
 
 def test_delays_double_up_to_a_limit_and_start_afresh_after_a_long_life() -> None:

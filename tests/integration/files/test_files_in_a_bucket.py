@@ -62,7 +62,7 @@ async def in_bucket(name: str, open_deployment: OpenDeployment) -> AsyncIterator
     service, section = SERVICES[name]
     with serving(service()) as remote:
         chosen = {"routes": {**SANDBOX_ROUTES, "storage": [name]}, "plugins": {name: {**section, "endpoint_url": remote.url}}}
-        async with open_deployment(**chosen) as deployment, httpx.AsyncClient() as browser:
+        async with open_deployment(**chosen) as deployment, httpx.AsyncClient(timeout=60) as browser:
             yield Bucket(remote, deployment, Cabinet(deployment, await deployment.member()), browser)
 
 

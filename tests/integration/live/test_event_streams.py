@@ -43,7 +43,7 @@ class Api:
         headers = {**member.headers, **({"Last-Event-ID": after} if after else {})}
         query = {"types": types} if types else {}
         async with (
-            httpx.AsyncClient(timeout=20) as client,
+            httpx.AsyncClient(timeout=60) as client,
             client.stream("GET", f"{self.address}/events", headers=headers, params=query) as answer,
         ):
             stream = Stream(answer)
@@ -104,7 +104,7 @@ async def served(open_deployment: OpenDeployment, **settings: Any) -> AsyncItera
             running = asyncio.create_task(run_http(deployment.container, stop))
             await asyncio.sleep(0)
         try:
-            async with httpx.AsyncClient() as client:
+            async with httpx.AsyncClient(timeout=60) as client:
                 while not running.done():
                     try:
                         await client.get(f"http://127.0.0.1:{port}/health/live")

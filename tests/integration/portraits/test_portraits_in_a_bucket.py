@@ -26,7 +26,7 @@ async def test_photo_and_pictures_live_in_the_bucket_and_are_gone_after_their_ti
             assert len(keys) == 10
             assert all(key.startswith(f"portraits/{job}/") for key in keys)
             result = await shop.portraits.result(job)
-            async with httpx.AsyncClient() as browser:
+            async with httpx.AsyncClient(timeout=60) as browser:
                 for picture in result.pictures:
                     for address, kind in ((picture.webp, "image/webp"), (picture.thumbnail, "image/jpeg")):
                         assert urlsplit(address.url).netloc == urlsplit(remote.url).netloc

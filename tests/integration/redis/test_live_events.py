@@ -1,33 +1,47 @@
 """Live events on a real Valkey, and without one."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from madang.adapters.redis.connection import connect
 from madang.adapters.redis.live import RedisLiveEvents
 from madang.core.kernel.live import LiveEvent
 
+PROBE = "is anybody there"
 
-async def heard(events: RedisLiveEvents, channel: str, count: int, after: str | None = None) -> list[LiveEvent]:
+
+async def heard(listening: AsyncIterator[LiveEvent], count: int) -> list[LiveEvent]:
     found: list[LiveEvent] = []
-    async with asyncio.timeout(20):
-        async for event in events.listen(channel, after=after):
-            found.append(event)
-            if len(found) == count:
-                break
+    async with asyncio.timeout(60):
+        while len(found) < count:
+            event = await anext(listening)
+            found += [event] if event.name != PROBE else []
+    await listening.aclose()  # type: ignore[attr-defined]
     return found
+
+
+async def listener(events: RedisLiveEvents, channel: str, after: str | None = None) -> AsyncIterator[LiveEvent]:
+    """Somebody who listens by now: called until he has heard it."""
+    listening = events.listen(channel, after=after)
+    first = asyncio.ensure_future(anext(listening))
+    async with asyncio.timeout(60):
+        while not first.done():
+            await events.publish(channel, PROBE, {})
+            await asyncio.wait([first], timeout=0.02)
+    assert (await first).name == PROBE
+    return listening
 
 
 async def test_who_listens_hears_what_comes(redis_url: str) -> None:
     redis = connect(redis_url)
     events = RedisLiveEvents(redis)
     await events.publish("portrait:1", "before", {})
-    listening = asyncio.create_task(heard(events, "portrait:1", 2))
-    await asyncio.sleep(0.2)
+    listening = await listener(events, "portrait:1")
     await events.publish("portrait:2", "elsewhere", {})
     await events.publish("portrait:1", "picture.ready", {"index": 1})
     await events.publish("portrait:1", "picture.ready", {"index": 2})
-    found = await listening
+    found = await heard(listening, 2)
     assert [(event.name, event.data) for event in found] == [("picture.ready", {"index": 1}), ("picture.ready", {"index": 2})]
     await redis.aclose()
 
@@ -37,9 +51,9 @@ async def test_who_comes_back_hears_what_was_missed(redis_url: str) -> None:
     events = RedisLiveEvents(redis)
     for number in range(5):
         await events.publish("c", "n", {"n": number})
-    everything = await heard(events, "c", 5, after="0")
+    everything = await heard(events.listen("c", after="0"), 5)
     assert [event.data["n"] for event in everything] == [0, 1, 2, 3, 4]
-    missed = await heard(events, "c", 2, after=everything[2].id)
+    missed = await heard(events.listen("c", after=everything[2].id), 2)
     assert [event.data["n"] for event in missed] == [3, 4]
     await redis.aclose()
 
@@ -48,10 +62,9 @@ async def test_an_id_that_is_not_ours_is_ignored(redis_url: str) -> None:
     redis = connect(redis_url)
     events = RedisLiveEvents(redis)
     await events.publish("c", "old", {})
-    listening = asyncio.create_task(heard(events, "c", 1, after="'; DROP"))
-    await asyncio.sleep(0.2)
+    listening = await listener(events, "c", "'; DROP")
     await events.publish("c", "new", {})
-    assert [event.name for event in await listening] == ["new"]
+    assert [event.name for event in await heard(listening, 1)] == ["new"]
     await redis.aclose()
 
 

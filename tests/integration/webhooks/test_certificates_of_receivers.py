@@ -2,10 +2,12 @@
 
 import asyncio
 import ssl
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -66,6 +68,28 @@ async def test_a_certificate_counts_for_its_own_name_only(asked: str, tmp_path: 
             with pytest.raises(Unavailable):
                 await sender.send(webhook)
             assert receiver.received == []
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+async def test_the_certificates_are_read_beside_whatever_else_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    going_on, read = threading.Event(), httpx.create_ssl_context
+
+    def read_slowly() -> ssl.SSLContext:
+        assert going_on.wait(30)
+        return read()
+
+    monkeypatch.setattr(httpx, "create_ssl_context", read_slowly)
+    receiver = Receiver()
+    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
+    policy = OutboundPolicy.of(plain_http=True, networks=("127.0.0.0/8",))
+    sender = SignedWebhookSender(policy, to_this_machine, timeout=30.0)
+    url = f"http://{NAME}:{server.sockets[0].getsockname()[1]}/hook"
+    webhook = OutgoingWebhook("message-1", url, b'{"type":"a"}', datetime.now(UTC), [sender.new_secret()])
+    asyncio.get_running_loop().call_later(0.01, going_on.set)
+    try:
+        assert (await sender.send(webhook)).status == 204
     finally:
         server.close()
         await server.wait_closed()

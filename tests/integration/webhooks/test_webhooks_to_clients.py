@@ -49,8 +49,10 @@ class Client:
 
 
 @pytest.fixture
-async def client(open_deployment: OpenDeployment) -> AsyncIterator[Client]:
-    settings = {"outbound_networks": ("127.0.0.0/8",), "outbound_plain_http": True, "webhook_timeout_seconds": 1.0}
+async def client(open_deployment: OpenDeployment, request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+    """Its parameter is how many seconds a receiver has."""
+    seconds = getattr(request, "param", 30.0)
+    settings = {"outbound_networks": ("127.0.0.0/8",), "outbound_plain_http": True, "webhook_timeout_seconds": seconds}
     async with receiving() as receiver, open_deployment(**settings) as deployment:
         yield Client(deployment, await deployment.member(), receiver)
 
@@ -118,15 +120,16 @@ REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/admin\r\nContent-L
 
 
 @pytest.mark.parametrize(
-    ("answer", "status", "failure"),
+    ("client", "answer", "status", "failure"),
     [
-        (b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", 500, None),
-        (HUGE, 500, None),
-        (REDIRECT, 302, None),
-        (b"", None, "timeout"),
-        (None, None, "timeout"),
-        (b"not http at all\r\n\r\n", None, "connection_broke"),
+        (30.0, b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", 500, None),
+        (30.0, HUGE, 500, None),
+        (30.0, REDIRECT, 302, None),
+        (1.0, b"", None, "timeout"),
+        (1.0, None, None, "timeout"),
+        (30.0, b"not http at all\r\n\r\n", None, "connection_broke"),
     ],
+    indirect=["client"],
 )
 async def test_what_is_not_taken_is_tried_again_with_the_same_id(
     client: Client, answer: bytes | None, status: int | None, failure: str | None

@@ -51,8 +51,9 @@ class SignedWebhookSender:
         started = time.perf_counter()
         try:
             url = self._policy.read(webhook.url)
+            certificates = await self._trusted()
             async with asyncio.timeout(self._timeout):
-                status, headers = await self._post(url, webhook)
+                status, headers = await self._post(url, webhook, certificates)
         except AddressRefused as error:
             raise Rejected(str(error), reason="address", code="address_refused", provider=NAME, operation="send") from None
         except (httpcore.ConnectError, httpcore.ConnectTimeout, ssl.SSLError, OSError) as error:
@@ -70,13 +71,19 @@ class SignedWebhookSender:
     def host_of(self, url: str) -> str:
         return httpx.URL(url).host
 
-    async def _post(self, url: httpx.URL, webhook: OutgoingWebhook) -> tuple[int, Mapping[bytes, bytes]]:
+    async def _trusted(self) -> ssl.SSLContext:
+        """Read once: that takes as long as some webhooks do, which is not the receiver's doing."""
+        if self._certificates is None:
+            self._certificates = await asyncio.to_thread(httpx.create_ssl_context)
+        return self._certificates
+
+    async def _post(
+        self, url: httpx.URL, webhook: OutgoingWebhook, certificates: ssl.SSLContext
+    ) -> tuple[int, Mapping[bytes, bytes]]:
         """Leaving the answer unread closes the connection."""
         target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        if self._certificates is None:
-            self._certificates = httpx.create_ssl_context()
         pool = httpcore.AsyncConnectionPool(
-            ssl_context=self._certificates, network_backend=self._backend, max_connections=1, max_keepalive_connections=0
+            ssl_context=certificates, network_backend=self._backend, max_connections=1, max_keepalive_connections=0
         )
         async with pool, pool.stream("POST", target, headers=_headers(webhook), content=webhook.body) as response:
             return response.status, {name.lower(): value for name, value in response.headers}
