@@ -81,6 +81,32 @@ async def test_when_the_maker_is_cancelled_a_waiter_makes_it(redis_url: str) -> 
     await redis.aclose()
 
 
+async def test_a_waiter_that_is_cancelled_together_with_the_maker_makes_nothing(redis_url: str) -> None:
+    redis = connect(redis_url)
+    cache = RedisCache(redis)
+    making = asyncio.Event()
+
+    async def never() -> bytes:
+        making.set()
+        await asyncio.Event().wait()
+        return b""
+
+    maker = asyncio.create_task(cache.fill("k", never, seconds=60))
+    await making.wait()
+    making.clear()
+    waiter = asyncio.create_task(cache.fill("k", never, seconds=60))
+    await asyncio.sleep(0)
+    for task in (maker, waiter):
+        task.cancel()
+    made = asyncio.create_task(making.wait())
+    await asyncio.wait([waiter, made], return_when=asyncio.FIRST_COMPLETED)
+    for task in (maker, waiter, made):
+        task.cancel()
+    await asyncio.wait([maker, waiter, made])
+    assert not making.is_set()
+    await redis.aclose()
+
+
 async def test_without_redis_everything_is_a_miss(tmp_path: Path) -> None:
     redis = connect(f"unix://{tmp_path}/nobody.sock")
     cache = RedisCache(redis)

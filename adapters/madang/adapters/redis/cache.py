@@ -63,11 +63,9 @@ class RedisCache:
             flight = self._flights.get(key)
             if flight is None:
                 return await self._fly(key, make, seconds)
-            try:
-                return await asyncio.shield(flight)
-            except asyncio.CancelledError:
-                if not flight.cancelled():
-                    raise
+            await asyncio.wait([flight])  # unlike awaiting it, this tells our own cancellation from the maker's
+            if not flight.cancelled():
+                return flight.result()
 
     async def _fly(self, key: str, make: Callable[[], Awaitable[bytes]], seconds: float) -> bytes:
         flight: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()

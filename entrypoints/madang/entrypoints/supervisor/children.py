@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -77,7 +78,8 @@ class Child:
                 await process.wait()
         except TimeoutError:
             logger.error("child did not drain in time and is killed", child=self.spec.name, seconds=self.spec.drain)
-            process.kill()
+            with suppress(ProcessLookupError):  # it has ended just now
+                process.kill()
             await process.wait()
 
     def kill(self) -> None:
@@ -97,6 +99,8 @@ class Child:
             start_new_session=True,
             limit=_LINE_LIMIT,
         )
+        if self._stopping.is_set():  # whoever told it to stop found no process yet
+            self._process.kill()
         if self._process.stdout is not None:
             await self._collect(self._process.stdout)
         return await self._process.wait()
