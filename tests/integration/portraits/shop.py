@@ -184,9 +184,10 @@ class Shop:
                 await asyncio.sleep(0.01)
 
     @asynccontextmanager
-    async def worker(self, **settings: Any) -> AsyncIterator[Runner[Any]]:
+    async def worker(self, *, holds: bool = True, **settings: Any) -> AsyncIterator[Runner[Any]]:
+        """Unless it `holds` retries, what fails is tried again as soon as in a deployment."""
         chosen = RunnerSettings(**{"poll": 0.02, "grace": 5.0, **settings})
-        outbox = HoldingOutbox(self.container.outbox)
+        outbox: Any = HoldingOutbox(self.container.outbox) if holds else self.container.outbox
         runner: Runner[Any] = Runner(outbox, self.container.handlers, "worker-in-the-test", chosen)
         await runner.start()
         try:
