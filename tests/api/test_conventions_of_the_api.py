@@ -31,6 +31,13 @@ async def test_a_success_has_the_envelope(client: httpx.AsyncClient) -> None:
     assert UUID(body["data"]["id"]).version == 7
 
 
+async def test_the_limits_of_plans_are_named_as_every_other_field(client: httpx.AsyncClient) -> None:
+    plans = (await client.get("/api/v1/plans")).json()["data"]
+    names = {name for plan in plans for name in plan["limits"]}
+    assert names
+    assert all(re.fullmatch(r"[a-z]+([A-Z][a-z]*)*", name) for name in names), names
+
+
 async def test_an_error_has_the_envelope(client: httpx.AsyncClient) -> None:
     body = (await client.get(f"{ORDERS}/{new_id()}")).json()
     assert list(body) == ["success", "error", "meta"]

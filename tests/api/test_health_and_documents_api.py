@@ -30,6 +30,11 @@ async def test_a_process_that_answers_lives(client: httpx.AsyncClient, container
     assert (answer.status_code, answer.json()["data"]) == (200, {"alive": True})
 
 
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+async def test_watchers_that_ask_for_the_head_alone_are_answered(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.head(path)).status_code == 200
+
+
 async def test_a_deployment_that_works_is_ready(client: httpx.AsyncClient) -> None:
     answer = await client.get("/health/ready")
     assert answer.status_code == 200

@@ -193,6 +193,17 @@ async def test_payments_are_their_buyers_and_staff_sees_them_all(till: Till) -> 
     assert code(missing) == (404, "REFUND_NOT_FOUND")
 
 
+async def test_administrators_read_the_payments_of_portraits_by_their_time_too(till: Till) -> None:
+    buyer, admin = await till.deployment.member(), await till.deployment.member(Role.ADMIN)
+    orders = []
+    for _ in range(3):
+        order = (await till.deployment.client.post("/portraits", json={})).json()["data"]
+        orders += [f"portrait:{order['id']}", f"credit_pack:{(await till.open(buyer))['paymentId']}"]
+    listed = await till.data(admin, "GET", "/admin/payments")
+    assert [each["subject"] for each in listed] == orders[::-1]
+    assert {UUID(each["id"]).version for each in listed} == {7}
+
+
 async def test_an_amount_that_is_not_ours_confirms_nothing_and_fires_the_alert_at_once(till: Till) -> None:
     buyer, admin = await till.deployment.member(), await till.deployment.member(Role.ADMIN)
     payment_id = (await till.open(buyer))["paymentId"]

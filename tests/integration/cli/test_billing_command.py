@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from datetime import UTC
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from pypdf import PdfReader
 
@@ -26,7 +28,12 @@ async def test_an_operator_prints_an_invoice_by_its_number(
     text = PdfReader(tmp_path / "out.pdf").pages[0].extract_text()
     assert "Invoice and receipt" in text
     assert "홍길동" in text
+    zone = "Pacific/Kiritimati" if issued.issued_at.astimezone(UTC).hour >= 10 else "Pacific/Pago_Pago"
+    servers["MADANG_TIMEZONE"] = zone
     shown = await asyncio.to_thread(run, "billing", "invoice", issued.number, folder=tmp_path, **servers)
+    day = issued.issued_at.astimezone(ZoneInfo(zone)).date()
+    assert day != issued.issued_at.astimezone(UTC).date()
+    assert f"발행일: {day}" in shown.stdout
     assert "영수증 (인보이스)" in shown.stdout
     assert "합계: 9,900원" in shown.stdout
     unknown = await asyncio.to_thread(run, "billing", "invoice", "INV-1999-000001", folder=tmp_path, **servers)

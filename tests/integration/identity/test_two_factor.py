@@ -184,7 +184,7 @@ async def test_it_is_turned_off_by_a_proof(generous: Deployment, proof: str) -> 
 
 
 NO_PROOFS: Sequence[tuple[dict[str, Any], int, str]] = (
-    ({}, 403, "PASSWORD_DOES_NOT_MATCH"),
+    ({}, 400, "VALIDATION_ERROR"),
     ({"password": "wrong, quite wrong"}, 403, "PASSWORD_DOES_NOT_MATCH"),
     ({"code": "ABCD-EFGH-JKLM-NPQR"}, 403, "CODE_DOES_NOT_MATCH"),
     ({"password": PASSWORD, "code": "123456"}, 400, "VALIDATION_ERROR"),
@@ -211,8 +211,9 @@ async def test_codes_cannot_be_guessed_in_a_stolen_session(generous: Deployment)
 
 async def test_nothing_is_set_up_without_the_password(generous: Deployment) -> None:
     headers = (await registered(generous, EMAIL))["headers"]
-    bodies = [{}, *[{"password": "wrong, quite wrong"}] * 5]
-    answers = [await generous.client.post(SETUP, json=body, headers=headers) for body in bodies]
+    bodies = [{}, *[{"password": "wrong, quite wrong"}] * 6]
+    asked, *answers = [await generous.client.post(SETUP, json=body, headers=headers) for body in bodies]
+    assert asked.json()["error"]["details"] == [{"path": "password", "message": "the account has a password: send it"}]
     assert [code_of(answer) for answer in answers] == ["PASSWORD_DOES_NOT_MATCH"] * 5 + ["TOO_MANY_ATTEMPTS"]
     assert await generous.value("SELECT totp_secret FROM users") is None
 

@@ -73,6 +73,7 @@ async def test_the_copy_holds_every_context_and_where_one_was_as_a_file_to_keep(
     assert copy["userId"] == str(member.id)
     [login, *_] = [event for event in copy["sections"]["activity"]["events"] if event["action"] == "USER_LOGIN"]
     assert (login["address"], login["agent"], login["byYou"]) == (ADDRESS, AGENT, True)
+    assert {"identity", "paymentPlans"} <= set(copy["sections"])
     [file] = copy["sections"]["files"]["files"]
     assert file["filename"] == "canary.txt"
     assert str(stranger.id) not in answer.text

@@ -34,8 +34,9 @@ def test_a_price_is_read_in_the_currencys_minor_unit() -> None:
 def test_what_is_not_sold_in_a_currency_says_in_which_it_is() -> None:
     with pytest.raises(ValidationFailed, match="sold in USD"):
         catalogue_of(GOOD).plan("one").price("KRW")
-    with pytest.raises(ValidationFailed):
+    with pytest.raises(ValidationFailed, match="sold for 1 months") as refused:
         catalogue_of(GOOD).plan("one").price("USD", 12)
+    assert [problem.path for problem in refused.value.problems] == ["intervalMonths"]
 
 
 @pytest.mark.parametrize("look_up", ["plan", "pack", "product"])

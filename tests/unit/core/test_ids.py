@@ -6,7 +6,7 @@ from uuid import RFC_4122
 
 import pytest
 
-from madang.core.kernel.ids import new_id
+from madang.core.kernel.ids import derived_id, new_id
 
 
 def test_an_id_is_a_uuid_of_version_7_with_the_present_time() -> None:
@@ -29,3 +29,13 @@ def test_threads_never_make_two_of_one_moment() -> None:
     with ThreadPoolExecutor(4) as threads:
         ids = list(threads.map(lambda _: new_id(), range(5_000)))
     assert len({each.int >> 64 for each in ids}) == len(ids)
+
+
+def test_a_derived_id_is_always_the_same_and_of_its_origins_time() -> None:
+    origin, later = new_id(), new_id()
+    made = derived_id(origin, "payment")
+    assert made == derived_id(origin, "payment")
+    assert len({made, derived_id(origin, "refund"), derived_id(later, "payment"), origin}) == 4
+    assert (made.version, made.variant) == (7, RFC_4122)
+    assert made.int >> 64 == origin.int >> 64
+    assert made < derived_id(later, "payment")

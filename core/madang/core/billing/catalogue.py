@@ -46,7 +46,11 @@ class Item:
             if (price.amount.currency, price.interval_months) == (currency, interval_months):
                 return price
         sold = ", ".join(sorted({price.amount.currency for price in self.prices}))
-        raise ValidationFailed(Problem("currency", f"{self.id} is not sold in {currency} like this: it is sold in {sold}"))
+        months = sorted(price.interval_months for price in self.prices if price.amount.currency == currency)
+        if months:
+            message = f"{self.id} is sold for {', '.join(map(str, months))} months at a time"
+            raise ValidationFailed(Problem("intervalMonths", message))
+        raise ValidationFailed(Problem("currency", f"{self.id} is not sold in {currency}: it is sold in {sold}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from madang.core.identity.passwords import PasswordHasher
 from madang.core.identity.repository import IdentityUnitOfWork
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
-from madang.core.kernel.errors import PermissionDenied
+from madang.core.kernel.errors import PermissionDenied, Problem, ValidationFailed
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 
 RECENT: Final = timedelta(minutes=10)
@@ -27,7 +27,8 @@ class RecentProof:
     async def by_password(self, caller: Caller, password: str | None) -> None:
         """The password; of who has none, for they sign in by an external identity, a sign-in that is not old.
 
-        Raises `PermissionDenied`: `PASSWORD_DOES_NOT_MATCH`, or `RECENT_SIGN_IN_NEEDED`. Raises `TooManyAttempts` after five
+        Raises `ValidationFailed` without the password of who has one, and
+        `PermissionDenied`: `PASSWORD_DOES_NOT_MATCH`, or `RECENT_SIGN_IN_NEEDED`. Raises `TooManyAttempts` after five
         wrong tries, wherever they were made with this account's session.
         """
         async with self._units() as uow:
@@ -35,7 +36,9 @@ class RecentProof:
             if user is not None and user.password_hash is None:
                 await self._check_session(uow, caller)
                 return
-        await self._check_password(caller, user, password or "")
+        if password is None:
+            raise ValidationFailed(Problem("password", "the account has a password: send it"))
+        await self._check_password(caller, user, password)
 
     async def _check_session(self, uow: IdentityUnitOfWork, caller: Caller) -> None:
         session = await uow.sessions.get(caller.session_id) if caller.session_id else None

@@ -3,7 +3,7 @@
 import os
 import time
 from threading import Lock
-from uuid import UUID
+from uuid import UUID, uuid5
 
 _one_at_a_time = Lock()
 _last = 0
@@ -18,6 +18,13 @@ def new_id() -> UUID:
     value = (moment >> 12 & (2**48 - 1)) << 80 | 0x7 << 76 | (moment & 0xFFF) << 64 | int.from_bytes(os.urandom(8), "big")
     value = value & ~(0x3 << 62) | 0x2 << 62
     return UUID(int=value)
+
+
+def derived_id(origin: UUID, name: str) -> UUID:
+    """Always the same for this origin and name, and of the origin's time: what is made with it sorts with it."""
+    value = origin.int >> 64 << 64 | uuid5(origin, name).int & (2**62 - 1)
+    value = value & ~(0xF << 76) | 0x7 << 76
+    return UUID(int=value | 0x2 << 62)
 
 
 def _next_moment() -> int:

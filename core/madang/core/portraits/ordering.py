@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from madang.core.billing.model import OPEN, Payment
 from madang.core.billing.service import BillingService, NewPayment
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import AlreadyExists
+from madang.core.kernel.ids import derived_id
 from madang.core.kernel.messages import NewMessage
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
@@ -112,7 +113,7 @@ class Ordering:
             id=command.id,
             account=account,
             status=PortraitStatus.PENDING_PAYMENT,
-            payment_id=uuid5(command.id, "payment"),
+            payment_id=derived_id(command.id, "payment"),
             amount=PRICE,
             locale=command.locale,
             created_at=now,

@@ -30,17 +30,18 @@ def billing() -> None:
 def invoice(number: str, pdf: Path | None, language: str | None, as_json: bool) -> None:
     """Show the invoice or credit note NUMBER, or print it with --pdf."""
 
-    async def look(container: "Container") -> "tuple[InvoiceView, bytes | None]":
+    async def look(container: "Container") -> "tuple[InvoiceView, str, bytes | None]":
         view = await container.invoices.numbered(number)
-        return view, None if pdf is None else container.invoices.pdf(view, _language(view, language))
+        printed = None if pdf is None else container.invoices.pdf(view, _language(view, language))
+        return view, container.settings.timezone, printed
 
-    view, printed = on_deployment(look)
+    view, timezone, printed = on_deployment(look)
     if pdf is not None and printed is not None:
         pdf.write_bytes(printed)
     if as_json:
         print_json(_told(view))
     elif pdf is None:
-        _show(view, language)
+        _show(view, language, timezone)
     else:
         click.echo(f"{number} is in {pdf}")
 
@@ -64,10 +65,10 @@ def _told(view: "InvoiceView") -> dict[str, object]:
     }
 
 
-def _show(view: "InvoiceView", language: str | None) -> None:
+def _show(view: "InvoiceView", language: str | None, timezone: str) -> None:
     from madang.entrypoints.cli.screen import print_table
 
-    sheet = view.sheet(_language(view, language), "UTC")
+    sheet = view.sheet(_language(view, language), timezone)
     if sheet.warning is not None:
         click.echo(sheet.warning)
     click.echo(f"{sheet.title} {sheet.number} ({sheet.stamp})")

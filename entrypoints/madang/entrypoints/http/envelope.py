@@ -81,6 +81,12 @@ class Failure(Shape, frozen=True):
     meta: Meta
 
 
+def camel_case(name: str) -> str:
+    """For names that no shape declares, as those of a plan's limits."""
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)
+
+
 @lru_cache(maxsize=1)
 def api_version() -> str:
     try:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
-from litestar import get
+from litestar import HttpMethod, get, route
 from litestar.types import ASGIApp, Scope
 
 from madang.entrypoints.call_ledger import HEARD_WITHIN
@@ -28,6 +28,8 @@ LEASE_OVERDUE: Final = 5.0
 STALE: Final = 10.0
 """Seconds without a heartbeat after which a process counts as gone; it beats three times in them."""
 NEEDED: Final = ("worker", "relay")
+_ASKING: Final = [HttpMethod.GET, HttpMethod.HEAD]
+"""Who watches from outside often asks for the head alone."""
 
 _DEPTH: Final = """
 SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting,
@@ -94,11 +96,11 @@ class Health:
         self._metrics = metrics
 
     def handlers(self) -> list[Any]:
-        @get("/health/live", include_in_schema=False)
+        @route("/health/live", http_method=_ASKING, include_in_schema=False)
         async def live(scope: Scope) -> ASGIApp:
             return self._answer(scope, 200, LiveShape(True))
 
-        @get("/health/ready", include_in_schema=False)
+        @route("/health/ready", http_method=_ASKING, include_in_schema=False)
         async def ready(scope: Scope) -> ASGIApp:
             checks = await self.checks()
             is_ready = all(check.ok for check in checks.values() if check.required)

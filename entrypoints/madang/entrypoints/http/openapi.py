@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from madang.entrypoints.http.authentication import Audience
-from madang.entrypoints.http.envelope import Failure, Pagination, Success, api_version
+from madang.entrypoints.http.envelope import Failure, Pagination, Success, api_version, camel_case
 from madang.entrypoints.http.error_index import example_error, status_of
 from madang.entrypoints.http.idempotency import HEADER
 from madang.entrypoints.http.operation import FormBody, JsonBody, Operation, RawBody
@@ -71,7 +71,7 @@ def document_of(operations: Sequence[Operation], *, base_url: str = "http://127.
 def _paths(operations: Sequence[Operation]) -> Json:
     paths: Json = {}
     for operation in operations:
-        path = _PARAMETER.sub(lambda match: f"{{{_camel(match[1])}}}", operation.full_path)
+        path = _PARAMETER.sub(lambda match: f"{{{camel_case(match[1])}}}", operation.full_path)
         paths.setdefault(path, {})[operation.method.lower()] = _operation(operation)
     return paths
 
@@ -100,7 +100,7 @@ def _security(operation: Operation) -> list[Json]:
 
 def _parameters(operation: Operation) -> Iterator[Json]:
     for name, kind in _PARAMETER.findall(operation.path):
-        yield {"name": _camel(name), "in": "path", "required": True, "schema": _IN_PATH[kind]}
+        yield {"name": camel_case(name), "in": "path", "required": True, "schema": _IN_PATH[kind]}
     if operation.query is not None:
         _, components = msgspec.json.schema_components([operation.query], ref_template=REF)
         for name, schema in _as_others_read(components[operation.query.__name__])["properties"].items():
@@ -272,11 +272,6 @@ def _success_name(operation: Operation) -> str:
 def _without_null(schema: Json) -> Json:
     choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
     return {**choices[0]} if choices else schema
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.title() for part in rest)
 
 
 _REF_ETAG: Final[Json] = {"$ref": "#/components/headers/ETag"}

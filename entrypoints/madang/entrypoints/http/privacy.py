@@ -13,7 +13,7 @@ from madang.core.kernel.ids import new_id
 from madang.core.privacy.model import Erasure, ErasureStatus
 from madang.core.privacy.service import ErasureView
 from madang.entrypoints.http.authentication import SIGNED_IN, Access, Audience
-from madang.entrypoints.http.envelope import Shape, zone
+from madang.entrypoints.http.envelope import Shape, camel_case, zone
 from madang.entrypoints.http.operation import Call, JsonBody, Operation, route
 from madang.entrypoints.http.portrait_shapes import Input
 
@@ -103,7 +103,8 @@ _COPY: Final[dict[str, Any]] = {
 async def export_my_data(call: Call) -> ASGIApp:
     export = await call.container.privacy.export(call.caller)
     made_at = export.made_at.astimezone(call.zone)
-    answer = call.succeed(ExportShape(export.user_id, made_at, _in_zone(export.sections, call.zone)))
+    sections = {camel_case(name): section for name, section in export.sections.items()}
+    answer = call.succeed(ExportShape(export.user_id, made_at, _in_zone(sections, call.zone)))
     name = f"madang-export-{made_at:%Y%m%d}.json"
     answer.headers = [
         (b"content-disposition", f'attachment; filename="{name}"'.encode()),

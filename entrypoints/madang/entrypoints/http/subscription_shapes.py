@@ -18,7 +18,7 @@ from madang.core.billing.subscriptions.model import (
     SubscriptionStatus,
 )
 from madang.core.billing.subscriptions.views import SubscriptionView
-from madang.entrypoints.http.envelope import Shape
+from madang.entrypoints.http.envelope import Shape, camel_case
 from madang.entrypoints.http.portrait_shapes import Input, MoneyShape
 
 PlanId = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\u0000]*$")]
@@ -165,9 +165,8 @@ class RemovedMethodShape(Shape, frozen=True):
 
 def of_plan(plan: Plan) -> PlanShape:
     prices = [PlanPriceShape(price.amount.amount, price.amount.currency, price.interval_months) for price in plan.prices]
-    return PlanShape(
-        plan.id, plan.product, plan.rank, dict(plan.name), prices, plan.credits, plan.trial_days, dict(plan.limits)
-    )
+    limits = {camel_case(name): value for name, value in plan.limits.items()}
+    return PlanShape(plan.id, plan.product, plan.rank, dict(plan.name), prices, plan.credits, plan.trial_days, limits)
 
 
 def of_view(view: SubscriptionView, here: ZoneInfo) -> SubscriptionShape:
@@ -241,7 +240,7 @@ PLAN: Final = {
     "prices": [{"amount": 30000, "currency": "KRW", "intervalMonths": 1}],
     "credits": 0,
     "trialDays": 14,
-    "limits": {"sites": 3},
+    "limits": {"sites": 3, "customDomains": 0},
 }
 NEW: Final = {
     "planId": "hosting-basic",
