@@ -4,12 +4,13 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from source_tree import LAYERS, ROOT, parsed, shown, source_modules
+from source_tree import LAYERS, ROOT, parsed, shown, source_modules, statements
 
 ALLOWED_INSIDE = {"ports": ("madang.ports",), "core": ("madang.core", "madang.ports")}
 DOES_INPUT_OR_OUTPUT = {
@@ -66,7 +67,7 @@ def test_an_inner_layer_imports_the_standard_library_only(layer: str) -> None:
     strangers = [
         f"{shown(path)}: {name}"
         for path in source_modules(layer)
-        for name in imported_names(parsed(path))
+        for name in imported_names(path)
         if name.partition(".")[0] not in sys.stdlib_module_names and not name.startswith(ALLOWED_INSIDE[layer])
     ]
     assert not strangers
@@ -77,7 +78,7 @@ def test_an_inner_layer_does_no_input_or_output(layer: str) -> None:
     doing = [
         f"{shown(path)}: {name}"
         for path in source_modules(layer)
-        for name in imported_names(parsed(path))
+        for name in imported_names(path)
         if name in DOES_INPUT_OR_OUTPUT
     ]
     assert not doing
@@ -87,7 +88,7 @@ def test_no_import_is_relative() -> None:
     relative = [
         f"{shown(path)}:{node.lineno}"
         for path in source_modules()
-        for node in ast.walk(parsed(path))
+        for node in imports(path)
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert not relative
@@ -99,9 +100,14 @@ def test_the_contracts_of_the_layers_hold() -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def imported_names(tree: ast.Module) -> Iterator[str]:
-    """The modules that a file imports, wherever in it."""
-    for node in ast.walk(tree):
+@cache
+def imports(path: Path) -> Sequence[ast.Import | ast.ImportFrom]:
+    """Those of a file, wherever in it."""
+    return [node for node in statements(parsed(path)) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    for node in imports(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -2,6 +2,9 @@
 
 import ast
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,29 @@ from source_tree import LAYERS, ROOT, functions, layer_package, modules_of_tests
 MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 60
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "common", "base", "misc", "shared"}
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    place: str
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    has_docstring: bool
+    functions: Sequence[Function]
+
+
+@cache
+def looked_at(path: Path) -> Module:
+    """Read once for all tests."""
+    tree = parsed(path)
+    found = [
+        Function(f"{function.lineno} {function.name}", (function.end_lineno or function.lineno) - function.lineno + 1)
+        for function in functions(tree)
+    ]
+    return Module(ast.get_docstring(tree) is not None, found)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -51,21 +77,17 @@ def test_no_file_grows_into_a_monster() -> None:
 def test_no_function_grows_into_a_monster() -> None:
     """Migrations are let off: one is the record of a schema's change, written once and never touched again."""
     long = [
-        f"{shown(path)}:{function.lineno} {function.name}: {length} lines"
+        f"{shown(path)}:{function.place}: {function.lines} lines"
         for path in source_modules()
         if path.parent.name != "versions"
-        for function in functions(parsed(path))
-        if (length := (function.end_lineno or function.lineno) - function.lineno + 1) > MAX_FUNCTION_LINES
+        for function in looked_at(path).functions
+        if function.lines > MAX_FUNCTION_LINES
     ]
     assert not long, f"more than {MAX_FUNCTION_LINES} lines:\n" + "\n".join(long)
 
 
 def test_most_functions_fit_one_look() -> None:
-    lengths = sorted(
-        (function.end_lineno or function.lineno) - function.lineno + 1
-        for path in source_modules()
-        for function in functions(parsed(path))
-    )
+    lengths = [function.lines for path in source_modules() for function in looked_at(path).functions]
     short = sum(1 for length in lengths if length <= 20) / len(lengths)
     assert short >= 0.8, f"only {short:.0%} of {len(lengths)} functions have at most 20 lines"
 
@@ -77,7 +99,7 @@ def test_test_folders_are_no_packages_and_test_files_have_names_of_their_own() -
 
 
 def _documented(path: Path) -> bool:
-    return path.is_file() and ast.get_docstring(parsed(path)) is not None
+    return path.is_file() and looked_at(path).has_docstring
 
 
 def _lines(path: Path) -> int:
