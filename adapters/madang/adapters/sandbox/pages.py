@@ -10,6 +10,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -61,13 +62,17 @@ class SandboxPages:
     def __init__(self, gate: Gate, courier: Courier) -> None:
         self._courier = courier
         self._gate = gate
+
+    @cached_property
+    def _app(self) -> Litestar:
+        """Composed when a page is first asked for: most processes show none."""
         handlers = [
             *(index, checkout, pay, authorize, agree, room, file, asset, method_window, leave_method),
             *(room_list, payment_list, delivery_list, call_list, read_knobs, change_knobs),
         ]
-        self._app = Litestar(
+        return Litestar(
             route_handlers=handlers,
-            state=State({"gate": gate, "courier": courier}),
+            state=State({"gate": self._gate, "courier": self._courier}),
             openapi_config=None,
             logging_config=None,
             exception_handlers={Rejected: _show_rejected, Misconfigured: _show_misconfigured},
