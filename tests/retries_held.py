@@ -15,7 +15,7 @@ UPDATE messages SET due_at = due_at - $1::interval WHERE state = 'waiting' AND f
 
 
 class HoldingOutbox:
-    """A worker's outbox that puts a failed message back for so much later than it was told."""
+    """Puts a failed message back for so much later than it was told; one that is due at once stays so."""
 
     def __init__(self, outbox: Any) -> None:
         self._outbox = outbox
@@ -24,4 +24,4 @@ class HoldingOutbox:
         return getattr(self._outbox, name)
 
     async def put_back(self, leased: Leased, failure: Failure, *, delay: float) -> None:
-        await self._outbox.put_back(leased, failure, delay=delay + HELD.total_seconds())
+        await self._outbox.put_back(leased, failure, delay=delay + HELD.total_seconds() if delay > 0 else delay)
