@@ -22,6 +22,7 @@ from madang.core.billing.payment_plans.settling import PlanSettling
 from madang.core.billing.payments import Payments
 from madang.core.billing.personal_data import BillingPersonalData
 from madang.core.billing.reconciling import Reconciling
+from madang.core.billing.reversals import Reversals
 from madang.core.billing.routing import PaymentRouting
 from madang.core.billing.service import BillingService
 from madang.core.billing.stored_methods import StoredMethods
@@ -108,6 +109,7 @@ class BillingWiring(containers.DeclarativeContainer):
     reconciling = providers.Singleton(
         Reconciling, units, service, routed, providers.Singleton(ZoneInfo, settings.provided.timezone)
     )
+    reversals = providers.Singleton(Reversals, units, audit_trail, clock)
     inbox_keeping = providers.Singleton(InboxKeeping, units, audit_trail)
     planning = providers.Container(
         PaymentPlanWiring,
@@ -160,6 +162,10 @@ class BillingServices:
     @property
     def payments(self) -> Payments:
         return self._billing.payments()
+
+    @property
+    def reversals(self) -> Reversals:
+        return self._billing.reversals()
 
     @property
     def inbox_keeping(self) -> InboxKeeping:

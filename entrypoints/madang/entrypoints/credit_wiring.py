@@ -18,6 +18,7 @@ from madang.core.billing.credits.purchases import CreditPurchases
 from madang.core.billing.credits.service import CreditService
 from madang.core.billing.credits.settling import Settling
 from madang.core.billing.events import (
+    DISPUTE_REVERSED,
     PAYMENT_CHANGED,
     PAYMENT_REFUNDED,
     REFUND_CHANGED,
@@ -48,7 +49,7 @@ class CreditWiring(containers.DeclarativeContainer):
     service = providers.Singleton(CreditService, ledger)
     accounts = providers.Singleton(CreditAccounts, units, service, audit_trail, clock)
     monthly = providers.Singleton(MonthlyCredits, service, ledger, zone)
-    purchases = providers.Singleton(CreditPurchases, service, billing, catalogue, zone)
+    purchases = providers.Singleton(CreditPurchases, service, billing, catalogue, clock, zone)
     settling = providers.Singleton(Settling, ledger, service, monthly, clock)
     work = providers.Singleton(parts.Working, monthly, purchases)
     personal_data = providers.Singleton(CreditsPersonalData, ledger)
@@ -58,6 +59,7 @@ def hear(subscriptions: Subscriptions) -> None:
     """What others announce, and credits act on."""
     for event in (PAYMENT_CHANGED, PAYMENT_REFUNDED, REFUND_CHANGED):
         subscriptions.subscribe(event, topics.PAYMENT_CHANGED)
+    subscriptions.subscribe(DISPUTE_REVERSED, topics.DISPUTE_REVERSED)
     subscriptions.subscribe(PAYMENT_CHANGED, topics.SUBSCRIPTION_PAYMENT_CHANGED)
     subscriptions.subscribe(SUBSCRIPTION_PERIOD_STARTED, topics.PERIOD_STARTED)
     subscriptions.subscribe(SUBSCRIPTION_CHANGED, topics.SUBSCRIPTION_CHANGED)

@@ -9,7 +9,7 @@ from dependency_injector import containers, providers
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.payment_plan_invariants import payment_plan_invariants
 from madang.core.billing.checkouts import Checkouts
-from madang.core.billing.events import PAYMENT_CHANGED
+from madang.core.billing.events import DISPUTE_REVERSED, PAYMENT_CHANGED
 from madang.core.billing.payment_plans import topics
 from madang.core.billing.payment_plans.calendar import PlanCalendar
 from madang.core.billing.payment_plans.checkouts import InstallmentCheckouts
@@ -54,6 +54,7 @@ class PaymentPlanWiring(containers.DeclarativeContainer):
 def hear(subscriptions: Subscriptions) -> None:
     """What others announce, and payment plans act on."""
     subscriptions.subscribe(PAYMENT_CHANGED, topics.PAYMENT_CHANGED)
+    subscriptions.subscribe(DISPUTE_REVERSED, topics.DISPUTE_REVERSED)
 
 
 def invariants_of(database: Database, units: Any, settling: PlanSettling) -> Sequence[Invariant]:

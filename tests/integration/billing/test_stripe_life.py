@@ -154,13 +154,39 @@ async def test_a_dispute_that_is_won_leaves_everything_and_is_told(till: Till, a
     assert await alerts(till.deployment) == ["Dispute opened", "Dispute won"]
 
 
-async def test_a_decision_that_is_reversed_is_told_and_gives_nothing_anew(till: Till, account: FakeStripe) -> None:
-    buyer = await till.deployment.member()
+async def test_a_pack_is_granted_again_once_when_a_lost_dispute_is_won_after_all(till: Till, account: FakeStripe) -> None:
+    """What was spent before it was lost stays spent; one that is lost again takes all of it back."""
+    deployment = till.deployment
+    buyer = await deployment.member()
     payment_id, intent = await bought(till, account, buyer)
-    await disputed(till, account, intent, "lost", "appeal_under_review", "won")
+    await till.data(buyer, "POST", "/credits/deduct", json={"amount": 40, "reason": "a draft"}, key="draft")
+    dispute = account.books.dispute(intent)
+    balances = []
+    for word in ("needs_response", "lost", "appeal_under_review", "won", "lost", "won"):
+        account.books.becomes(dispute["id"], word)
+        await told(deployment, account, "charge.dispute.closed", dispute["id"], times=2)
+        balances.append((await till.data(buyer, "GET", "/credits/balance"))["balance"])
+    assert balances == [60, 0, 0, 60, 0, 60]
     payment = await till.payment(buyer, payment_id)
     assert (payment["status"], payment["dispute"]["status"]) == ("refunded", "reversed")
-    assert await alerts(till.deployment) == ["Dispute opened", "Dispute lost", "Dispute reversed"]
+    assert payment["dispute"]["taken"]["amount"] == 5000
+    assert await deployment.container.reversals.waiting() == []
+    told_of = ["Dispute opened", "Dispute lost", "Dispute reversed", "Dispute lost", "Dispute reversed"]
+    assert await alerts(deployment) == told_of
+    broken = [each.name for each in deployment.container.invariants if "credit" in each.name and await each.violations()]
+    assert broken == []
+
+
+async def test_of_a_buyer_who_is_gone_a_reversed_dispute_waits_for_a_person(till: Till, account: FakeStripe) -> None:
+    deployment = till.deployment
+    subscriber = Subscriber(deployment, await deployment.member())
+    payment_id, intent = await bought(till, account, subscriber.member)
+    await disputed(till, account, intent, "lost")
+    await erased(subscriber)
+    [dispute] = account.books.of_kind("dispute")
+    account.books.becomes(dispute["id"], "won")
+    await told(deployment, account, "charge.dispute.closed", dispute["id"], times=2)
+    assert [str(payment.id) for _, payment in await deployment.container.reversals.waiting()] == [payment_id]
 
 
 async def a_month_passes(subscriber: Subscriber, account: FakeStripe) -> None:

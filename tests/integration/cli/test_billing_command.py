@@ -39,3 +39,22 @@ async def test_an_operator_prints_an_invoice_by_its_number(
     unknown = await asyncio.to_thread(run, "billing", "invoice", "INV-1999-000001", folder=tmp_path, **servers)
     assert (unknown.returncode, "Traceback" in unknown.stderr) == (1, False)
     assert "no such invoice" in unknown.stderr
+
+
+async def test_an_operator_sees_what_reversed_disputes_ask_for_and_answers(
+    deployment: Deployment, database_url: str, redis_url: str, tmp_path: Path, run: Run
+) -> None:
+    payment = await Books(deployment).paid()
+    await deployment.execute(
+        "INSERT INTO payment_disputes (payment_id, provider, status, taken, opened_at, changed_at)"
+        " VALUES ($1, 'sandbox', 'reversed', 9900, now(), now())",
+        payment.id,
+    )
+    servers = {"MADANG_DATABASE_URL": database_url, "MADANG_REDIS_URL": redis_url, "MADANG_SECRET_KEY": KEY}
+    seen = await asyncio.to_thread(run, "billing", "reversals", "--json", folder=tmp_path, **servers)
+    [shown] = json.loads(seen.stdout)
+    assert (shown["paymentId"], shown["purpose"], shown["cameBack"]) == (str(payment.id), "items", "9,900 KRW")
+    done = await asyncio.to_thread(run, "billing", "reversals", "--answer", str(payment.id), folder=tmp_path, **servers)
+    assert "0 wait for a person" in done.stdout, done.stderr
+    answered = "SELECT subject FROM audit_events WHERE action = 'DISPUTE_ANSWERED'"
+    assert await deployment.value(answered) == f"payment:{payment.id}"

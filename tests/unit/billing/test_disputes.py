@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madang.core.billing.disputes import Dispute, DisputeStatus, dispute_after
+from madang.core.billing.disputes import Dispute, DisputeStatus, confirms_reversal, dispute_after, money_back
 from madang.core.billing.model import Payment, PaymentStatus
 from madang.core.kernel.ids import new_id
 from madang.ports.money import Money
@@ -76,3 +76,15 @@ def test_in_any_order_a_lost_dispute_ends_lost_and_its_money_gone(words: list[Pa
     payment, dispute, _ = heard(a_payment(), *words)
     assert dispute is not None
     assert (payment.status, payment.refunded, dispute.status) == (PaymentStatus.REFUNDED, 9900, D.LOST)
+
+
+def test_a_reversed_dispute_tells_what_came_back_and_a_second_word_confirms_it() -> None:
+    _, dispute, _ = heard(a_payment(), OPENED, LOST, WON)
+    assert dispute is not None
+    assert (dispute.status, dispute.taken, dispute.waits, money_back(dispute)) == (D.REVERSED, 9900, True, 9900)
+    assert confirms_reversal(dispute, WON)
+    for word in (LOST, OPENED, told(R.PAID)):
+        assert not confirms_reversal(dispute, word)
+    assert not confirms_reversal(replace(dispute, answered_at=NOON), WON)
+    _, lost, _ = heard(a_payment(), OPENED, LOST)
+    assert (money_back(lost), money_back(None), confirms_reversal(lost, WON)) == (0, 0, False)

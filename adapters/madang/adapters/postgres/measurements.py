@@ -38,6 +38,7 @@ FROM measurements WHERE at > now() - $1::interval ORDER BY at
 """
 _WRONG_AMOUNTS: Final = "SELECT count(DISTINCT payment_id) FROM amount_mismatches WHERE seen_at > now() - interval '1 day'"
 _STUCK: Final = "SELECT count(*) FROM subscriptions WHERE stuck_since IS NOT NULL"
+_REVERSED: Final = "SELECT count(*) FROM payment_disputes WHERE status = 'reversed' AND answered_at IS NULL"
 _FORGET: Final = "DELETE FROM measurements WHERE at < now() - $1::interval"
 _TOTALS: Final = "SELECT kind, provider, outcome, calls, seconds, buckets FROM provider_calls ORDER BY kind, provider, outcome"
 
@@ -71,7 +72,8 @@ class PostgresMeasurements:
         measured = [_measurement(row) for row in await self._connection.fetch(_WITHIN, window)]
         wrong = await self._connection.fetchval(_WRONG_AMOUNTS)
         stuck = await self._connection.fetchval(_STUCK)
-        return [*measured, *([_of_rows(wrong, stuck)] if wrong or stuck else [])]
+        reversed_ = await self._connection.fetchval(_REVERSED)
+        return [*measured, *([_of_rows(wrong, stuck, reversed_)] if wrong or stuck or reversed_ else [])]
 
     async def forget(self, older_than: timedelta) -> int:
         return affected(await self._connection.execute(_FORGET, older_than))
@@ -102,7 +104,7 @@ def _durations(took: Durations) -> Mapping[str, Any]:
     return {"count": took.count, "seconds": took.seconds, "buckets": took.buckets}
 
 
-def _of_rows(wrong_amounts: int, stuck_subscriptions: int) -> Measurement:
+def _of_rows(wrong_amounts: int, stuck_subscriptions: int, reversed_disputes: int) -> Measurement:
     """What the rows tell, and no process could without losing it when it is killed."""
     return Measurement(
         new_id(),
@@ -113,6 +115,7 @@ def _of_rows(wrong_amounts: int, stuck_subscriptions: int) -> Measurement:
         {},
         wrong_amounts=wrong_amounts,
         stuck_subscriptions=stuck_subscriptions,
+        reversed_disputes=reversed_disputes,
     )
 
 

@@ -43,6 +43,8 @@ WHERE payment.purpose = 'payment_plans' AND payment.updated_at < now() - interva
             (installment.status, installment.payment_id) IS DISTINCT FROM ('paid', payment.id)
             AND NOT EXISTS (SELECT FROM refunds WHERE refunds.payment_id = payment.id)
         WHEN payment.status = 'refunded' THEN installment.payment_id = payment.id AND installment.status <> 'refunded'
+            AND NOT EXISTS (SELECT FROM payment_disputes AS dispute
+                            WHERE dispute.payment_id = payment.id AND dispute.status = 'reversed')
         ELSE false
       END
   AND NOT EXISTS (

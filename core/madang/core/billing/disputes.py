@@ -19,8 +19,8 @@ _PAID: Final = frozenset({RemotePaymentStatus.PAID, RemotePaymentStatus.PARTLY_R
 
 
 class DisputeStatus(StrEnum):
-    """`LOST`: the money is gone. `REFUNDED`: we gave it back before anybody decided. `REVERSED`: won after it was lost; nothing
-    is given anew for it here, a person decides."""
+    """`LOST`: the money is gone. `REFUNDED`: we gave it back before anybody decided. `REVERSED`: won after it was lost; what
+    was taken back is granted anew by who can, and a person answers for the rest."""
 
     OPEN = "open"
     WON = "won"
@@ -34,7 +34,8 @@ _D = DisputeStatus
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """Of one payment, as it stands last. `taken` is what lost disputes took, in the payment's minor unit."""
+    """Of one payment, as it stands last. `taken` is what lost disputes took, in the payment's minor unit, and of a reversed one
+    what came back. `answered_at`: what a reversed one asks for was granted, or a person has seen to it."""
 
     payment_id: UUID
     provider: str
@@ -42,6 +43,17 @@ class Dispute:
     taken: int
     opened_at: datetime
     changed_at: datetime
+    answered_at: datetime | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Operators are alerted until it does not."""
+        return self.status is DisputeStatus.REVERSED and self.answered_at is None
+
+
+def money_back(dispute: Dispute | None) -> int:
+    """What a lost dispute took and a reversed decision brought back, in the minor unit: `Payment.refunded` still counts it."""
+    return dispute.taken if dispute is not None and dispute.status is DisputeStatus.REVERSED else 0
 
 
 class DisputeRepository(Protocol):
@@ -50,6 +62,10 @@ class DisputeRepository(Protocol):
     async def of_payment(self, payment_id: UUID) -> Dispute | None: ...
 
     async def save(self, dispute: Dispute) -> None: ...
+
+    async def waiting(self) -> Sequence[Dispute]:
+        """Those that are reversed and not answered, the oldest first."""
+        ...
 
 
 class DisputesUnitOfWork(UnitOfWork, Protocol):
@@ -72,7 +88,15 @@ def dispute_after(
     if status is None or (earlier is not None and (earlier.status, earlier.taken) == (status, taken)):
         return None
     opened_at = now if earlier is None else earlier.opened_at
+    if status is _D.REVERSED and earlier is not None:
+        taken = earlier.taken
     return Dispute(payment.id, payment.provider, status, taken, opened_at, now)
+
+
+def confirms_reversal(earlier: Dispute | None, told: PaymentSnapshot) -> bool:
+    """Whether a second word says that the bank took nothing in the end: a first one may be older than the loss."""
+    nothing_taken = told.charged_back is not None and told.charged_back.amount == 0
+    return earlier is not None and earlier.waits and nothing_taken and told.status in _PAID
 
 
 def _taken(payment: Payment, settled: Payment, told: PaymentSnapshot) -> int:

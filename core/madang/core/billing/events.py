@@ -22,6 +22,13 @@ DISPUTE_CHANGED: Final = "billing.dispute_changed"
 """A buyer's bank asked money back, or it was decided. Payload: `payment_id`, `provider`, `status` (the dispute's), `amount`,
 `taken`, `changed_at`."""
 
+DISPUTE_REVERSED: Final = "billing.dispute_reversed"
+"""A lost dispute was won after all, and the provider has said so twice: what was taken back for it is due again. Told until it
+is answered. Payload: `payment_id`, `purpose`, `subject`, `status`."""
+
+DISPUTE_ANSWERED: Final = "billing.dispute_answered"
+"""What was taken back is granted again, or a person has seen to it. Payload: `payment_id`, `purpose`, `subject`, `status`."""
+
 SUBSCRIPTION_PERIOD_STARTED: Final = "billing.subscription_period_started"
 """A period of a subscription that is paid for, or tried, began. Payload: `subscription_id`, `user_id`, `plan_id`, `period` (its
 number within the subscription), `period_start`, `period_end` (ISO 8601 with offset), `credits` (those of one month)."""
@@ -37,6 +44,14 @@ def payment_changed(payment: Payment) -> Event:
 
 def payment_refunded(payment: Payment) -> Event:
     return _about(PAYMENT_REFUNDED, payment)
+
+
+def dispute_reversed(payment: Payment) -> Event:
+    return _about(DISPUTE_REVERSED, payment)
+
+
+def dispute_answered(payment: Payment) -> Event:
+    return _about(DISPUTE_ANSWERED, payment)
 
 
 def dispute_changed(dispute: Dispute, payment: Payment) -> Event:

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from madang.core.billing.attempts import AttemptOperation, begin_attempt, follow_payment
 from madang.core.billing.collect_tries import begin_capture, begin_confirm
-from madang.core.billing.disputes import DisputeStatus, dispute_after, touches_dispute
-from madang.core.billing.events import dispute_changed, payment_changed, payment_refunded
+from madang.core.billing.disputes import DisputeStatus, confirms_reversal, dispute_after, touches_dispute
+from madang.core.billing.events import dispute_changed, dispute_reversed, payment_changed, payment_refunded
 from madang.core.billing.model import (
     OPEN,
     SETTLED,
@@ -233,16 +233,20 @@ class BillingService:
     async def _follow_dispute(
         self, uow: BillingUnitOfWork, payment: Payment, settled: Payment, snapshot: PaymentSnapshot
     ) -> None:
-        """A decision that is taken back changes nothing but what operators hear: it is asked once more, for an older word looks
-        the same."""
+        """A decision that is taken back is asked for once more, for an older word looks the same; then what was taken back is
+        due again. One that is lost again after that is news for whoever granted it."""
         earlier = await uow.disputes.of_payment(payment.id)
         dispute = dispute_after(earlier, payment, settled, snapshot, self._clock.now())
         if dispute is None:
+            if confirms_reversal(earlier, snapshot):
+                uow.announce(dispute_reversed(settled))
             return
         await uow.disputes.save(dispute)
         uow.announce(dispute_changed(dispute, payment))
         if dispute.status is DisputeStatus.REVERSED:
             uow.send(single_look_up(payment.id))
+        if earlier is not None and earlier.status is DisputeStatus.REVERSED and settled.status is payment.status:
+            uow.announce(payment_changed(settled))
 
     def _captures(self, payment: Payment) -> bool:
         return self._providers.payment_gateway(payment.provider).capabilities.captures

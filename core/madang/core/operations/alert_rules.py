@@ -106,6 +106,11 @@ def stuck_subscriptions(measurements: Sequence[Measurement]) -> Reading:
     return Reading(float(sum(one.stuck_subscriptions for one in measurements)), 1)
 
 
+def reversed_disputes(measurements: Sequence[Measurement]) -> Reading:
+    """Payments whose buyer is due again what was taken back, until a person has answered. None is a reading, too."""
+    return Reading(float(sum(one.reversed_disputes for one in measurements)), 1)
+
+
 def _share(part: int, whole: int) -> Reading:
     return Reading(100 * part / whole if whole else 0.0, whole)
 
@@ -115,6 +120,7 @@ RULES: Final = (
     AlertRule("payment_failures", "%", 10, failures_of("payment"), at_least=10, window=_QUARTER),
     AlertRule("payment_amounts", "payments", 0, wrong_amounts, lasting=timedelta(0)),
     AlertRule("stuck_subscriptions", "subscriptions", 0, stuck_subscriptions, lasting=timedelta(0)),
+    AlertRule("reversed_disputes", "payments", 0, reversed_disputes, lasting=timedelta(0)),
     AlertRule("ai_failures", "%", 5, failures_of("text_model", "image_model"), at_least=20, window=_QUARTER),
     AlertRule("sms_failures", "%", 5, failures_of("sms"), at_least=20, window=_QUARTER),
     AlertRule("email_failures", "%", 5, failures_of("email"), at_least=20, window=_QUARTER),

@@ -76,8 +76,8 @@ class SystemGauge(Protocol):
 class Measurement:
     """One process in one interval. `errors` are answers of 500 and above; `age` is how long ago it was written down.
 
-    Two are no process's: `wrong_amounts`, how many payments somebody told another amount of than ours, within a day, and
-    `stuck_subscriptions`, of how many what is due could not be done."""
+    Three are no process's: `wrong_amounts`, how many payments somebody told another amount of than ours, within a day,
+    `stuck_subscriptions`, of how many what is due could not be done, and `reversed_disputes`, how many wait for a person."""
 
     id: UUID
     process_id: str
@@ -89,6 +89,7 @@ class Measurement:
     age: timedelta = timedelta(0)
     wrong_amounts: int = 0
     stuck_subscriptions: int = 0
+    reversed_disputes: int = 0
 
 
 class Meter:

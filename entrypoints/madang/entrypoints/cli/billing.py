@@ -1,17 +1,22 @@
 """`madang billing`: the deployment's money, for whoever runs it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import click
 
 from madang.entrypoints.cli.deployment import on_deployment
 from madang.entrypoints.cli.screen import print_json
+from madang.ports.money import Money
 
 if TYPE_CHECKING:
+    from madang.core.billing.disputes import Dispute
     from madang.core.billing.invoices.reading import InvoiceView
     from madang.core.billing.invoices.sheet import Language
+    from madang.core.billing.model import Payment
     from madang.core.billing.reconciliation import Difference
     from madang.core.billing.reconciling import Report
     from madang.entrypoints.container import Container
@@ -102,6 +107,41 @@ def reconcile(provider: str, since: datetime, until: datetime, settle: bool, as_
         _show_report(report)
     if report.open:
         raise click.exceptions.Exit(1)
+
+
+@billing.command("reversals")
+@click.option("--answer", "answered", type=click.UUID, help="The payment of which a person has given the buyer what is due.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def reversals(answered: UUID | None, as_json: bool) -> None:
+    """Show the disputes that were won after they were lost and wait for a person, who says with --answer that it is done."""
+    from madang.core.kernel.caller import OPERATOR
+
+    async def look(container: "Container") -> "Sequence[tuple[Dispute, Payment]]":
+        if answered is not None:
+            await container.reversals.answer(OPERATOR, answered)
+        return await container.reversals.waiting()
+
+    _show_waiting(on_deployment(look), as_json)
+
+
+def _show_waiting(waiting: "Sequence[tuple[Dispute, Payment]]", as_json: bool) -> None:
+    rows = [
+        {
+            "paymentId": str(payment.id),
+            "purpose": payment.purpose,
+            "subject": payment.subject,
+            "provider": dispute.provider,
+            "cameBack": str(Money(dispute.taken, payment.amount.currency)),
+            "since": dispute.changed_at.isoformat(),
+        }
+        for dispute, payment in waiting
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        click.echo("  ".join(row.values()))
+    click.echo(f"{len(rows)} wait for a person")
 
 
 def _progress(report: "Report") -> None:

@@ -113,9 +113,11 @@ payment_disputes = Table(
     Column("taken", BigInteger, nullable=False, server_default=text("0"), comment="by lost ones, in the minor unit"),
     instant("opened_at"),
     instant("changed_at"),
+    instant("answered_at", "of a reversed one: granted again, or seen to by a person", null=True),
     one_of("status", DisputeStatus),
     CheckConstraint("taken >= 0", name="taken"),
     ForeignKeyConstraint(["payment_id"], ["payments.id"], deferrable=True, initially="DEFERRED"),
+    Index("ix_payment_disputes_waiting", "changed_at", postgresql_where=text("status = 'reversed' AND answered_at IS NULL")),
     comment="What buyers' banks asked back, as it stands last",
 )
 

@@ -80,6 +80,13 @@ class Book:
             self._lots[lot_id] = replace(lot, revoked=wanted)
             self._changed[lot_id] = None
 
+    def forgive(self, lot_id: UUID) -> None:
+        """Nothing more is asked back than was got."""
+        lot = self._lots[lot_id]
+        if lot.owed:
+            self._lots[lot_id] = replace(lot, revoked=lot.revoked - lot.owed)
+            self._changed[lot_id] = None
+
     def take_back(self) -> None:
         """What refunds ask back, of what is left of their lots. What is held may come back and is waited for; what was spent is
         lost, and nobody's balance falls for it."""

@@ -134,6 +134,16 @@ class CreditService:
         await self._ledger.settle(uow, book)
         await uow.credits.update_lots(book.drained()[1])
 
+    async def forgive(self, uow: CreditsUnitOfWork, wallet_id: UUID, lots: Sequence[Lot]) -> None:
+        """The money of these lots came back: what was asked back of them and is not got yet, stays."""
+        book = await self._ledger.reopen(uow, wallet_id)
+        if book is None:
+            return
+        book.include(await uow.credits.lots_by_id([lot.id for lot in lots]))
+        for lot in lots:
+            book.forgive(lot.id)
+        await uow.credits.update_lots(book.drained()[1])
+
     async def _locked(self, uow: CreditsUnitOfWork, key: str) -> tuple[Hold, Book]:
         """Read again behind the wallet's lock: while we waited for it, another may have ended the hold."""
         found = await uow.credits.hold(key)

@@ -155,6 +155,17 @@ def _arrived(
     return plan.with_installment(paid, now), Verdict.CHANGED
 
 
+def paid_after_all(plan: PaymentPlan, number: int, payment: Payment, now: datetime) -> PaymentPlan | None:
+    """The plan with what a lost dispute took back and a reversed one returned. None where the instalment was asked for anew, or
+    paid otherwise: a person decides."""
+    installment = plan.installment(number)
+    if installment is None or installment.payment_id != payment.id:
+        return None
+    if installment.status is InstallmentStatus.REFUNDED:
+        return plan.with_installment(replace(installment, status=InstallmentStatus.PAID), now)
+    return plan if installment.status is InstallmentStatus.PAID else None
+
+
 def marked_overdue(plan: PaymentPlan, now: datetime) -> PaymentPlan:
     """Whatever was not paid by the end of its day."""
     for each in plan.installments:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from madang.core.billing.disputes import money_back
 from madang.core.billing.payment_plans.calendar import PlanCalendar
 from madang.core.billing.payment_plans.checkouts import described
 from madang.core.billing.payment_plans.model import (
@@ -13,12 +14,21 @@ from madang.core.billing.payment_plans.model import (
     PaymentPlan,
     Verdict,
     marked_overdue,
+    paid_after_all,
     reminded,
     settled_by,
     with_due_fees,
 )
 from madang.core.billing.payment_plans.repository import PaymentPlansUnitOfWork
-from madang.core.billing.payment_plans.topics import PAYMENT_CHANGED, PURPOSE, SETTLE_DUE, named_by, subject_of
+from madang.core.billing.payment_plans.topics import (
+    DISPUTE_REVERSED,
+    PAYMENT_CHANGED,
+    PURPOSE,
+    SETTLE_DUE,
+    named_by,
+    subject_of,
+)
+from madang.core.billing.reversals import answer, waiting_reversal
 from madang.core.billing.service import BillingService
 from madang.core.identity.model import UserStatus
 from madang.core.kernel.clock import Clock
@@ -44,7 +54,10 @@ class PlanSettling:
         self._clock = clock
 
     def handlers(self) -> Sequence[Handler[PaymentPlansUnitOfWork]]:
-        return (Handler(Topic(PAYMENT_CHANGED), handle=self.payment_changed),)
+        return (
+            Handler(Topic(PAYMENT_CHANGED), handle=self.payment_changed),
+            Handler(Topic(DISPUTE_REVERSED), handle=self.dispute_reversed),
+        )
 
     def recurring(self) -> Sequence[Recurring]:
         return (Recurring(Topic(SETTLE_DUE, time_limit=300), EVERY, self.settle_due),)
@@ -57,7 +70,7 @@ class PlanSettling:
         plan_id, number = named_by(message.payload["subject"])
         payment = await uow.payments.get(UUID(message.payload["payment_id"]), lock=True)
         plan = await uow.payment_plans.get(plan_id, lock=True)
-        if payment is None or plan is None:
+        if payment is None or plan is None or money_back(await uow.disputes.of_payment(payment.id)):
             return
         settled, verdict = settled_by(plan, number, payment, self._clock.now())
         if verdict is Verdict.CHANGED:
@@ -65,6 +78,22 @@ class PlanSettling:
         elif verdict is Verdict.EXTRA:
             logger.warning("payment %s paid what is not owed: it goes back", payment.id)
             await self._billing.request_refund(uow, payment.id, key=f"extra:{payment.id}", reason="not owed")
+
+    async def dispute_reversed(self, uow: PaymentPlansUnitOfWork, message: Message) -> None:
+        """A lost dispute was won after all: the instalment is paid again, unless it was asked for anew."""
+        if message.payload["purpose"] != PURPOSE:
+            return
+        plan_id, number = named_by(message.payload["subject"])
+        found = await waiting_reversal(uow, UUID(message.payload["payment_id"]))
+        plan = await uow.payment_plans.get(plan_id, lock=True)
+        if found is None or plan is None:
+            return
+        settled = paid_after_all(plan, number, found[0], self._clock.now())
+        if settled is None:
+            return
+        if settled is not plan:
+            await uow.payment_plans.update(settled)
+        await answer(uow, *found, self._clock)
 
     async def settle_due(self, delivery: Delivery[PaymentPlansUnitOfWork]) -> None:
         """A commit for each plan: one that cannot be settled is told of and keeps no other waiting; one that somebody has at

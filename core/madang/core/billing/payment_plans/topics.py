@@ -4,6 +4,7 @@ from typing import Final
 from uuid import UUID
 
 PAYMENT_CHANGED: Final = "payment_plans.payment_changed"
+DISPUTE_REVERSED: Final = "payment_plans.dispute_reversed"
 SETTLE_DUE: Final = "payment_plans.settle_due"
 PURPOSE: Final = "payment_plans"
 
