@@ -301,3 +301,12 @@ async def test_who_cancels_what_nobody_paid_yet_has_nothing_and_is_not_charged(h
     begun = await hosted.begin("hosting-enterprise")
     over = await hosted.step(begun, "cancel", {"atPeriodEnd": True})
     assert (over["status"], over["endReason"], over["periods"]) == ("cancelled", "cancelled", [])
+
+
+async def test_what_is_being_cancelled_is_not_taken_up_again(hosted: Hosted) -> None:
+    begun = await hosted.begin("hosting-enterprise")
+    await hosted.call("POST", f"/subscriptions/{begun['id']}/cancel", 202, {"atPeriodEnd": True})
+    again = await hosted.begin("hosting-enterprise")
+    assert again["id"] != begun["id"]
+    await hosted.deployment.work()
+    assert ((await hosted.get(again))["status"], (await hosted.get(begun))["status"]) == ("incomplete", "ended")

@@ -174,6 +174,31 @@ def test_a_first_payment_that_failed_leaves_it_incomplete_and_it_ends_after_days
     assert (over.status, over.consequences) == (S.ENDED, (CancelAtProvider(False),))
 
 
+@pytest.mark.parametrize("hosting", [KEEPS, Hosting(cancels=False)])
+def test_a_cancellation_before_the_first_word_is_decided_by_it(hosting: Hosting) -> None:
+    asked = steps.cancel(incomplete(), hosting, START, at_period_end=True)
+    assert (asked.status, asked.consequences) == (S.INCOMPLETE, (AskProvider(),))
+    asked = settled(asked)
+    for word in (R.PENDING, R.PAST_DUE, R.PAUSED):
+        nothing_paid = steps.follow(asked, told(word), hosting, START)
+        assert (nothing_paid.status, nothing_paid.consequences[-1]) == (S.CANCELLED, CancelAtProvider(False))
+    begun_there = steps.follow(asked, told(), hosting, START)
+    assert (begun_there.status, begun_there.subscription.cancel_at_period_end) == (S.ACTIVE, True)
+    assert (CancelAtProvider(True) in begun_there.consequences) is hosting.cancels
+    cancelled_there = steps.follow(asked, told(cancel_at_period_end=True), hosting, START)
+    assert (cancelled_there.status, cancelled_there.subscription.cancel_at_period_end) == (S.ACTIVE, True)
+    assert steps.follow(asked, told(R.CANCELLED), hosting, START).status is S.CANCELLED
+
+
+def test_a_cancellation_before_the_first_word_can_be_taken_back_and_done_at_once() -> None:
+    asked = settled(steps.cancel(incomplete(), KEEPS, START, at_period_end=True))
+    kept = steps.resume(asked, KEEPS, START)
+    assert (kept.status, kept.subscription.cancel_at_period_end, kept.consequences) == (S.INCOMPLETE, False, ())
+    assert steps.cancel(asked, KEEPS, START, at_period_end=False).status is S.CANCELLED
+    never_opened = Course(replace(incomplete().subscription, reference=None))
+    assert steps.cancel(never_opened, KEEPS, START, at_period_end=True).status is S.CANCELLED
+
+
 words = st.builds(told, st.sampled_from(R), st.integers(0, 5))
 
 

@@ -183,7 +183,9 @@ class Subscribing:
 
 
 def _offers_the_same(live: Subscription, new: Subscription) -> bool:
-    """To the person; and where its provider's checkout is open, that has not run out."""
+    """To the person; and where its provider's checkout is open, that has not run out. One that is being cancelled does not."""
+    if live.cancel_at_period_end:
+        return False
     if live.kind is SubscriptionKind.HOSTED and new.created_at - live.created_at > _STILL_OPEN:
         return False
     if None not in (live.client_reference, new.client_reference):
