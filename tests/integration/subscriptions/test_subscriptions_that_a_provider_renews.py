@@ -11,7 +11,7 @@ from deployment import Deployment, OpenDeployment
 from integration.subscriptions.subscriber import Subscriber, renewing
 from madang.adapters.memory.payment import MemoryPaymentGateway
 from madang.ports.money import Money
-from madang.ports.payment import RemotePaymentStatus, RemoteSubscriptionStatus
+from madang.ports.payment import RemotePaymentStatus, RemoteSubscriptionStatus, SubscribeRequest, SubscriptionStart
 from madang.ports.provider import ProviderKind
 from madang.ports.webhook import WebhookRequest
 
@@ -310,3 +310,42 @@ async def test_what_is_being_cancelled_is_not_taken_up_again(hosted: Hosted) -> 
     assert again["id"] != begun["id"]
     await hosted.deployment.work()
     assert ((await hosted.get(again))["status"], (await hosted.get(begun))["status"]) == ("incomplete", "ended")
+
+
+async def test_a_notice_that_comes_before_the_answer_keeps_what_it_said(
+    hosted: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribe, references = MemoryPaymentGateway.subscribe, []
+
+    async def heard_first(gateway: MemoryPaymentGateway, request: SubscribeRequest) -> SubscriptionStart:
+        start = await subscribe(gateway, request)
+        assert start.checkout is not None
+        references.append(hosted.provider.agree(str(start.checkout.reference)))
+        await hosted.hear(hosted.provider.announce_subscription(references[0]))
+        await hosted.deployment.work()
+        return start
+
+    monkeypatch.setattr(MemoryPaymentGateway, "subscribe", heard_first)
+    begun = await hosted.begin("hosting-enterprise")
+    assert (begun["status"], begun["checkout"]) == ("active", None)
+    assert await hosted.deployment.value("SELECT reference FROM subscriptions") == references[0]
+
+
+async def test_what_is_cancelled_while_its_checkout_is_opened_cannot_be_agreed_to_unnoticed(
+    hosted: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribe = MemoryPaymentGateway.subscribe
+
+    async def cancelled_first(gateway: MemoryPaymentGateway, request: SubscribeRequest) -> SubscriptionStart:
+        start = await subscribe(gateway, request)
+        assert start.checkout is not None
+        hosted.provider.agree(str(start.checkout.reference))
+        await hosted.call("POST", f"/subscriptions/{request.subscription_id}/cancel", 202, {"atPeriodEnd": True})
+        return start
+
+    monkeypatch.setattr(MemoryPaymentGateway, "subscribe", cancelled_first)
+    begun = await hosted.begin("hosting-enterprise")
+    await hosted.deployment.work()
+    assert ((await hosted.get(begun))["status"], begun["checkout"]) == ("cancelled", None)
+    reference = await hosted.deployment.value("SELECT reference FROM subscriptions")
+    assert (await hosted.provider.fetch_subscription(reference)).status is RemoteSubscriptionStatus.CANCELLED

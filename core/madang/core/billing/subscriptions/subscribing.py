@@ -1,13 +1,14 @@
 """Beginning a subscription: the row first, then where the person leaves a means of payment, or agrees at the provider."""
 
 import dataclasses
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from madang.core.billing.plan_checkouts import OpenedCheckout, PlanOrder
 from madang.core.billing.subscriptions import hosted_steps, stored_method_steps
 from madang.core.billing.subscriptions.book import SubscriptionBook
+from madang.core.billing.subscriptions.course import CancelAtProvider, Course
 from madang.core.billing.subscriptions.means import SubscriptionMeans
 from madang.core.billing.subscriptions.model import PeriodStatus, Subscription, SubscriptionKind, SubscriptionStatus
 from madang.core.billing.subscriptions.offers import PlanOffers, kind_of
@@ -19,6 +20,7 @@ from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import AlreadyExists, Problem, TooManyAttempts, ValidationFailed
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.core.operations.audit import AuditAction, AuditTrail
+from madang.ports.payment import SubscriptionStart
 
 _REPLACED: Final = "replaced"
 _A_DAY: Final = timedelta(days=1)
@@ -169,17 +171,23 @@ class Subscribing:
         start = await self._opening.hosted(subscription, order)
         async with self._units() as uow:
             held = await locked(uow, subscription.id)
-            checkout, told = start.checkout, start.snapshot
-            reference = (told.reference if told else None) or (checkout.reference if checkout else None)
-            course = (await uow.subscriptions.course(held)).changed(
-                self._clock.now(),
-                reference=reference,
-                checkout_url=checkout.url if checkout else None,
-                client_params=dict(checkout.client_params) if checkout else None,
-            )
+            told, now = start.snapshot, self._clock.now()
+            course = _as_opened(await uow.subscriptions.course(held), start, now)
             if told is not None:
-                course = hosted_steps.follow(course, told, self._offers.hosting(held.provider), self._clock.now())
+                course = hosted_steps.follow(course, told, self._offers.hosting(held.provider), now)
             return await view_of(uow, await self._book.save(uow, held, course))
+
+
+def _as_opened(course: Course, start: SubscriptionStart, now: datetime) -> Course:
+    """A notice may have come before the answer: what it said stays. What was cancelled meanwhile is closed again."""
+    held, checkout, told = course.subscription, start.checkout, start.snapshot
+    answered = (told.reference if told else None) or (checkout.reference if checkout else None)
+    course = course.changed(now, reference=held.reference or answered)
+    if held.is_over:
+        return course.following(CancelAtProvider(False))
+    if held.status is not SubscriptionStatus.INCOMPLETE or checkout is None:
+        return course
+    return course.changed(now, checkout_url=checkout.url, client_params=dict(checkout.client_params))
 
 
 def _offers_the_same(live: Subscription, new: Subscription) -> bool:
