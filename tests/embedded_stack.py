@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from madang.adapters.embedded.valkey_server import EmbeddedValkey
 from madang.adapters.postgres import migrations
 
 TEMPLATE = "migrated"
+FOLDER_OF_SERVERS = "MADANG_TEST_SERVERS"
+"""Names the folder of servers that run already, to which the tests are guests."""
 SANDBOX_ROUTES: Mapping[str, list[str]] = {
     "text_model": ["sandbox"],
     "image_model": ["sandbox"],
@@ -85,6 +87,10 @@ class MigratedDatabases:
         else:
             await _execute(self._server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
+    async def drop_all(self) -> None:
+        for name in self._clean:
+            await _execute(self._server, f"DROP DATABASE {name} WITH (FORCE)")
+
     async def _learn(self, name: str) -> None:
         connection = await asyncpg.connect(self.url(name))
         try:
@@ -129,6 +135,9 @@ def server_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def stack_folder() -> Iterator[Path]:
+    if FOLDER_OF_SERVERS in os.environ:
+        yield Path(os.environ[FOLDER_OF_SERVERS])
+        return
     with temporary_server_folder() as folder:
         yield folder
 
@@ -152,15 +161,23 @@ def redis_server(stack_folder: Path) -> Iterator[EmbeddedValkey]:
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: EmbeddedPostgres) -> str:
     """The name of a database at the newest migration, which nobody connects to: what each test's database is cloned from."""
-    asyncio.run(_execute(postgres_server, f"CREATE DATABASE {TEMPLATE}"))
-    migrations.upgrade(postgres_server.url(TEMPLATE))
-    asyncio.run(_execute(postgres_server, f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false"))
+    if postgres_server.is_owner:
+        migrate_template(postgres_server)
     return TEMPLATE
 
 
+def migrate_template(server: EmbeddedPostgres) -> None:
+    asyncio.run(_execute(server, f"CREATE DATABASE {TEMPLATE}"))
+    migrations.upgrade(server.url(TEMPLATE))
+    asyncio.run(_execute(server, f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false"))
+
+
 @pytest.fixture(scope="session")
-def databases(postgres_server: EmbeddedPostgres, migrated_template: str) -> MigratedDatabases:
-    return MigratedDatabases(postgres_server, migrated_template)
+def databases(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[MigratedDatabases]:
+    databases = MigratedDatabases(postgres_server, migrated_template)
+    yield databases
+    if not postgres_server.is_owner:
+        asyncio.run(databases.drop_all())
 
 
 @pytest.fixture
@@ -228,6 +245,18 @@ def open_deployment(make_settings: Callable[..., Any]) -> Callable[..., Any]:
 async def deployment(open_deployment: Callable[..., Any]) -> AsyncIterator[Any]:
     async with open_deployment() as opened:
         yield opened
+
+
+@contextmanager
+def running_servers() -> Iterator[Path]:
+    """For several runs, one after another: each finds the template there."""
+    with temporary_server_folder() as folder, ExitStack() as started:
+        postgres, valkey = EmbeddedPostgres(folder, options=_FAST), EmbeddedValkey(folder)
+        for server in (postgres, valkey):
+            server.start()
+            started.callback(server.stop)
+        migrate_template(postgres)
+        yield folder
 
 
 async def _execute(server: EmbeddedPostgres, statement: str) -> None:

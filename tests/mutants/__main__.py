@@ -2,32 +2,37 @@
 tests) and in contexts of the core."""
 
 import argparse
-import json
+import math
 import random
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mutants import mutated_adapters, mutated_core
+from mutants.mutant_rehearsal import Rehearsal, rehearsed
 from mutants.mutant_sites import Mutant, mutants_of
-from mutants.mutant_trials import LEAST_SECONDS, OF_MANY, Verdict, load_what_was_loaded, rehearsal_of, report_file, trial_of
+from mutants.mutant_trials import Verdict, trial_of
+from mutants.shared_servers import shared_servers
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is mutated. `fresh` are the packages that a trial must load anew; `goal` is the share of mutants to be caught."""
+    """What is mutated. `fresh` are the packages that a trial must load anew; `goal` is the share of mutants to be caught; with
+    `enough` seconds of tests that need servers a mutant has survived."""
 
     name: str
     paths: Sequence[Path]
     tests: Sequence[str]
     fresh: tuple[str, ...]
     goal: float
+    enough: float = math.inf
 
 
 def subject_of(name: str) -> Subject:
     if name in mutated_core.SUITES:
-        return Subject(name, mutated_core.modules_of(name), mutated_core.trials_of(name), ("madang",), 0.8)
+        return Subject(name, mutated_core.modules_of(name), mutated_core.trials_of(name), ("madang",), 0.8, 60.0)
     fresh = ("madang.adapters", "madang.plugins.conformance")
     return Subject(name, mutated_adapters.modules_of(name), mutated_adapters.trials_of(name), fresh, 0.9)
 
@@ -70,48 +75,21 @@ def _parser() -> argparse.ArgumentParser:
 
 def _tried(subject: Subject, options: argparse.Namespace) -> Tally:
     paths = [path for path in subject.paths if str(path).endswith(options.only)]
-    rehearsed = _rehearsed(paths, options.tests or subject.tests, subject.fresh)
     tally = Tally(subject)
-    for mutant, code in _chosen(subject.name, paths, options):
-        tally.tried += 1
-        tests = rehearsed.tests_for(mutant)
-        if not tests or trial_of(mutant.path, code, tests, rehearsed.limit).verdict is Verdict.SURVIVED:
-            tally.survived.append(mutant)
-            print(f"survived: {mutant}", *([mutant.diff()] if options.diffs else []), sep="\n", flush=True)
+    with nullcontext() if subject.enough is math.inf else shared_servers():
+        rehearsal = rehearsed(paths, options.tests or subject.tests, subject.fresh, subject.enough)
+        for mutant, code in _chosen(subject.name, paths, options):
+            tally.tried += 1
+            if not _is_caught(mutant, code, rehearsal):
+                tally.survived.append(mutant)
+                print(f"survived: {mutant}", *([mutant.diff()] if options.diffs else []), sep="\n", flush=True)
     print(tally, flush=True)
     return tally
 
 
-@dataclass(frozen=True)
-class Rehearsal:
-    """What was learned of the tests as they are: the seconds that a mutant gets, and which test runs which line."""
-
-    tests: Sequence[str]
-    limit: float
-    lines: dict[str, dict[str, list[str]]]
-
-    def tests_for(self, mutant: Mutant) -> Sequence[str]:
-        """Those that come by; all, where a fixture that many share does. None come by a line that nobody tests."""
-        if mutant.lines is None:
-            return self.tests
-        by_line = self.lines[str(mutant.path)]
-        found = list(dict.fromkeys(test for line in mutant.lines for test in by_line.get(str(line), []) if test))
-        return self.tests if OF_MANY in found else found
-
-
-def _rehearsed(paths: Sequence[Path], tests: Sequence[str], fresh: tuple[str, ...]) -> Rehearsal:
-    """Raises `SystemExit` when the tests fail already."""
-    report = report_file()
-    try:
-        before = rehearsal_of(paths, tests, report)
-        load_what_was_loaded(report, fresh)
-        lines = json.loads(report.read_text())["lines"]
-    finally:
-        report.unlink()
-    after = trial_of(paths[0], paths[0].read_text(encoding="utf-8"), tests)
-    if (before.verdict, after.verdict) != (Verdict.SURVIVED, Verdict.SURVIVED):
-        raise SystemExit(f"without any mutant these tests fail: {' '.join(tests)}")
-    return Rehearsal(tests, max(LEAST_SECONDS, 4 * after.seconds), lines)
+def _is_caught(mutant: Mutant, code: str, rehearsal: Rehearsal) -> bool:
+    trials = (trial_of(mutant.path, code, tests, rehearsal.limit(tests)) for tests in rehearsal.stages_for(mutant))
+    return any(trial.verdict is not Verdict.SURVIVED for trial in trials)
 
 
 def _chosen(name: str, paths: Sequence[Path], options: argparse.Namespace) -> list[tuple[Mutant, str]]:

@@ -28,7 +28,7 @@ class Mutant:
     occurrence: int
     line: int
     lines: range | None
-    """Those of its statement up to its own; None where it is run when the module is loaded."""
+    """Those of its statement up to its own; None where it is run when the module is loaded, or once for all tests."""
 
     def __str__(self) -> str:
         return f"{self.path.relative_to(ROOT)}:{self.line} {self.operator}"
@@ -65,11 +65,12 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
 
 
 def _lines_of(tree: ast.Module, line: int) -> range | None:
-    """From the beginning of the innermost statement of a function."""
+    """From the beginning of the innermost statement of a function, unless what that answers is kept."""
     functions = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
     bodies = [each for each in functions if each.body[0].lineno <= line <= (each.end_lineno or 0)]
     starts = [each.lineno for body in bodies for each in ast.walk(body) if isinstance(each, ast.stmt) and each.lineno <= line]
-    return range(max(starts), line + 1) if bodies else None
+    kept = any(isinstance(each, ast.Name) and each.id == "cache" for body in bodies for each in body.decorator_list)
+    return range(max(starts), line + 1) if bodies and not kept else None
 
 
 def _nobodys_business(tree: ast.Module) -> Iterator[Span]:

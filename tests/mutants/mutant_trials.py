@@ -6,13 +6,11 @@ seconds of each. No file is written, so that a run that is killed leaves nothing
 
 import importlib
 import importlib.machinery
-import json
 import os
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib.abc import MetaPathFinder, SourceLoader
@@ -20,12 +18,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from coverage import Coverage
 
 from source_tree import ROOT
 
-LEAST_SECONDS = 20.0
-OF_MANY = "a fixture of many tests"
+LEAST_SECONDS = 30.0
 PLUGINS = ("pytest_asyncio.plugin", "pytest_timeout", "madang.plugins.conformance.plugin")
 """Those that the tests of adapters need: the others take longer to load than most tests to run."""
 ARGUMENTS = (
@@ -71,16 +67,11 @@ class _Mutated(SourceLoader, MetaPathFinder):
 
 def trial_of(path: Path, code: str, tests: Sequence[str], limit: float = 3600.0) -> Trial:
     """Run the tests with this source in the place of the file's."""
-    return _forked(lambda: sys.meta_path.insert(0, _Mutated(module_of(path), path, code)), tests, limit)
+    return forked(lambda: sys.meta_path.insert(0, _Mutated(module_of(path), path, code)), tests, limit)
 
 
-def rehearsal_of(paths: Sequence[Path], tests: Sequence[str], report: Path) -> Trial:
-    """Run the tests as they are, and write into `report` what they loaded and which test ran which line."""
-    watching = _Watching([str(path) for path in paths], report)
-    return _forked(watching.start, tests, 3600.0, watching)
-
-
-def _forked(prepare: Callable[[], None], tests: Sequence[str], limit: float, *plugins: object) -> Trial:
+def forked(prepare: Callable[[], None], tests: Sequence[str], limit: float, *plugins: object) -> Trial:
+    """Run these tests in this order, after `prepare`, until the first fails."""
     started = time.monotonic()
     pid = os.fork()
     if pid == 0:
@@ -92,9 +83,9 @@ def _forked(prepare: Callable[[], None], tests: Sequence[str], limit: float, *pl
     return Trial(Verdict.SURVIVED if os.waitstatus_to_exitcode(status) == 0 else Verdict.CAUGHT, seconds)
 
 
-def load_what_was_loaded(report: Path, fresh: tuple[str, ...]) -> None:
-    """The libraries that the tests use, loaded once for all that are forked from here; nothing below the packages `fresh`."""
-    for name in json.loads(report.read_text())["modules"]:
+def load_libraries(names: Iterable[str], fresh: tuple[str, ...]) -> None:
+    """What the tests loaded, once for all that are forked from here; nothing below the packages `fresh`."""
+    for name in names:
         if not name.startswith((*fresh, *TESTS)):
             try:
                 importlib.import_module(name)
@@ -111,6 +102,19 @@ class _Ending:
         self.status = int(exitstatus)
 
 
+class _InThisOrder:
+    """The tests are run as they are named, and not file by file."""
+
+    def __init__(self, tests: Sequence[str]) -> None:
+        self._places = {test: place for place, test in enumerate(tests)}
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
+        result = yield
+        items.sort(key=lambda item: self._places.get(item.nodeid, 0))
+        return result
+
+
 def _be_the_child(prepare: Callable[[], None], tests: Sequence[str], plugins: Sequence[object]) -> None:
     ending = _Ending()
     try:
@@ -121,46 +125,9 @@ def _be_the_child(prepare: Callable[[], None], tests: Sequence[str], plugins: Se
         os.chdir(ROOT)
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         prepare()
-        pytest.main([*ARGUMENTS, *tests], plugins=[ending, *plugins])
+        pytest.main([*ARGUMENTS, *tests], plugins=[ending, _InThisOrder(tests), *plugins])
     finally:
         os._exit(ending.status)
-
-
-class _Watching:
-    """Writes down which test runs which line, and which lines the fixtures run that many tests share."""
-
-    def __init__(self, paths: Sequence[str], report: Path) -> None:
-        self._coverage = Coverage(data_file=None, include=list(paths), config_file=False)
-        self._paths, self._report, self._item = paths, report, ""
-
-    def start(self) -> None:
-        self._coverage.start()
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        self._item = item.nodeid
-        self._coverage.switch_context(item.nodeid)
-        return (yield)
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
-        if fixturedef.scope != "function":
-            self._coverage.switch_context(OF_MANY)
-        try:
-            return (yield)
-        finally:
-            self._coverage.switch_context(self._item)
-
-    def pytest_sessionfinish(self) -> None:
-        self._coverage.stop()
-        data = self._coverage.get_data()
-        lines = {path: data.contexts_by_lineno(path) for path in self._paths}
-        modules = [name for name, module in list(sys.modules.items()) if module is not None and not _is_a_test(module)]
-        self._report.write_text(json.dumps({"modules": modules, "lines": lines}))
-
-
-def _is_a_test(module: ModuleType) -> bool:
-    return (ROOT / "tests") in Path(getattr(module, "__file__", None) or "/").parents
 
 
 def module_of(path: Path) -> str:
@@ -177,9 +144,3 @@ def _waited(pid: int, until: float) -> int | None:
     os.killpg(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return None
-
-
-def report_file() -> Path:
-    handle, name = tempfile.mkstemp(suffix=".json")
-    os.close(handle)
-    return Path(name)
