@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from madang.core.kernel.errors import WrongState
+from madang.core.kernel.errors import Conflict
 from madang.core.kernel.ids import new_id
 
 NAME_PURPOSE: Final = "files.name"
@@ -78,9 +78,9 @@ class File:
     purged_at: datetime | None = None
 
     def to(self, status: FileStatus, now: datetime, **changes: Any) -> "File":
-        """Raises `WrongState` for a step that the table of transitions does not have."""
+        """Raises `Conflict` for a step that the table of transitions does not have."""
         if status not in TRANSITIONS[self.status]:
-            raise WrongState(
+            raise Conflict(
                 f"a file that is {self.status} does not become {status}",
                 code="FILE_NOT_AVAILABLE",
                 state=self.status.value,

@@ -34,9 +34,12 @@ class Conflict(DomainError):
 
 
 class WrongState(Conflict):
-    """`params` carry `state` (what it is) and `expected` (what it must be)."""
+    """`state` is what it is, `expected` what it must be: the translated sentence tells both."""
 
     code = "WRONG_STATE"
+
+    def __init__(self, message: str, *, state: str, expected: str, code: str | None = None) -> None:
+        super().__init__(message, code=code, state=state, expected=expected)
 
 
 class AlreadyExists(Conflict):
