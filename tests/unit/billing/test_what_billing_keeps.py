@@ -1,11 +1,15 @@
 """What billing writes down and announces is whole: each field of a provider's word, of a payment, of a message."""
 
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from importlib import import_module
+from pkgutil import walk_packages
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from madang.core import billing
 from madang.core.billing.charges import Charges, NewCharge
 from madang.core.billing.disputes import Dispute, DisputeStatus
 from madang.core.billing.events import (
@@ -236,3 +240,14 @@ async def test_a_charge_is_stored_with_all_that_was_asked_and_looked_up_as_any_p
     assert commit.statuses == [("billing.payment_changed", "cancelled")]
     assert not await charges.cancel(commit, new.id)
     assert not await charges.cancel(commit, new_id())
+
+
+def test_no_representation_shows_who_bought() -> None:
+    names = {each.name for each in walk_packages(billing.__path__, "madang.core.billing.")}
+    kinds = {
+        kind for name in names for kind in vars(import_module(name)).values() if isinstance(kind, type) and is_dataclass(kind)
+    }
+    personal = {"customer_email", "customer_name", "buyer_email", "buyer_name", "secret", "client_secret"}
+    found = {(kind.__name__, field.name): field.repr for kind in kinds for field in fields(kind) if field.name in personal}
+    assert ("NewPayment", "customer_email") in found
+    assert not [name for name, shown in found.items() if shown]
