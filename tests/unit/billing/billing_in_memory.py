@@ -9,6 +9,7 @@ from madang.core.billing.model import Payment, Refund
 from madang.core.kernel.events import Event
 from madang.core.kernel.messages import NewMessage
 from madang.ports.money import Money
+from unit.core.core_in_memory import ActionRows
 
 
 class PaymentRows:
@@ -29,6 +30,9 @@ class PaymentRows:
 
     async def refunds(self, payment_id: UUID) -> Sequence[Refund]:
         return [refund for refund in self.given_back.values() if refund.payment_id == payment_id]
+
+    async def get_refund(self, refund_id: UUID, *, lock: bool = False) -> Refund | None:
+        return self.given_back.get(refund_id)
 
     async def refund_by_key(self, key: str) -> Refund | None:
         return next((refund for refund in self.given_back.values() if refund.key == key), None)
@@ -81,7 +85,7 @@ class Commit:
 
     def __init__(self, *payments: Payment) -> None:
         self.payments, self.payment_attempts = PaymentRows(), AttemptRows()
-        self.disputes, self.amount_mismatches = DisputeRows(), MismatchRows()
+        self.disputes, self.amount_mismatches, self.actions = DisputeRows(), MismatchRows(), ActionRows()
         self.payments.rows = {payment.id: payment for payment in payments}
         self.sent: list[NewMessage] = []
         self.announced: list[Event] = []

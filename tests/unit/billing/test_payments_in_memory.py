@@ -25,12 +25,13 @@ from unit.core.core_in_memory import StandingClock
 
 P, R = PaymentStatus, RemotePaymentStatus
 NOW = datetime(2031, 5, 1, 12, 0, 30, tzinfo=UTC)
+THEN = NOW - timedelta(hours=1)
 CLOCK: Any = StandingClock(NOW)
 PRICE = Money(9900, "KRW")
 
 
 def payment(status: PaymentStatus = P.PENDING, **changes: Any) -> Payment:
-    made = Payment(new_id(), "credits", "credits:1", PRICE, "bank", status, NOW, NOW, NOW + timedelta(days=1))
+    made = Payment(new_id(), "credits", "credits:1", PRICE, "bank", status, THEN, THEN, NOW + timedelta(days=1))
     return replace(made, **changes)
 
 
@@ -66,14 +67,17 @@ def billing(bank: Bank | None = None) -> BillingService:
 async def settled(before: Payment, told: PaymentSnapshot, *refunds: Refund) -> Commit:
     commit: Any = Commit(before)
     commit.payments.given_back = {refund.id: refund for refund in refunds}
-    await begin_attempt(commit, before, AttemptOperation.CHECKOUT, NOW)
+    await begin_attempt(commit, before, AttemptOperation.CHECKOUT, THEN)
     assert await billing(Bank()).settle(commit, before.id, told) == commit.payments.rows[before.id]
     made: Commit = commit
     return made
 
 
 async def statuses_of_attempts(commit: Commit) -> list[tuple[str, str | None]]:
-    return [(each.status.value, each.failure) for each in commit.payment_attempts.rows.values()]
+    """And that what was changed says when."""
+    attempts = list(commit.payment_attempts.rows.values())
+    assert all(each.updated_at == NOW for each in attempts if not each.is_open)
+    return [(each.status.value, each.failure) for each in attempts]
 
 
 async def test_money_that_arrives_is_announced_once_and_its_try_succeeded() -> None:
@@ -81,6 +85,7 @@ async def test_money_that_arrives_is_announced_once_and_its_try_succeeded() -> N
     commit = await settled(before, word(method="card", method_country="KR", tax=Money(900, "KRW")))
     after = commit.payments.rows[before.id]
     assert (after.status, after.paid_at, after.method, after.method_country, after.tax) == (P.PAID, NOW, "card", "KR", 900)
+    assert (after.updated_at, after.created_at, after.reference) == (NOW, THEN, "pay_1")
     assert commit.statuses == [("billing.payment_changed", "paid")]
     assert (await statuses_of_attempts(commit), commit.sent) == ([("succeeded", None)], [])
     again: Any = Commit(after)
@@ -114,7 +119,7 @@ async def test_another_amount_is_believed_by_nobody_and_alerted() -> None:
 
 async def test_what_goes_back_is_announced_each_time_and_all_of_it_settles_refunds_under_way() -> None:
     before = payment(P.PAID)
-    queued = Refund(new_id(), before.id, "a", Money(100, "KRW"), "why", RefundStatus.QUEUED, NOW, NOW)
+    queued = Refund(new_id(), before.id, "a", Money(100, "KRW"), "why", RefundStatus.QUEUED, THEN, THEN)
     failed = replace(queued, id=new_id(), key="b", status=RefundStatus.FAILED)
     part = await settled(before, word(R.PARTLY_REFUNDED, 100), queued, failed)
     assert part.statuses == [("billing.payment_refunded", "partly_refunded"), ("billing.payment_changed", "partly_refunded")]
@@ -122,7 +127,10 @@ async def test_what_goes_back_is_announced_each_time_and_all_of_it_settles_refun
     more = await settled(part.payments.rows[before.id], word(R.PARTLY_REFUNDED, 200))
     assert more.statuses == [("billing.payment_refunded", "partly_refunded")]
     whole = await settled(before, word(R.REFUNDED, 9900), queued, failed)
-    assert whole.payments.given_back == {queued.id: replace(queued, status=RefundStatus.SUCCEEDED), failed.id: failed}
+    assert whole.payments.given_back == {
+        queued.id: replace(queued, status=RefundStatus.SUCCEEDED, updated_at=NOW),
+        failed.id: failed,
+    }
     assert whole.statuses[0] == ("billing.refund_changed", "succeeded")
 
 
@@ -162,7 +170,7 @@ async def test_one_capture_is_under_way_and_at_most_three_are_made() -> None:
 async def test_a_key_is_spent_once_and_another_one_not_while_it_is() -> None:
     before = payment()
     commit: Any = Commit(before)
-    await begin_attempt(commit, before, AttemptOperation.CHECKOUT, NOW)
+    await begin_attempt(commit, before, AttemptOperation.CHECKOUT, THEN)
     for key in ("key-1", "key-1", "key-2"):
         await begin_confirm(commit, before, key, CLOCK)
     assert await statuses_of_attempts(commit) == [("succeeded", None), ("pending", None)]
@@ -191,13 +199,13 @@ async def test_a_browser_that_comes_back_spends_its_key_or_is_a_hint_every_two_s
 async def test_what_nobody_paid_in_its_time_expires_unless_a_try_is_in_doubt(status: PaymentStatus) -> None:
     before = payment(status)
     commit: Any = Commit(before)
-    await begin_attempt(commit, before, AttemptOperation.CHECKOUT, NOW)
+    await begin_attempt(commit, before, AttemptOperation.CHECKOUT, THEN)
     await billing().expire(commit, before.id)
-    assert commit.payments.rows[before.id].status is P.EXPIRED
+    assert commit.payments.rows[before.id] == replace(before, status=P.EXPIRED, updated_at=NOW)
     assert commit.statuses == [("billing.payment_changed", "expired")]
     assert await statuses_of_attempts(commit) == [("failed", "expired")]
     doubted: Any = Commit(before)
-    await begin_attempt(doubted, before, AttemptOperation.CONFIRM, NOW)
+    await begin_attempt(doubted, before, AttemptOperation.CONFIRM, THEN)
     await billing().expire(doubted, before.id)
     await billing().expire(doubted, new_id())
     assert (doubted.payments.rows[before.id], doubted.statuses) == (before, [])
@@ -208,7 +216,7 @@ async def test_money_that_arrived_does_not_expire_and_a_finished_try_stays() -> 
     commit: Any = Commit(paid)
     await billing().expire(commit, paid.id)
     assert (commit.payments.rows[paid.id], commit.statuses) == (paid, [])
-    attempt = await begin_attempt(commit, paid, AttemptOperation.CONFIRM, NOW)
+    attempt = await begin_attempt(commit, paid, AttemptOperation.CONFIRM, THEN)
     commit.payment_attempts.rows[attempt.id] = attempt.ended(AttemptStatus.FAILED, NOW, failure="declined", code="C1")
     await follow_payment(commit, replace(paid, status=P.AUTHORISED), NOW)
     await follow_payment(commit, replace(paid, status=P.EXPIRED), NOW)
