@@ -134,7 +134,7 @@ async def test_what_was_sent_arrives_in_its_room_the_newest_first(sandbox: Build
     assert [*map(int, re.findall(r'<span class="muted">(\d+)</span>', index))] == [2, 1, 1, 0]
 
 
-@pytest.mark.parametrize("path", ["attic", "api/attic", "files/prd_1/x.jpg", "files/prd_1/100.jpg"])
+@pytest.mark.parametrize("path", ["attic", "api/attic", "files/prd_1/x.jpg", "files/prd_1/0", "files/prd_1/10.jpg"])
 async def test_what_is_not_there_is_not_found(browser: httpx.AsyncClient, path: str) -> None:
     answer = await browser.get(f"/sandbox/{path}")
     error = {"code": "NOT_FOUND", "message": "찾을 수 없습니다.", "retryable": False}

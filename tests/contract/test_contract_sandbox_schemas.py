@@ -136,6 +136,11 @@ def test_a_schema_that_contains_itself_comes_to_an_end() -> None:
     while made["all"]:
         depth, made = depth + 1, made["all"][0]
     assert depth == 3
+    for schema in ({"additionalProperties": {"$ref": "#"}}, {"type": "array", "items": {"$ref": "#"}}):
+        depth, made = 0, Answerer(schema, READING).answer()
+        while made:
+            depth, made = depth + 1, next(iter(made.values())) if isinstance(made, dict) else made[0]
+        assert depth == 7
     either = {
         "anyOf": [
             {"type": "object", "required": ["n"], "properties": {"n": {"$ref": "#"}}},

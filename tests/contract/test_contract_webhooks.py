@@ -166,12 +166,13 @@ async def test_duplicates_carry_one_event_id(sandbox: Build, browser: httpx.Asyn
     assert len(received) == 3
 
 
+@pytest.mark.parametrize(("turned", "chosen"), [({"webhook_lose_next": 1}, "now"), ({}, "lost")], ids=["knob", "click"])
 async def test_lost_webhooks_never_leave_and_are_seen_on_the_page(
-    sandbox: Build, browser: httpx.AsyncClient, shop: Shop, courier: Courier
+    sandbox: Build, browser: httpx.AsyncClient, shop: Shop, courier: Courier, turned: dict[str, int], chosen: str
 ) -> None:
-    await click(browser, "knobs", "PUT", webhook_lose_next=1)
+    await click(browser, "knobs", "PUT", **turned)
     gateway = sandbox(SandboxPaymentGateway)
-    reference = await bought(gateway, browser, shop)
+    reference = await bought(gateway, browser, shop, webhook=chosen)
     await gateway.refund(RefundRequest(reference, Money(100, "KRW"), "why", "r"))
     [request] = await arrived(courier, shop, 1)
     assert (await gateway.read_webhook(request))[0].kind == "payment.partly_refunded"

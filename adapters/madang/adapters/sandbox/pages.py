@@ -42,6 +42,7 @@ METHODS: Final = ("card", "easy_pay", "transfer", "phone")
 ROOMS: Final = {"sms": "sms", "emails": "email", "chat": "chat", "social": "social"}
 LATER_SECONDS: Final = 10.0
 ADDRESS: Final = re.compile(r"https?://[!-~]+")
+PICTURE: Final = re.compile(r"(?P<number>[0-9])\.jpg")
 HEADERS: Final = {
     "content-security-policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
     "x-content-type-options": "nosniff",
@@ -245,12 +246,12 @@ async def change_knobs(request: Visit) -> Response[bytes]:
 @get("/files/{prediction:str}/{name:str}")
 async def file(request: Visit) -> Response[bytes]:
     prediction = _place(request, "prediction")
-    name = _place(request, "name")
-    number = name.removesuffix(".jpg")
-    if not (number.isdecimal() and len(number) < 3):
+    named = PICTURE.fullmatch(_place(request, "name"))
+    if named is None:
         return _not_found(request)
-    found, data = await _gate(request).world.run(lambda c: predictions.negative(c, prediction, int(number)))
-    picture = await asyncio.to_thread(develop, data, found.prompt, found.seed, found.size, int(number))
+    number = int(named["number"])
+    found, data = await _gate(request).world.run(lambda c: predictions.negative(c, prediction, number))
+    picture = await asyncio.to_thread(develop, data, found.prompt, found.seed, found.size, number)
     return Response(picture, media_type=MEDIA_TYPE)
 
 
