@@ -68,19 +68,24 @@ async def test_each_bad_day_is_met_once_by_its_operation_alone(context: Provider
         ("rate_limited", RateLimited),
         ("rejected", Rejected),
         ("silent", OutcomeUnknown),
+        ("answer_lost", OutcomeUnknown),
     ):
         world.plan("sms.fetch", "unavailable")
         world.plan("sms.send", fault)
         with pytest.raises(error) as met:
-            await sms.send(replace(SMS, idempotency_key=fault, timeout=0.01))
+            await sms.send(replace(SMS, idempotency_key=fault, timeout=0.01 if fault == "silent" else 60.0))
         assert met.value.operation == "sms.send"
         assert getattr(met.value, "retry_after", 7.0) == 7.0
         assert getattr(met.value, "reason", "invalid_request") == "invalid_request"
         await sms.send(replace(SMS, idempotency_key=fault))
-    for _ in range(4):
+    for _ in range(5):
         with pytest.raises(Unavailable):
             await sms.fetch("sms-1")
-    assert [each.idempotency_key for each in sms.sent] == ["unavailable", "rate_limited", "rejected", "silent"]
+    assert [each.idempotency_key for each in sms.sent] == ["unavailable", "rate_limited", "rejected", "silent", "answer_lost"]
+    storage = MemoryStorage(MemorySettings(), context)
+    world.plan("storage.delete_many", "silent")
+    with pytest.raises(OutcomeUnknown):  # at once: such a call has no time limit to be silent for
+        await storage.delete_many(["a"])
     with pytest.raises(ValueError, match="answer_lost, rate_limited, rejected, silent, unavailable"):
         world.plan("sms.send", "explode")
 
@@ -145,6 +150,7 @@ async def test_a_network_refuses_what_is_spent_or_unfit(network: MemorySocialPla
         (Post(" "), "invalid_request"),
         (Post("", media=[too_large]), "invalid_media"),
         (Post("", media=[SocialMedia("text/html", b"x")]), "invalid_media"),
+        (Post("", media=[SocialMedia("text/html")]), "invalid_media"),
         (Post("x", reply_to="nothing"), "not_found"),
     ):
         assert await reason_of(network.prepare(PreparePost(fresh, post, "k"))) == (reason, "prepare")

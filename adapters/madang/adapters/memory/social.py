@@ -29,6 +29,7 @@ from madang.ports.social import (
     ReadMetrics,
     SocialCapabilities,
     SocialGrant,
+    SocialMedia,
     SocialProfile,
 )
 
@@ -175,9 +176,13 @@ def _check(post: Post, operation: str) -> None:
         raise rejected("the text is too long", "too_long", operation)
     if not post.text.strip() and not post.media:
         raise rejected("the post is empty", "invalid_request", operation)
-    sizes = [(len(each.data or b""), able.media.max_bytes.get(each.media_type, -1)) for each in post.media]
-    if len(post.media) > able.media.max_count or any(size > most for size, most in sizes):
+    if len(post.media) > able.media.max_count or not all(map(_fits, post.media)):
         raise rejected("the media are too many, too large or of another type", "invalid_media", operation)
+
+
+def _fits(media: SocialMedia) -> bool:
+    most = capabilities.SOCIAL.media.max_bytes
+    return media.media_type in most and len(media.data or b"") <= most[media.media_type]
 
 
 def _within(written: Written, request: ListPosts) -> bool:

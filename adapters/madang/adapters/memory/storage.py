@@ -23,7 +23,7 @@ from madang.ports.storage import (
 )
 
 MAX_KEY_BYTES: Final = 1024
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,8 @@ async def _chunks(body: bytes) -> AsyncIterator[bytes]:
 async def _body_of(request: PutObject) -> bytes:
     """The whole body. Raises `Rejected` when it is not as long as announced, or longer than anything may be."""
     most = capabilities.STORAGE.max_object_bytes
-    allowed = min(most, most if request.size is None else request.size)
-    if (request.size or 0) > most:
+    allowed = most if request.size is None else request.size
+    if allowed > most:
         raise rejected("the object is larger than allowed", "too_large", "put")
     body = bytearray()
     if isinstance(request.body, bytes):
@@ -140,9 +140,6 @@ async def _body_of(request: PutObject) -> bytes:
 
 
 def _check_key(key: str, operation: str) -> None:
-    try:
-        size = len(key.encode())
-    except UnicodeEncodeError:
-        size = 0
-    if not 0 < size <= MAX_KEY_BYTES or {"", ".", ".."} & set(key.split("/")) or _CONTROL.search(key):
+    size = len(key.encode(errors="replace"))
+    if size > MAX_KEY_BYTES or {"", ".", ".."} & set(key.split("/")) or _FORBIDDEN.search(key):
         raise rejected("a key is slash-separated, relative, without . or .., at most 1024 bytes", "invalid_key", operation)

@@ -44,12 +44,12 @@ class MemoryWorld:
         with self._lock:
             self._faults.append((operation, fault))
 
-    async def effect(self, operation: str, act: Callable[[], T], timeout: float = 0.0) -> T:
+    async def effect(self, operation: str, act: Callable[[], T], timeout: float | None = None) -> T:
         """Do it, unless a fault comes before."""
         fault = self._met(operation)
         with self._lock:
             result = act()
-        if fault == "silent":
+        if fault == "silent" and timeout is not None:
             await asyncio.sleep(timeout)
         if fault is not None:
             raise OutcomeUnknown("the answer was lost", provider=NAME, operation=operation)
