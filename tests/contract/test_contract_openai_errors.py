@@ -22,7 +22,7 @@ from madang.plugins.conformance.remote import Reply, serving
 from madang.ports.context import ProviderContext
 from madang.ports.errors import Misconfigured, OutcomeUnknown, PortError, RateLimited, Rejected, Unavailable
 from madang.ports.secret import Secret
-from madang.ports.text_model import FinishReason, PromptMessage, Role, TextRequest, TextResult
+from madang.ports.text_model import FinishReason, PromptMessage, Role, TextRequest, TextResult, TokenUsage
 
 REQUEST = TextRequest([PromptMessage(Role.USER, "안녕하세요")], "text-1", timeout=20.0)
 LINE = Line("", "hello", "stop", Usage(3, 2))
@@ -299,7 +299,7 @@ def read_or_raised(read: Callable[[], object]) -> object:
 @given(text=st.text(max_size=50), cut=st.integers(0, 50))
 @settings(max_examples=25)
 def test_a_stream_read_in_any_pieces_is_the_whole_text(dialect: Dialect, text: str, cut: int) -> None:
-    line = replace(LINE, text=text)
+    line = replace(LINE, text=text, usage=Usage(3, 2, 1))
     pieces = [text[:cut], text[cut:]]
     reading = dialect.reading(None)
     if dialect is RESPONSES:
@@ -311,7 +311,8 @@ def test_a_stream_read_in_any_pieces_is_the_whole_text(dialect: Dialect, text: s
         told.append({"choices": [], "usage": completion_document("m", line)["usage"]})
     assert "".join(reading.feed(json.loads(json.dumps(event))) for event in told) == text
     result = reading.result()
-    assert (result.text, result.finish, result.usage.input_tokens) == (text, FinishReason.STOP, 3)
+    assert (result.text, result.finish, result.usage) == (text, FinishReason.STOP, TokenUsage(3, 2, 1))
+    assert result.model == ("m" if dialect is CHAT_COMPLETIONS else "m-2026-07-09")
 
 
 def test_the_fake_words_its_errors_as_openai_does() -> None:

@@ -120,10 +120,10 @@ def _large_numbers(values: Sequence[ast.expr]) -> Iterator[Span]:
 
 
 def _is_amount(value: ast.expr | None) -> bool:
-    """A number, or several multiplied."""
-    return all(
-        isinstance(each, ast.Constant | ast.BinOp | ast.UnaryOp | ast.operator | ast.unaryop) for each in ast.walk(value)
-    )
+    """A number, or several multiplied, also with a unit that has a name."""
+    named = (ast.Name, ast.expr_context) if isinstance(value, ast.BinOp) else ()
+    counted = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, *named)
+    return all(isinstance(each, counted) for each in ast.walk(value))
 
 
 def _span(node: ast.AST | None) -> Span:

@@ -20,6 +20,7 @@ ADAPTER = '''
 """Says nothing."""
 _log = getLogger(__name__)
 LIMIT = 8 * 1024
+LONGEST = 2 * LIMIT
 STATES = {"sent": SENT, "failed": FAILED}
 
 
