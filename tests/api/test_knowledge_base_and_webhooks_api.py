@@ -100,6 +100,15 @@ async def test_a_catalogue_is_imported_and_its_bad_lines_are_named(client: httpx
     assert "cost_min" in data["problems"][0]["path"]
 
 
+async def test_a_file_of_which_nothing_can_be_taken_is_refused_with_its_problems(
+    client: httpx.AsyncClient, editor: dict[str, str]
+) -> None:
+    headers = {**editor, "Content-Type": "text/csv", "Accept-Language": "ko"}
+    answer = await client.post(f"{ENTRIES}/import", content=b"code,category\nSC001,skin\n", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "VALIDATION_ERROR")
+    assert {"path": "line 1: title_ko", "message": "이 열이 빠졌습니다"} in answer.json()["error"]["details"]
+
+
 @pytest.mark.parametrize(
     ("content", "content_type", "expected"),
     [

@@ -83,6 +83,16 @@ def test_the_doctor_names_a_route_that_leads_nowhere(folder: Path, servers: Mapp
     assert "MADANG_TWILIO_ACCOUNT_SID" in found["sms: twilio"]["detail"]
 
 
+@pytest.mark.parametrize(("name", "written"), [("DEFAULT", "lots"), ("NOTHING", "5/minute")])
+def test_the_doctor_names_a_limit_that_the_api_would_not_start_with(
+    folder: Path, servers: Mapping[str, str], name: str, written: str, run: Run
+) -> None:
+    done = run("doctor", "--json", folder=folder, **servers, **{f"MADANG_LIMITS__{name}": written})
+    found = _findings(done.stdout)["limits"]
+    assert (done.returncode, found["health"]) == (1, "red")
+    assert f"limits.{name.lower()}" in found["detail"]
+
+
 def test_the_doctor_tells_stand_ins_in_production(folder: Path, servers: Mapping[str, str], run: Run) -> None:
     assert "stand-ins in production" not in _findings(run("doctor", "--json", folder=folder, **servers).stdout)
     done = run("doctor", "--json", folder=folder, MADANG_ENVIRONMENT="production", **servers)

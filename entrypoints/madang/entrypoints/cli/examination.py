@@ -139,6 +139,7 @@ async def _inside(settings: "Settings") -> Sequence[Finding]:
     try:
         async with open_container(settings) as container:
             looks: Sequence[tuple[str, Callable[[Container], Awaitable[Sequence[Finding]]]]] = (
+                ("limits", _limits),
                 ("providers", _providers),
                 ("storage", _storage),
                 ("processes", _processes),
@@ -161,6 +162,17 @@ async def _safely(
             return await look(container)
     except Exception as error:  # noqa: BLE001 - one look that fails must not hide the others
         return [red(what, f"could not be looked at: {told(error).sentence}", "set MADANG_DEBUG=1 and look at the logs")]
+
+
+async def _limits(container: "Container") -> Sequence[Finding]:
+    """Wrong ones stop the API at its start; the other processes count nothing and would not tell."""
+    from madang.ports.errors import Misconfigured
+
+    try:
+        _ = container.limiter
+    except Misconfigured as error:
+        return [red("limits", told(error).sentence, _MEND)]
+    return []
 
 
 async def _providers(container: "Container") -> Sequence[Finding]:

@@ -188,7 +188,7 @@ async def delete_entry(call: Call) -> ASGIApp:
         TAG,
         "Import the care catalogue from CSV",
         "UTF-8 with a header line. Entries that are there are replaced by code, others are added; lines with problems are left "
-        "out and named.",
+        "out and named. A file of which nothing can be taken is refused with all of its problems.",
         ImportShape,
         {"created": 1, "updated": 0, "problems": [{"path": "line 3: cost_min", "message": "must be a whole number"}]},
         access=_EDITOR,
@@ -204,6 +204,8 @@ async def import_entries(call: Call) -> ASGIApp:
     if "\0" in text:
         raise MalformedBody("the file holds NUL characters", code="MALFORMED_CSV")
     outcome = await call.container.knowledge_base.import_csv(call.caller, text)
+    if outcome.problems and not outcome.created and not outcome.updated:
+        raise ValidationFailed(*(Problem(problem.path, problem.message) for problem in outcome.problems))
     language = preferred(exchange_of(call.request.scope).accept_language)
     problems = [FieldProblem(problem.path, told(problem.message, language)) for problem in outcome.problems]
     return call.succeed(ImportShape(outcome.created, outcome.updated, problems))
