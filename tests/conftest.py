@@ -4,6 +4,7 @@ import gc
 import ipaddress
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from compiled_together import compile_a_share
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 """Three runners and hundreds of processes import the same sources: one of them compiles a module, and the others read it."""
+
+gc.disable()
+"""Until everything is collected: next to nothing of what is imported is ever garbage, and looking for some takes a quarter of
+the time."""
 
 pytest_plugins = ("embedded_stack",)
 
@@ -27,9 +32,13 @@ settings.register_profile("thorough", parent=settings.get_profile("madang"), der
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "madang"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection(session: pytest.Session) -> None:
-    compile_a_share(session.config)
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[object]:
+    try:
+        compile_a_share(session.config)
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
