@@ -51,6 +51,9 @@ class Shop:
     given_back: list[dict[str, Any]]
     knows_the_buyer: bool = True
 
+    def now(self) -> datetime:
+        return NOW
+
     async def lots_of(self, subject: str, source: LotSource) -> list[Lot]:
         return [lot for lot in self.lots if (lot.subject, lot.source) == (subject, source)]
 
@@ -74,7 +77,7 @@ class Shop:
         commit.credits = self
         me: Any = self
         told = {"purpose": purpose, "payment_id": str(self.payment.id)}
-        purchases = CreditPurchases(me, me, CATALOGUE, SEOUL)
+        purchases = CreditPurchases(me, me, CATALOGUE, me, SEOUL)
         await purchases.payment_changed(commit, Message(new_id(), "test.topic", told, 1, 0, "req-test"))
 
     def refund(self, amount: int, status: RefundStatus) -> Refund:
