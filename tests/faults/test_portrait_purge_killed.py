@@ -32,7 +32,7 @@ async def deliver(lane: Lane) -> Order:
 async def until_verified(lane: Lane, order: Order) -> None:
     """The second pass is due at once, and so is every further one."""
     await lane.until_status(order, PortraitStatus.EXPIRED)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while not await lane.ask(
             "SELECT count(*) FROM deletion_receipts WHERE subject = $1 AND verified_at IS NOT NULL", f"portrait:{order.id}"
         ):
