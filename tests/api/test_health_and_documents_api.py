@@ -146,6 +146,13 @@ def test_every_tag_says_what_it_groups() -> None:
     assert {tag for _, _, operation in described() for tag in operation["tags"]} == explained
 
 
+def test_every_parameter_of_a_query_says_what_it_is_for() -> None:
+    for method, path, operation in described():
+        for parameter in operation["parameters"]:
+            if parameter["in"] == "query":
+                assert parameter.get("description") or parameter["schema"].get("description"), (method, path, parameter["name"])
+
+
 def test_what_cannot_be_read_as_csv_is_refused_only_where_csv_is_taken() -> None:
     refusing = [path for _, path, operation in described() if "`MALFORMED_CSV`" in json.dumps(operation["responses"])]
     assert refusing == ["/api/v1/knowledge-base/import"]

@@ -22,6 +22,7 @@ async def test_a_card_is_left_charged_and_renewed_each_month(deployment: Deploym
     active = await subscriber.get(begun)
     assert (active["status"], active["checkout"]) == ("active", None)
     assert active["paymentMethod"]["label"].startswith("card ****")
+    assert UUID(active["paymentMethod"]["id"]).version == 7
     await subscriber.days_pass(31)
     renewed = await subscriber.get(begun)
     assert [period["status"] for period in renewed["periods"]] == ["paid", "paid"]

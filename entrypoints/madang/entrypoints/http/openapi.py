@@ -104,7 +104,7 @@ def _parameters(operation: Operation) -> Iterator[Json]:
     if operation.query is not None:
         _, components = msgspec.json.schema_components([operation.query], ref_template=REF)
         for name, schema in _as_others_read(components[operation.query.__name__])["properties"].items():
-            described = {"description": _PAGING[name]} if name in _PAGING else {}
+            described = {"description": _ASKED[name]} if name in _ASKED else {}
             yield {"name": name, "in": "query", "required": False, **described, "schema": _without_null(schema)}
     for header in operation.headers:
         yield {
@@ -279,7 +279,20 @@ _SECURITY: Final[Json] = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
-_PAGING: Final = {
+_ASKED: Final = {
+    **{
+        name: f"Only those of this {name}."
+        for name in ("category", "kind", "product", "provider", "purpose", "role", "state", "status", "topic", "action")
+    },
+    **dict.fromkeys(("userId", "clientId", "projectId"), "Only those of this one's."),
+    "actorId": "Only what this one did.",
+    "subject": "Only what was done to this one: `user:<id>`.",
+    "since": "Not before this time, with its offset.",
+    "until": "Before this time, with its offset.",
+    "handled": "Only those that were handled, or only those that were not.",
+    "window": "Of how many of the last minutes the numbers are.",
+    "purchase": "As in the address that the provider was given.",
+    "proof": "As in the address that the provider was given.",
     "page": "Which page, from 1.",
     "limit": "How many on a page.",
     "cursor": "`meta.pagination.nextCursor` of the page before; none begins at the newest.",

@@ -1,7 +1,7 @@
 """What a subscription of ours is paid by: the key that the browser brings back, another card, one that is kept already."""
 
 import logging
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from madang.core.billing.subscriptions import stored_method_steps
 from madang.core.billing.subscriptions.book import SubscriptionBook
@@ -12,6 +12,7 @@ from madang.core.billing.subscriptions.views import SubscriptionView, audited, i
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import Problem, ValidationFailed
+from madang.core.kernel.ids import derived_id
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.providers import Providers
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
@@ -49,7 +50,7 @@ class SubscriptionMeans:
         """
         async with self._units() as uow:
             subscription = await own(uow, caller.person, subscription_id, lock=False)
-            method_id = uuid5(subscription.id, client_key)
+            method_id = derived_id(subscription.id, client_key)
             kept = await uow.payment_methods.get(method_id)
             if kept is not None and subscription.method_id == kept.id:
                 return await view_of(uow, subscription)
