@@ -15,13 +15,17 @@ from madang.adapters.sandbox.messages import SentMessage
 from madang.adapters.sandbox.pages import METHODS, ROOMS
 from madang.adapters.sandbox.payment import SandboxPaymentGateway
 from madang.adapters.sandbox.sms import SandboxSmsSender
+from madang.adapters.sandbox.social import SandboxSocialPlatform
 from madang.adapters.sandbox.views import HERE, amount_text, message_view, time_text, with_links
 from madang.adapters.sandbox.wording import WORDS, language_of, say
-from madang.ports.chat import ChatRequest
+from madang.plugins.conformance.social import CHALLENGE, VERIFIER
+from madang.ports.chat import ChatField, ChatRequest
 from madang.ports.email import Attachment, EmailAddress, EmailRequest
 from madang.ports.money import Money
 from madang.ports.payment import CheckoutRequest, RemotePaymentStatus
+from madang.ports.secret import Secret
 from madang.ports.sms import SmsRequest
+from madang.ports.social import CodeExchange
 
 Build = Callable[..., Any]
 CHECKOUT = CheckoutRequest(
@@ -102,7 +106,7 @@ async def test_what_was_sent_arrives_in_its_room_the_newest_first(sandbox: Build
             attachments=[Attachment("a.txt", "text/plain", b"paper")],
         )
     )
-    await chat.post(ChatRequest("<script>", "chat-1"))
+    await chat.post(ChatRequest("<script>", "chat-1", fields=[ChatField("결과", "좋음")]))
     heard = (await browser.get("/sandbox/api/sms")).json()
     assert [(each["key"], each["text"], each["details"]) for each in heard] == [
         ("sms-1", "two", {"sender": "+821000000000"}),
@@ -124,7 +128,12 @@ async def test_what_was_sent_arrives_in_its_room_the_newest_first(sandbox: Build
     }
     [posted] = (await browser.get("/sandbox/api/chat")).json()
     assert posted["recipient"] == "#general"
-    assert posted["details"] == {"thread": None, "link": None, "tone": "neutral", "fields": []}
+    assert posted["details"] == {
+        "thread": None,
+        "link": None,
+        "tone": "neutral",
+        "fields": [{"label": "결과", "value": "좋음"}],
+    }
     for room, shown in (("sms", "two"), ("emails", '<a href="http://a.example/x">'), ("chat", "&lt;script&gt;")):
         page = await browser.get(f"/sandbox/{room}", headers={"accept-language": "en"})
         assert (page.headers["content-type"], page.headers["cache-control"]) == ("text/html; charset=utf-8", "no-store")
@@ -139,6 +148,7 @@ async def test_what_is_not_there_is_not_found(browser: httpx.AsyncClient, path: 
     answer = await browser.get(f"/sandbox/{path}")
     error = {"code": "NOT_FOUND", "message": "찾을 수 없습니다.", "retryable": False}
     assert (answer.status_code, answer.json()) == (404, {"success": False, "error": error})
+    assert error["message"] in answer.text, "people read it in a shell, too"
 
 
 async def test_a_checkout_may_be_paid_stayed_at_cancelled_or_declined(sandbox: Build, browser: httpx.AsyncClient) -> None:
@@ -191,13 +201,16 @@ async def test_a_checkout_may_be_paid_stayed_at_cancelled_or_declined(sandbox: B
     ],
 )
 async def test_a_person_connects_the_account_that_they_name(
-    browser: httpx.AsyncClient, handle: str, redirect_uri: str, known_as: str, joined: str
+    sandbox: Build, browser: httpx.AsyncClient, handle: str, redirect_uri: str, known_as: str, joined: str
 ) -> None:
-    wanted = {"redirect_uri": redirect_uri, "state": "s", "code_challenge": "c"}
+    wanted = {"redirect_uri": redirect_uri, "state": "s", "code_challenge": CHALLENGE}
     page = (await browser.get("/sandbox/authorize", params=wanted)).text
-    assert all(f'value="{each}"' in page for each in ("s", "c", redirect_uri))
+    assert all(f'value="{each}"' in page for each in wanted.values())
     answer = (await browser.post("/sandbox/authorize", json={**wanted, "handle": handle})).json()
     assert re.fullmatch(re.escape(f"{redirect_uri}{joined}code=") + "code_[0-9a-f]{24}&state=s", answer["redirectTo"])
+    code = answer["redirectTo"].rpartition("code=")[2].partition("&")[0]
+    grant = await sandbox(SandboxSocialPlatform).exchange_code(CodeExchange(Secret(code), Secret(VERIFIER), redirect_uri))
+    assert grant.account.handle == known_as
     sent = await browser.post("/sandbox/authorize", data={**wanted, "handle": handle})
     assert (sent.status_code, sent.headers["location"].startswith(f"{redirect_uri}{joined}code=")) == (303, True)
 

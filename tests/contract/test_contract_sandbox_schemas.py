@@ -216,6 +216,15 @@ def test_a_second_code_of_a_line_has_what_follows_it() -> None:
     ]
 
 
+def test_a_line_of_one_name_has_that_for_its_title_and_no_theme() -> None:
+    told = "AB12 | hair | short cut\nAB13 | hair | long waves\nAB14 | quiet glow"
+    assert [(each.theme, each.title) for each in read([PromptMessage(Role.USER, told)]).offers] == [
+        ("hair", "short cut"),
+        ("hair", "long waves"),
+        ("", "quiet glow"),
+    ]
+
+
 @pytest.mark.parametrize("kind", ["nothing", "cut off", "too many pixels"])
 def test_a_picture_that_cannot_be_read_is_refused(kind: str) -> None:
     out = io.BytesIO()

@@ -19,6 +19,7 @@ from madang.adapters.sandbox.pages import create_app
 from madang.adapters.sandbox.payment import SandboxPaymentGateway
 from madang.adapters.sandbox.settings import SandboxSettings
 from madang.adapters.sandbox.webhooks import Courier, signed_headers, signing_secret
+from madang.plugins.conformance.remote import closed_port
 from madang.ports.context import ProviderContext
 from madang.ports.errors import SignatureInvalid
 from madang.ports.image_model import PictureRequest, PredictionStatus
@@ -120,9 +121,12 @@ async def settled(browser: httpx.AsyncClient, waiting: int = 0) -> list[dict[str
     return deliveries
 
 
-async def test_a_paid_checkout_is_announced_by_a_signed_snapshot(
-    sandbox: Build, browser: httpx.AsyncClient, shop: Shop, courier: Courier
+async def test_a_paid_checkout_is_announced_by_a_signed_snapshot_whatever_proxy_the_environment_names(
+    sandbox: Build, browser: httpx.AsyncClient, shop: Shop, courier: Courier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port()}")
     gateway = sandbox(SandboxPaymentGateway)
     reference = await bought(gateway, browser, shop)
     [request] = await arrived(courier, shop, 1)

@@ -46,11 +46,12 @@ def develop(data: bytes | None, prompt: str, seed: int, size: tuple[int, int] | 
 
 def output_size(width: int | None, height: int | None) -> tuple[int, int] | None:
     """What was asked for, within bounds; None for the usual size."""
-    if not width and not height:
-        return None
-    wide = width or round((height or 0) * 3 / 4)
-    high = height or round(wide * 4 / 3)
-    return (min(max(wide, 64), MAX_SIDE), min(max(high, 64), MAX_SIDE))
+    if not width:
+        if not height:
+            return None
+        width = round(height * 3 / 4)
+    high = height or round(width * 4 / 3)
+    return (min(max(width, 64), MAX_SIDE), min(max(high, 64), MAX_SIDE))
 
 
 def _photo(data: bytes, prompt: str, seed: int, size: tuple[int, int]) -> Image.Image:
