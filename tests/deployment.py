@@ -95,15 +95,16 @@ class Deployment:
 
     async def work(self) -> None:
         """Until nothing is due and nobody is at work."""
-        async with self.worker() as runner, asyncio.timeout(_PATIENCE):
+        async with self.worker(holds=True) as runner, asyncio.timeout(_PATIENCE):
             while await self.value(_BUSY):
                 runner.wake()
                 await asyncio.sleep(0.01)
 
     @asynccontextmanager
-    async def worker(self, **settings: Any) -> AsyncIterator[Runner[Any]]:
+    async def worker(self, *, holds: bool = False, **settings: Any) -> AsyncIterator[Runner[Any]]:
+        """What fails is tried again as soon as in a deployment, unless it `holds` that until its time is let pass."""
         chosen = RunnerSettings(**{"poll": 0.02, "grace": 5.0, **settings})
-        outbox = HoldingOutbox(self.container.outbox)
+        outbox: Any = HoldingOutbox(self.container.outbox) if holds else self.container.outbox
         runner: Runner[Any] = Runner(outbox, self.container.handlers, "worker-in-the-test", chosen)
         await runner.start()
         try:

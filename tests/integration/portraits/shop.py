@@ -178,14 +178,14 @@ class Shop:
 
     async def work(self) -> None:
         """Until nothing is due and nobody is at work."""
-        async with self.worker() as runner, asyncio.timeout(_PATIENCE):
+        async with self.worker(holds=True) as runner, asyncio.timeout(_PATIENCE):
             while await self.value(_BUSY):
                 runner.wake()
                 await asyncio.sleep(0.01)
 
     @asynccontextmanager
-    async def worker(self, *, holds: bool = True, **settings: Any) -> AsyncIterator[Runner[Any]]:
-        """Unless it `holds` retries, what fails is tried again as soon as in a deployment."""
+    async def worker(self, *, holds: bool = False, **settings: Any) -> AsyncIterator[Runner[Any]]:
+        """What fails is tried again as soon as in a deployment, unless it `holds` that until its time is let pass."""
         chosen = RunnerSettings(**{"poll": 0.02, "grace": 5.0, **settings})
         outbox: Any = HoldingOutbox(self.container.outbox) if holds else self.container.outbox
         runner: Runner[Any] = Runner(outbox, self.container.handlers, "worker-in-the-test", chosen)

@@ -179,7 +179,7 @@ async def test_a_purge_leaves_other_jobs_alone(shop: Shop) -> None:
 async def test_a_purge_while_pictures_are_being_made_waits_for_them_and_nothing_stays(shop: Shop) -> None:
     await shop.with_knobs(image_seconds=600.0)
     job = await shop.with_photo()
-    async with shop.worker(holds=False):
+    async with shop.worker():
         await shop.until("SELECT count(*) = 3 FROM actions WHERE state = 'succeeded'")
         await shop.let_pass(hours=24)
         await shop.until("SELECT status = 'expired' FROM portraits")
