@@ -77,4 +77,4 @@ def _marked(photo: Image.Image) -> Image.Image:
     layer = Image.new("L", photo.size, 0)
     margin = photo.height // 60
     ImageDraw.Draw(layer).text((photo.width - margin, photo.height - margin), MARK, fill=120, font=font, anchor="rs")
-    return Image.composite(Image.new("RGB", photo.size, (255, 255, 255)), photo, layer)
+    return Image.composite(Image.new("RGB", photo.size, "white"), photo, layer)

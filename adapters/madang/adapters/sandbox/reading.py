@@ -193,4 +193,5 @@ def _light(picture: Picture) -> Light:
         ) from error
     red, _, blue = ImageStat.Stat(small).mean
     grey = ImageStat.Stat(small.convert("L"))
-    return Light(round(grey.mean[0] / 2.55), round(grey.stddev[0] / 1.28), round((red - blue) / 2.55))
+    [mean], [spread] = grey.mean, grey.stddev
+    return Light(round(mean / 2.55), round(spread / 1.28), round((red - blue) / 2.55))

@@ -87,9 +87,7 @@ def schedule(
     if url is None:
         return
     now = time.time()
-    body = json.dumps(
-        {"type": kind, "timestamp": datetime.fromtimestamp(now, UTC).isoformat(), "data": data}, ensure_ascii=False
-    )
+    body = json.dumps({"type": kind, "timestamp": datetime.fromtimestamp(now, UTC).isoformat(), "data": data})
     for copy in range(1 + knobs.webhook_duplicates):
         lost = (
             knobs_module.take_lost_webhook(connection, knobs) or share(knobs.seed, "loss", event_id, copy) < knobs.webhook_loss
