@@ -55,7 +55,7 @@ class Job:
         return await self.site.client.request(method, f"{ORDERS}/{self.id}{path}", **{"headers": self.headers, **more})
 
     async def until(self, status: str) -> dict[str, Any]:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while (data := (await self.call("GET")).json()["data"])["status"] != status:
                 await asyncio.sleep(0.02)
         found: dict[str, Any] = data
@@ -94,10 +94,10 @@ async def site(make_settings: Callable[..., Any]) -> AsyncIterator[Site]:
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     chosen = make_settings(port=port, base_url=address, limits=NO_LIMIT, plugins={SANDBOX: dict(FAST)})
-    async with opened(chosen) as shop, shop.worker(), httpx.AsyncClient(base_url=address, timeout=30) as client:
+    async with opened(chosen) as shop, shop.worker(), httpx.AsyncClient(base_url=address, timeout=60) as client:
         stop = asyncio.Event()
         serving = asyncio.create_task(run_http(shop.container, stop))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not serving.done() and not await answers(client):
                 await asyncio.sleep(0.02)
         yield Site(client, shop)

@@ -54,13 +54,13 @@ class Workshop:
         return found
 
     async def until(self, message: UUID, condition: Callable[[MessageRow], bool]) -> MessageRow:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not condition(row := await self.row(message)):
                 await asyncio.sleep(0.01)
         return row
 
     async def until_states(self, expected: Mapping[str, int]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while await self.states() != expected:
                 await asyncio.sleep(0.01)
 

@@ -129,7 +129,7 @@ async def test_nothing_of_arq_is_left_when_all_is_done(workshop, redis: Redis) -
     await workshop.send(SHORT, 5)
     await workshop.send(LONG, 5)
     await workshop.until_states({"done": 10})
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while await queued(redis, Lane.LONG) or await queued(redis, Lane.SHORT):
             await asyncio.sleep(0.05)
     await stop(*tasks)

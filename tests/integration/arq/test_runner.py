@@ -220,7 +220,7 @@ async def test_a_handler_whose_lease_was_taken_is_stopped_and_leaves_nothing(wor
     await runner.start()
     await workshop.until(message, lambda row: row.state is MessageState.LEASED)
     await workshop.execute("UPDATE messages SET lease_token = lease_token + 1, worker = 'other'")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         await stopped.wait()
     row = await workshop.row(message)
     assert (row.state, row.failures) == (MessageState.LEASED, 0)
@@ -265,7 +265,7 @@ async def test_who_cannot_prolong_a_lease_has_let_go_before_another_begins(works
     await first.start()
     await workshop.until(message, lambda row: row.attempts == 1)
     await workshop.runner(Handler(topic, run=run), lease=1.5, poll=0.02).start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while len(said) < 3:
             await asyncio.sleep(0.01)
     assert said == ["the first begins", "the first ends", "the second begins"]
@@ -293,7 +293,7 @@ async def test_a_message_that_comes_back_ends_the_earlier_try_of_it(workshop) ->
     await workshop.until(message, lambda row: row.state is MessageState.LEASED)
     await workshop.execute("UPDATE messages SET lease_until = now() - interval '1 s'")
     await workshop.until(message, is_done)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not ended:
             await asyncio.sleep(0.01)
     assert ended == [1]
@@ -316,7 +316,7 @@ async def test_a_step_after_the_lease_was_taken_raises_in_the_handler(workshop) 
     await workshop.send(topic)
     runner = workshop.runner(Handler(topic, run=run))
     await runner.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not seen or runner.running:
             await asyncio.sleep(0.01)
     assert await effects(workshop) == []

@@ -38,7 +38,7 @@ async def left(container: Container, column: str, table: str) -> list[Any]:
 
 
 async def until_left(container: Container, column: str, table: str, expected: list[Any]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while await left(container, column, table) != expected:
             await asyncio.sleep(0.05)
 
@@ -73,7 +73,7 @@ async def test_processes_not_heard_of_for_a_day_are_forgotten(container: Contain
     for name in ("gone", "here"):
         await container.heartbeats.beat(name, "worker", "host-a")
     await container.database.execute("UPDATE heartbeats SET beat_at = now() - interval '25 hours' WHERE process_id = 'gone'")
-    async with relaying(container), asyncio.timeout(30):
+    async with relaying(container), asyncio.timeout(90):
         while "gone" in await left(container, "process_id", "heartbeats"):
             await asyncio.sleep(0.05)
     assert await left(container, "process_id", "heartbeats") == ["here"]

@@ -273,7 +273,7 @@ async def test_pruning_takes_no_more_at_once_than_it_is_told(bench) -> None:
 async def test_listeners_are_woken_by_commits_and_after_each_connection(bench) -> None:
     woken = asyncio.Event()
     listening = asyncio.create_task(bench.outbox.listen(woken.set))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         await woken.wait()
         woken.clear()
         await bench.send()

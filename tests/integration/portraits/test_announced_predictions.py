@@ -160,7 +160,7 @@ async def test_an_announcement_wakes_who_waits_for_it(studio: Studio, monkeypatc
     painter.ends.append(GOES_ON)
     async with studio.shop.worker() as runner:
         await studio.shop.until(f"SELECT count(*) = 1 FROM ({PURCHASES}) AS bought WHERE state = 'succeeded'")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while "fetch" not in painter.calls:
                 await asyncio.sleep(0.01)
         painter.finish(f"{ANNOUNCER}-1")
