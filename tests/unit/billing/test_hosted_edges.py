@@ -229,6 +229,9 @@ def test_what_the_provider_changed_holds_at_once_in_a_trial_and_else_from_the_ne
     renewed = followed(stored(later), told(month=1)).awaited
     assert renewed is not None
     assert (renewed.terms, renewed.amount) == (PREMIUM, PREMIUM.price)
+    second, charge = followed(stored(later), told(month=1)), Charged(new_id(), PREMIUM.price)
+    dearer = steps.paid(charged(second, charge, (), END), second.awaited, charge, KEEPS, END)
+    assert (dearer.subscription.terms, dearer.subscription.next_terms) == (PREMIUM, None)
 
 
 def test_a_cancellation_that_is_kept_here_is_made_at_the_end_and_counts_from_it() -> None:
