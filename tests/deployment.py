@@ -23,11 +23,10 @@ from madang.adapters.sandbox.world import World, world_path
 from madang.core.identity.model import EMAIL_PURPOSE, NAME_PURPOSE, User, UserStatus
 from madang.core.identity.roles import Role, permissions_of
 from madang.core.kernel.ids import new_id
-from madang.entrypoints.container import Container
+from madang.entrypoints.container import Container, open_container
 from plugins_once import load_plugins_once
 from retries_held import HELD, LET_GO, HoldingOutbox
 from signatures_once import parse_signatures_once
-from wirings_once import open_container_again
 
 API = "/api/v1"
 ADDRESS = "198.51.100.7"
@@ -155,7 +154,7 @@ async def deployed(settings: Any) -> AsyncIterator[Deployment]:
     """A deployment on these settings; calls come from `ADDRESS`."""
     load_plugins_once()
     parse_signatures_once()
-    async with cheap_passwords(), open_container_again(settings) as container, AsyncExitStack() as ending:
+    async with cheap_passwords(), open_container(settings) as container, AsyncExitStack() as ending:
         app = LazyApi(container, ending)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(ADDRESS, 4321))
         async with httpx.AsyncClient(transport=transport, base_url=container.settings.base_url + API) as client:
