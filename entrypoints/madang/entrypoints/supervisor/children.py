@@ -21,12 +21,13 @@ _LINE_LIMIT = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """What to run. `drain` is how many seconds it has to finish its work after SIGTERM."""
+    """What to run. `drain` is how many seconds it has to finish its work after SIGTERM: longer than the thirty that
+    the API gives to running requests before it cuts them off in order."""
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
-    drain: float = 20.0
+    drain: float = 40.0
     most_deaths: int = 6
 
 
