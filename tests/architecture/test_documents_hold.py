@@ -16,7 +16,7 @@ from madang.core.operations.alert_rules import RULES
 from madang.entrypoints.cli.main import COMMANDS
 from madang.entrypoints.http.metrics import Metrics
 from madang.entrypoints.http.rate_limits import POLICIES
-from madang.entrypoints.routing_rules import DEFAULTS
+from madang.entrypoints.providers.routing_rules import DEFAULTS
 from madang.entrypoints.settings import FAILS_OVER
 from source_tree import ROOT, repository_files, shown
 

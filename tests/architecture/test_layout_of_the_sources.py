@@ -13,6 +13,7 @@ from source_tree import LAYERS, ROOT, functions, layer_package, modules_of_tests
 
 MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 60
+MAX_MODULES_IN_A_FOLDER = 40
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "common", "base", "misc", "shared"}
 
 
@@ -72,6 +73,15 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 def test_no_file_grows_into_a_monster() -> None:
     long = {shown(path): count for path in source_modules() if (count := _lines(path)) > MAX_FILE_LINES}
     assert not long, f"more than {MAX_FILE_LINES} lines: {long}"
+
+
+def test_no_folder_holds_more_modules_than_a_reader_can_hold() -> None:
+    full = {
+        folder: count
+        for folder, count in Counter(shown(path.parent) for path in source_modules()).items()
+        if count > MAX_MODULES_IN_A_FOLDER
+    }
+    assert not full, f"give what belongs together a folder of its own: {full}"
 
 
 def test_no_function_grows_into_a_monster() -> None:

@@ -15,9 +15,9 @@ from faults.boundaries import Boundaries, WatchedOutbox
 from madang.adapters.cryptography.cipher import AesGcmCipher
 from madang.adapters.cryptography.keys import KeyRing
 from madang.adapters.postgres.database import Database
-from madang.adapters.postgres.heartbeats import Heartbeats
 from madang.adapters.postgres.idempotency import PostgresIdempotencyStore
-from madang.adapters.postgres.outbox import PostgresOutbox
+from madang.adapters.postgres.messages.outbox import PostgresOutbox
+from madang.adapters.postgres.operations.heartbeats import Heartbeats
 from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork
 from madang.adapters.redis.connection import connect
 from madang.core.kernel.clock import Clock, SystemClock

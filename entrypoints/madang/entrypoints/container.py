@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 
 from madang.adapters.joserfc.tokens import JoseTokens
+from madang.adapters.postgres.billing.invoice_invariants import invoice_invariants
+from madang.adapters.postgres.billing.subscription_invariants import subscription_invariants
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.idempotency import PostgresIdempotencyStore
+from madang.adapters.postgres.identity.revocations import Revocations
 from madang.adapters.postgres.invariants import invariants
-from madang.adapters.postgres.invoice_invariants import invoice_invariants
-from madang.adapters.postgres.metering import MeteringLog
-from madang.adapters.postgres.outbox import PostgresOutbox
-from madang.adapters.postgres.provider_standings import ProviderStandings
-from madang.adapters.postgres.revocations import Revocations
-from madang.adapters.postgres.subscription_invariants import subscription_invariants
+from madang.adapters.postgres.messages.outbox import PostgresOutbox
+from madang.adapters.postgres.operations.metering import MeteringLog
+from madang.adapters.postgres.operations.provider_standings import ProviderStandings
 from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork
 from madang.adapters.redis.connection import Client, connect
 from madang.core.billing.events import PAYMENT_CHANGED
@@ -47,29 +47,29 @@ from madang.core.portraits.topics import PAYMENT_CHANGED as PORTRAITS_PAYMENT_CH
 from madang.core.privacy.erasing import Erasing
 from madang.core.privacy.service import PrivacyService
 from madang.core.webhooks.service import WebhookService
-from madang.entrypoints.billing_wiring import BillingServices
-from madang.entrypoints.billing_wiring import hear as payments_hear
-from madang.entrypoints.call_ledger import CallLedger
-from madang.entrypoints.credit_wiring import hear as credits_hear
-from madang.entrypoints.credit_wiring import invariants_of as credit_invariants
-from madang.entrypoints.file_wiring import FileWiring
-from madang.entrypoints.identity_wiring import IdentityServices
-from madang.entrypoints.invoice_wiring import hear as invoices_hear
 from madang.entrypoints.master_key import key_ring, master_key
-from madang.entrypoints.notification_wiring import NotificationServices
-from madang.entrypoints.operation_wiring import OperationServices
-from madang.entrypoints.payment_plan_wiring import hear as payment_plans_hear
-from madang.entrypoints.payment_plan_wiring import invariants_of as payment_plan_invariants
 from madang.entrypoints.plugin_work import PluginWork
-from madang.entrypoints.portrait_wiring import PortraitServices
-from madang.entrypoints.privacy_wiring import PrivacyWiring
-from madang.entrypoints.provider_administration import ProviderAdministration
-from madang.entrypoints.routing import RoutedProviders, plugins_in_use
+from madang.entrypoints.providers.administration import ProviderAdministration
+from madang.entrypoints.providers.call_ledger import CallLedger
+from madang.entrypoints.providers.routing import RoutedProviders, plugins_in_use
 from madang.entrypoints.settings import Settings
-from madang.entrypoints.subscription_wiring import hear as subscriptions_hear
 from madang.entrypoints.telemetry import tracing
-from madang.entrypoints.webhook_wiring import WebhookWiring
-from madang.entrypoints.wiring import Wiring
+from madang.entrypoints.wiring.billing import BillingServices
+from madang.entrypoints.wiring.billing import hear as payments_hear
+from madang.entrypoints.wiring.credits import hear as credits_hear
+from madang.entrypoints.wiring.credits import invariants_of as credit_invariants
+from madang.entrypoints.wiring.files import FileWiring
+from madang.entrypoints.wiring.identity import IdentityServices
+from madang.entrypoints.wiring.invoices import hear as invoices_hear
+from madang.entrypoints.wiring.notifications import NotificationServices
+from madang.entrypoints.wiring.operations import OperationServices
+from madang.entrypoints.wiring.payment_plans import hear as payment_plans_hear
+from madang.entrypoints.wiring.payment_plans import invariants_of as payment_plan_invariants
+from madang.entrypoints.wiring.portraits import PortraitServices
+from madang.entrypoints.wiring.privacy import PrivacyWiring
+from madang.entrypoints.wiring.subscriptions import hear as subscriptions_hear
+from madang.entrypoints.wiring.table import Wiring
+from madang.entrypoints.wiring.webhooks import WebhookWiring
 from madang.plugins.registry import Deployment, PluginRegistry
 from madang.ports.errors import Misconfigured
 

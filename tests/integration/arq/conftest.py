@@ -9,7 +9,7 @@ import pytest
 
 from madang.adapters.arq.runner import Runner, RunnerSettings
 from madang.adapters.postgres.database import Database
-from madang.adapters.postgres.outbox import PostgresOutbox
+from madang.adapters.postgres.messages.outbox import PostgresOutbox
 from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.messages import Handler, NewMessage, Topic

@@ -10,7 +10,7 @@ import pytest
 from structlog.contextvars import get_contextvars
 
 from madang.adapters.arq.runner import Runner, RunnerSettings
-from madang.adapters.postgres.outbox import PostgresOutbox
+from madang.adapters.postgres.messages.outbox import PostgresOutbox
 from madang.core.kernel.errors import LeaseLost
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.messages import Delivery, Failure, Handler, Lane, Message, MessageState, NewMessage, RetryPolicy, Topic

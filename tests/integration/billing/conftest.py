@@ -16,7 +16,7 @@ from madang.adapters.arq.tries import Tries
 from madang.adapters.cryptography.cipher import AesGcmCipher
 from madang.adapters.cryptography.keys import KeyRing
 from madang.adapters.postgres.database import Database
-from madang.adapters.postgres.outbox import PostgresOutbox
+from madang.adapters.postgres.messages.outbox import PostgresOutbox
 from madang.adapters.postgres.unit_of_work import unit_of_work_factory
 from madang.core.billing.attempts import PaymentAttempt
 from madang.core.billing.catalogue import released_catalogue

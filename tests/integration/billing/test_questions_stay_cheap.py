@@ -13,14 +13,14 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from madang.adapters.postgres.credits import PostgresCredits
+from madang.adapters.postgres.billing.credits import PostgresCredits
+from madang.adapters.postgres.billing.invoices import PostgresInvoices
+from madang.adapters.postgres.billing.payment_books import PostgresPaymentBooks
+from madang.adapters.postgres.billing.payment_notices import PostgresPaymentNotices
+from madang.adapters.postgres.billing.payment_plans import PostgresPaymentPlans
+from madang.adapters.postgres.billing.payments import PostgresPayments
+from madang.adapters.postgres.billing.subscriptions import PostgresSubscriptions
 from madang.adapters.postgres.database import prepare
-from madang.adapters.postgres.invoices import PostgresInvoices
-from madang.adapters.postgres.payment_books import PostgresPaymentBooks
-from madang.adapters.postgres.payment_notices import PostgresPaymentNotices
-from madang.adapters.postgres.payment_plans import PostgresPaymentPlans
-from madang.adapters.postgres.payments import PostgresPayments
-from madang.adapters.postgres.subscriptions import PostgresSubscriptions
 from madang.core.billing.inbox_keeping import NoticeFilter
 from madang.core.billing.model import PaymentStatus
 from madang.core.billing.payment_plans.repository import PlanFilter

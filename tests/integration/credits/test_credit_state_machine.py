@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from madang.adapters.postgres.credit_invariants import credit_invariants
+from madang.adapters.postgres.billing.credit_invariants import credit_invariants
 from madang.adapters.postgres.database import Database
 from madang.adapters.postgres.unit_of_work import unit_of_work_factory
 from madang.core.billing.credits.ledger import Ledger

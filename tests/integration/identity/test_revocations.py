@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from deployment import Deployment, OpenDeployment
-from madang.adapters.postgres.revocations import Revocations
+from madang.adapters.postgres.identity.revocations import Revocations
 from madang.core.identity.sessions import Ended, SignedIn
 from madang.core.kernel.caller import Caller, CallerKind
 from madang.core.kernel.clock import SystemClock
@@ -98,7 +98,7 @@ async def test_a_process_whose_connection_was_cut_hears_what_it_missed(open_depl
 
 
 async def test_what_nobody_notified_is_found_by_asking(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("madang.adapters.postgres.revocations.POLL_SECONDS", 0.05)
+    monkeypatch.setattr("madang.adapters.postgres.identity.revocations.POLL_SECONDS", 0.05)
     session = await signed_in(deployment)
     revocations = Revocations(deployment.container.database, lambda _: None)
     watch = asyncio.create_task(revocations.watch())
@@ -117,8 +117,8 @@ async def test_what_nobody_notified_is_found_by_asking(deployment: Deployment, m
 async def test_what_is_older_than_any_access_token_is_forgotten(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("madang.adapters.postgres.revocations.POLL_SECONDS", 0.02)
-    monkeypatch.setattr("madang.adapters.postgres.revocations.MARGIN", timedelta())
+    monkeypatch.setattr("madang.adapters.postgres.identity.revocations.POLL_SECONDS", 0.02)
+    monkeypatch.setattr("madang.adapters.postgres.identity.revocations.MARGIN", timedelta())
     revocations = Revocations(deployment.container.database, lambda _: None, lifetime=timedelta(seconds=0.1))
     watch = asyncio.create_task(revocations.watch())
     try:

@@ -19,8 +19,8 @@ from madang.core.kernel.events import Event
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.live import channel_of
 from madang.entrypoints.http.app import create_app
-from madang.entrypoints.http.event_streams import OpenStreams
-from madang.entrypoints.http.events import STATE
+from madang.entrypoints.http.live.events import STATE
+from madang.entrypoints.http.live.streams import OpenStreams
 from madang.entrypoints.http.serve import run_http
 
 Heard = tuple[str, str, dict[str, Any]]
@@ -227,7 +227,7 @@ async def test_who_has_many_streams_open_must_close_one_first(open_deployment: O
 async def test_nothing_is_left_of_a_stream_whose_reader_is_gone_or_does_not_read(
     open_deployment: OpenDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("madang.entrypoints.http.event_streams.PATIENCE", 0.2)
+    monkeypatch.setattr("madang.entrypoints.http.live.streams.PATIENCE", 0.2)
     async with served(open_deployment) as api:
         owner = await api.deployment.member()
         async with api.events(owner):
@@ -250,7 +250,7 @@ async def test_nothing_is_left_of_a_stream_whose_reader_is_gone_or_does_not_read
 async def test_a_silent_stream_says_that_it_is_still_there(
     open_deployment: OpenDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("madang.entrypoints.http.event_streams.HEARTBEAT", 0.05)
+    monkeypatch.setattr("madang.entrypoints.http.live.streams.HEARTBEAT", 0.05)
     async with served(open_deployment) as api, api.events(await api.deployment.member()) as stream:
         assert [await anext(stream.lines) for _ in range(3)] == ["", ": still here", ""]
 

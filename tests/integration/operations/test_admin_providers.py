@@ -124,7 +124,7 @@ def mute_server() -> Iterator[int]:
 async def test_a_provider_that_does_not_answer_or_lacks_its_keys_is_told_and_holds_nobody_up(
     open_deployment: OpenDeployment, mute_server: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("madang.entrypoints.provider_checks._SECONDS", 0.1)
+    monkeypatch.setattr("madang.entrypoints.providers.checks._SECONDS", 0.1)
     plugins = {"smtp": {"host": "127.0.0.1", "port": mute_server, "security": "none", "sender": "a@example.com"}}
     async with open_deployment(plugins=plugins) as deployment:
         admin = await deployment.member(Role.ADMIN)

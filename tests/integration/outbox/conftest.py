@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from madang.adapters.postgres.database import Database
-from madang.adapters.postgres.outbox import PostgresOutbox
+from madang.adapters.postgres.messages.outbox import PostgresOutbox
 from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork
 from madang.core.kernel.events import Subscriptions
 from madang.core.kernel.messages import Lane, NewMessage, Topic

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from madang.adapters.postgres.database import Database
-from madang.adapters.postgres.outbox import PostgresOutbox
+from madang.adapters.postgres.messages.outbox import PostgresOutbox
 from madang.adapters.postgres.unit_of_work import PostgresUnitOfWork
 from madang.core.kernel.errors import LeaseLost
 from madang.core.kernel.events import Subscriptions

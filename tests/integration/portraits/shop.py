@@ -28,7 +28,7 @@ from madang.core.portraits.catalogue import starting_catalogue
 from madang.core.portraits.model import Portrait, PortraitPicture, PortraitStatus
 from madang.core.portraits.ordering import OrderPortrait
 from madang.entrypoints.container import Container, open_container
-from madang.entrypoints.wiring import Wiring
+from madang.entrypoints.wiring.table import Wiring
 from madang.ports.secret import Secret
 from madang.ports.webhook import WebhookRequest
 from plugins_once import load_plugins_once

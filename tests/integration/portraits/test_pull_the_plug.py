@@ -22,7 +22,7 @@ from madang.core.portraits.catalogue import starting_catalogue
 from madang.core.portraits.model import PortraitStatus
 from madang.core.portraits.topics import WRITE_REPORT
 from madang.entrypoints.measuring import tell_standings, write_down
-from madang.entrypoints.wiring import Wiring
+from madang.entrypoints.wiring.table import Wiring
 from madang.plugins.conformance.remote import Fault, serving
 
 MakeSettings = Callable[..., Any]

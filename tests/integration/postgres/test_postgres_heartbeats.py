@@ -1,7 +1,7 @@
 """Who runs, and who was not heard for long."""
 
 from madang.adapters.postgres.database import Database
-from madang.adapters.postgres.heartbeats import Heartbeats
+from madang.adapters.postgres.operations.heartbeats import Heartbeats
 
 
 async def test_a_process_that_beats_is_alive_and_one_that_stopped_beating_is_stale(database: Database) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from integration.postgres import samples
 from madang.adapters.postgres.database import Database
-from madang.adapters.postgres.reader import PostgresPortraitReader
+from madang.adapters.postgres.portraits.reader import PostgresPortraitReader
 from madang.core.kernel.ids import new_id
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory
 from madang.core.portraits.repository import PortraitsUnitOfWork, PortraitView

@@ -16,9 +16,9 @@ from madang.core.operations.breaker import BreakerState
 from madang.core.operations.metering import Charge, MeteredCall, Settlement
 from madang.core.operations.prices import Price, PriceTable
 from madang.core.operations.provider_standing import BreakerChange, ProviderStanding, RecordedChange
-from madang.entrypoints import call_ledger
-from madang.entrypoints.call_ledger import CallLedger
-from madang.entrypoints.provider_calls import Listeners, guarded
+from madang.entrypoints.providers import call_ledger
+from madang.entrypoints.providers.call_ledger import CallLedger
+from madang.entrypoints.providers.calls import Listeners, guarded
 from madang.ports.errors import (
     Misconfigured,
     OutcomeUnknown,

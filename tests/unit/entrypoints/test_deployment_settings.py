@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from madang.entrypoints.routing import plugins_in_use
+from madang.entrypoints.providers.routing import plugins_in_use
 from madang.entrypoints.settings import Settings
 from madang.ports.errors import Misconfigured
 from madang.ports.provider import ProviderKind

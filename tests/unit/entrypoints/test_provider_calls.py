@@ -3,7 +3,7 @@
 import pytest
 import structlog.testing
 
-from madang.entrypoints.provider_calls import guarded
+from madang.entrypoints.providers.calls import guarded
 from madang.ports.errors import RateLimited
 from madang.ports.provider import ProviderHealth, ProviderKind
 from madang.ports.sms import SmsReceipt, SmsRequest, SmsStatus

@@ -2,7 +2,7 @@
 
 import pytest
 
-from madang.entrypoints.provider_checks import problem_of
+from madang.entrypoints.providers.checks import problem_of
 from madang.ports.provider import ProviderHealth
 
 

@@ -13,9 +13,9 @@ from madang.core.kernel.actions import ActionState, Effect, perform
 from madang.core.kernel.request_context import serving
 from madang.core.operations.breaker import BreakerRule, BreakerState
 from madang.core.operations.provider_standing import BreakerChange
-from madang.entrypoints.provider_calls import guarded
-from madang.entrypoints.provider_guard import GRACE, Asked, Guard
-from madang.entrypoints.routing_rules import DEFAULTS, RouteRules
+from madang.entrypoints.providers.calls import guarded
+from madang.entrypoints.providers.guard import GRACE, Asked, Guard
+from madang.entrypoints.providers.routing_rules import DEFAULTS, RouteRules
 from madang.ports.errors import (
     Misconfigured,
     MissingExtra,

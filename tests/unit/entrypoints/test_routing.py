@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import structlog.testing
 
-from madang.entrypoints.routing import RoutedProviders, plugins_in_use
+from madang.entrypoints.providers.routing import RoutedProviders, plugins_in_use
 from madang.plugins.manager import PluginManager
 from madang.plugins.registry import Deployment, PluginRegistry
 from madang.ports.errors import Misconfigured

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from madang.core.operations.breaker import BreakerRule
-from madang.entrypoints.routing_rules import DEFAULTS, rules_for
+from madang.entrypoints.providers.routing_rules import DEFAULTS, rules_for
 from madang.entrypoints.settings import Settings
 from madang.ports.provider import ProviderKind
 

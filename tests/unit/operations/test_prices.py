@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from madang.core.operations.prices import Price, PriceTable, Usage, cost_of, price_from, released_prices
-from madang.entrypoints.parts import price_table
 from madang.entrypoints.settings import Settings
+from madang.entrypoints.wiring.parts import price_table
 from madang.ports.money import EXPONENTS, Cost
 
 DAY = date(2026, 11, 1)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from madang.adapters.postgres import invariant_statements as statements
 from madang.adapters.postgres.database import Database
-from madang.adapters.postgres.outgoing import CHANNEL
+from madang.adapters.postgres.messages.outgoing import CHANNEL
 from madang.core.billing.charges import CHARGE
 from madang.core.billing.collect_tries import CAPTURE, CONFIRM
 from madang.core.billing.service import HANDLE_NOTICE, LOOK_UP

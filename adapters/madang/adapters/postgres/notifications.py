@@ -9,8 +9,8 @@ from uuid import UUID
 
 import asyncpg
 
-from madang.adapters.postgres.audit import id_in
 from madang.adapters.postgres.database import Connection
+from madang.adapters.postgres.operations.audit import id_in
 from madang.adapters.postgres.statements import affected, insert, select
 from madang.core.kernel.errors import NotFound
 from madang.core.kernel.paging import CursorPage, CursorRequest

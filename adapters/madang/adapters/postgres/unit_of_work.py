@@ -9,16 +9,19 @@ from typing import Self
 
 import asyncpg
 
-from madang.adapters.postgres.actions import PostgresActions
-from madang.adapters.postgres.alerts import PostgresAlerts
-from madang.adapters.postgres.amount_mismatches import PostgresAmountMismatches
-from madang.adapters.postgres.api_keys import PostgresApiKeys
-from madang.adapters.postgres.audit import PostgresAudit, PostgresPersonalKeys
-from madang.adapters.postgres.credits import PostgresCredits
+from madang.adapters.postgres.billing.amount_mismatches import PostgresAmountMismatches
+from madang.adapters.postgres.billing.credits import PostgresCredits
+from madang.adapters.postgres.billing.disputes import PostgresDisputes
+from madang.adapters.postgres.billing.invoices import PostgresInvoices
+from madang.adapters.postgres.billing.payment_attempts import PostgresPaymentAttempts
+from madang.adapters.postgres.billing.payment_books import PostgresPaymentBooks
+from madang.adapters.postgres.billing.payment_methods import PostgresPaymentMethods
+from madang.adapters.postgres.billing.payment_notices import PostgresPaymentNotices
+from madang.adapters.postgres.billing.payment_plans import PostgresPaymentPlans
+from madang.adapters.postgres.billing.payments import PostgresPayments
+from madang.adapters.postgres.billing.subscriptions import PostgresSubscriptions
 from madang.adapters.postgres.database import Connection, Database
-from madang.adapters.postgres.disputes import PostgresDisputes
 from madang.adapters.postgres.erasures import PostgresErasures, PostgresKeptAnswers
-from madang.adapters.postgres.external_identities import PostgresExternalIdentities
 from madang.adapters.postgres.failures import (
     CommitOutcomeUnknown,
     is_already_gone,
@@ -28,33 +31,30 @@ from madang.adapters.postgres.failures import (
     unstorable,
 )
 from madang.adapters.postgres.files import PostgresFiles
-from madang.adapters.postgres.identity_records import PostgresIdentityRecords
-from madang.adapters.postgres.inbox import PostgresInbox
-from madang.adapters.postgres.invoices import PostgresInvoices
-from madang.adapters.postgres.jobs import PostgresJobs
-from madang.adapters.postgres.knowledge_base import PostgresKnowledgeBase
-from madang.adapters.postgres.measurements import PostgresMeasurements
-from madang.adapters.postgres.metering import PostgresMetering
+from madang.adapters.postgres.identity.api_keys import PostgresApiKeys
+from madang.adapters.postgres.identity.external_identities import PostgresExternalIdentities
+from madang.adapters.postgres.identity.one_time_tokens import PostgresOneTimeTokens
+from madang.adapters.postgres.identity.records import PostgresIdentityRecords
+from madang.adapters.postgres.identity.recovery_codes import PostgresRecoveryCodes
+from madang.adapters.postgres.identity.sessions import PostgresSessions
+from madang.adapters.postgres.identity.sign_in_attempts import PostgresSignInAttempts
+from madang.adapters.postgres.identity.user_limits import PostgresUserLimits
+from madang.adapters.postgres.identity.users import PostgresUsers
+from madang.adapters.postgres.messages.actions import PostgresActions
+from madang.adapters.postgres.messages.inbox import PostgresInbox
+from madang.adapters.postgres.messages.jobs import PostgresJobs
+from madang.adapters.postgres.messages.outgoing import Outgoing, write_messages
+from madang.adapters.postgres.messages.work import PostgresWork
 from madang.adapters.postgres.notification_preferences import PostgresPreferences, PostgresSuppressions
 from madang.adapters.postgres.notifications import PostgresNotifications
-from madang.adapters.postgres.one_time_tokens import PostgresOneTimeTokens
-from madang.adapters.postgres.outgoing import Outgoing, write_messages
-from madang.adapters.postgres.payment_attempts import PostgresPaymentAttempts
-from madang.adapters.postgres.payment_books import PostgresPaymentBooks
-from madang.adapters.postgres.payment_methods import PostgresPaymentMethods
-from madang.adapters.postgres.payment_notices import PostgresPaymentNotices
-from madang.adapters.postgres.payment_plans import PostgresPaymentPlans
-from madang.adapters.postgres.payments import PostgresPayments
-from madang.adapters.postgres.portraits import PostgresPortraits
-from madang.adapters.postgres.receipts import PostgresReceipts
-from madang.adapters.postgres.recovery_codes import PostgresRecoveryCodes
-from madang.adapters.postgres.sessions import PostgresSessions
-from madang.adapters.postgres.sign_in_attempts import PostgresSignInAttempts
-from madang.adapters.postgres.subscriptions import PostgresSubscriptions
-from madang.adapters.postgres.user_limits import PostgresUserLimits
-from madang.adapters.postgres.users import PostgresUsers
+from madang.adapters.postgres.operations.alerts import PostgresAlerts
+from madang.adapters.postgres.operations.audit import PostgresAudit, PostgresPersonalKeys
+from madang.adapters.postgres.operations.measurements import PostgresMeasurements
+from madang.adapters.postgres.operations.metering import PostgresMetering
+from madang.adapters.postgres.portraits.jobs import PostgresPortraits
+from madang.adapters.postgres.portraits.knowledge_base import PostgresKnowledgeBase
+from madang.adapters.postgres.portraits.receipts import PostgresReceipts
 from madang.adapters.postgres.webhooks import PostgresWebhookDeliveries, PostgresWebhookEndpoints
-from madang.adapters.postgres.work import PostgresWork
 from madang.core.kernel.events import Event, Subscriptions, telling_of
 from madang.core.kernel.messages import NewMessage, Topic
 from madang.core.kernel.unit_of_work import UnitOfWorkFactory

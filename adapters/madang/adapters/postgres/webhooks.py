@@ -7,8 +7,8 @@ from uuid import UUID
 
 import asyncpg
 
-from madang.adapters.postgres.audit import id_in
 from madang.adapters.postgres.database import Connection
+from madang.adapters.postgres.operations.audit import id_in
 from madang.adapters.postgres.statements import affected, insert, select, update
 from madang.core.kernel.errors import Unauthenticated
 from madang.core.kernel.paging import CursorPage, CursorRequest

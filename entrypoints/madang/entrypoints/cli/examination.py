@@ -113,7 +113,7 @@ def _stand_ins(settings: "Settings") -> Sequence[Finding]:
 def _routes_without_connections(settings: "Settings") -> Sequence[Finding]:
     """What can be told of the routes while there is nothing to open."""
     from madang.entrypoints.container import load_plugins
-    from madang.entrypoints.routing import dead_ends
+    from madang.entrypoints.providers.routing import dead_ends
 
     missing = [kind for kind, names in _routes(settings).items() if not names]
     nowhere = f"none for {', '.join(missing)}"
@@ -176,7 +176,7 @@ async def _limits(container: "Container") -> Sequence[Finding]:
 
 
 async def _providers(container: "Container") -> Sequence[Finding]:
-    from madang.entrypoints.provider_checks import problem_of
+    from madang.entrypoints.providers.checks import problem_of
     from madang.ports.provider import ProviderKind
 
     findings = []

@@ -87,7 +87,7 @@ async def _problem_of(registry: "PluginRegistry", report: "PluginReport") -> str
     kind = report.kind
     if kind is None or not report.configured:
         return report.why or "not configured"
-    from madang.entrypoints.provider_checks import problem_of
+    from madang.entrypoints.providers.checks import problem_of
 
     return await problem_of(lambda: registry.build(kind, report.name))
 

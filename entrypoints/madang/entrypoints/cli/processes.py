@@ -69,7 +69,7 @@ def _tell_of_dead_ends(container: "Container") -> None:
     """What such a route is for fails later, one call at a time: it is told at the start, too."""
     import structlog
 
-    from madang.entrypoints.routing import dead_ends
+    from madang.entrypoints.providers.routing import dead_ends
 
     for kind, name, why in dead_ends(container.registry, container.settings.routes):
         structlog.stdlib.get_logger("madang.providers").warning(

@@ -122,7 +122,7 @@ async def _check_routes() -> Sequence[_Result]:
 
 
 async def _checked(registry: "PluginRegistry", kind: str, place: int, name: str) -> _Result:
-    from madang.entrypoints.provider_checks import problem_of
+    from madang.entrypoints.providers.checks import problem_of
     from madang.ports.provider import ProviderKind
 
     return _Result(kind, place, name, await problem_of(lambda: registry.build(ProviderKind(kind), name)))

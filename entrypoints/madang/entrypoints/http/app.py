@@ -7,24 +7,27 @@ from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 
-from madang.entrypoints.http import events, invoice_page, payment_page, result_page, unsubscribe_page
 from madang.entrypoints.http.addresses import Addresses
+from madang.entrypoints.http.billing import invoice_page, payment_page
 from madang.entrypoints.http.composition import HttpContainer
 from madang.entrypoints.http.docs_page import docs_handlers
 from madang.entrypoints.http.edge import Edge
-from madang.entrypoints.http.event_streams import OpenStreams
 from madang.entrypoints.http.health import Health
-from madang.entrypoints.http.key_set import key_set_handler
+from madang.entrypoints.http.identity.key_set import key_set_handler
 from madang.entrypoints.http.lifespans import Lifespans, Watching
+from madang.entrypoints.http.live import events
+from madang.entrypoints.http.live.streams import OpenStreams
 from madang.entrypoints.http.metrics import Metrics
 from madang.entrypoints.http.mounts import MountedApp, Mounts
-from madang.entrypoints.http.page_visits import Pages
+from madang.entrypoints.http.notifications import unsubscribe_page
+from madang.entrypoints.http.pages.visits import Pages
 from madang.entrypoints.http.pipeline import Pipeline
+from madang.entrypoints.http.portraits import result_page
 from madang.entrypoints.http.rate_limits import KeptLimits, RateLimits
 from madang.entrypoints.http.refusals import Refusals
 from madang.entrypoints.http.routes import routes_for, written_document
 from madang.entrypoints.http.watch import Watch
-from madang.entrypoints.routing import plugins_in_use
+from madang.entrypoints.providers.routing import plugins_in_use
 
 PAGES: Final = (*result_page.PAGES, *payment_page.PAGES, *unsubscribe_page.PAGES)
 _READABLE: Final = [

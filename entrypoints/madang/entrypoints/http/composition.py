@@ -25,13 +25,13 @@ from madang.core.portraits.results import PortraitResult
 from madang.core.privacy.model import Erasure
 from madang.core.privacy.service import ErasureView, Export
 from madang.core.webhooks.service import WebhookService
-from madang.entrypoints.http.credit_parts import CreditParts
-from madang.entrypoints.http.identity_parts import IdentityParts
-from madang.entrypoints.http.invoice_parts import InvoiceParts
-from madang.entrypoints.http.operation_parts import OperationParts
-from madang.entrypoints.http.payment_parts import PaymentParts
-from madang.entrypoints.http.payment_plan_parts import PaymentPlanParts
-from madang.entrypoints.http.subscription_parts import SubscriptionParts
+from madang.entrypoints.http.billing.credit_parts import CreditParts
+from madang.entrypoints.http.billing.invoice_parts import InvoiceParts
+from madang.entrypoints.http.billing.payment_parts import PaymentParts
+from madang.entrypoints.http.billing.payment_plan_parts import PaymentPlanParts
+from madang.entrypoints.http.billing.subscription_parts import SubscriptionParts
+from madang.entrypoints.http.identity.parts import IdentityParts
+from madang.entrypoints.http.operations.parts import OperationParts
 from madang.ports.storage import PresignedRequest, StoredObject
 from madang.ports.webhook import WebhookRequest
 
@@ -265,7 +265,7 @@ class Heartbeats(Protocol):
 
 
 class Revocations(Protocol):
-    """Which sessions are over (`madang.adapters.postgres.revocations`)."""
+    """Which sessions are over (`madang.adapters.postgres.identity.revocations`)."""
 
     def ended(self, session: object) -> bool: ...
 

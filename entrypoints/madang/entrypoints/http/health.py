@@ -8,13 +8,13 @@ import structlog
 from litestar import HttpMethod, get, route
 from litestar.types import ASGIApp, Scope
 
-from madang.entrypoints.call_ledger import HEARD_WITHIN
 from madang.entrypoints.http.answers import Answer
 from madang.entrypoints.http.composition import HttpContainer
 from madang.entrypoints.http.envelope import Shape, Success, encode, meta
 from madang.entrypoints.http.exchange import exchange_of
 from madang.entrypoints.http.metrics import MEDIA_TYPE, Metrics
 from madang.entrypoints.http.operation import Operation
+from madang.entrypoints.providers.call_ledger import HEARD_WITHIN
 
 logger = structlog.stdlib.get_logger("madang.http")
 

@@ -11,7 +11,7 @@ from madang.entrypoints.http.envelope import Failure, Pagination, Success, api_v
 from madang.entrypoints.http.error_index import example_error, status_of
 from madang.entrypoints.http.idempotency import HEADER
 from madang.entrypoints.http.operation import FormBody, JsonBody, Operation, RawBody
-from madang.entrypoints.http.portrait_shapes import CropBody
+from madang.entrypoints.http.portraits.shapes import CropBody
 
 Json = dict[str, Any]
 REF: Final = "#/components/schemas/{name}"

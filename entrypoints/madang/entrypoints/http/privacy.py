@@ -15,7 +15,7 @@ from madang.core.privacy.service import ErasureView
 from madang.entrypoints.http.authentication import SIGNED_IN, Access, Audience
 from madang.entrypoints.http.envelope import Shape, camel_case, zone
 from madang.entrypoints.http.operation import Call, JsonBody, Operation, route
-from madang.entrypoints.http.portrait_shapes import Input
+from madang.entrypoints.http.portraits.shapes import Input
 
 TAG: Final = "Privacy"
 TOKEN_LIFETIME: Final = timedelta(days=30)

@@ -15,7 +15,7 @@ from madang.entrypoints.http.addresses import Addresses
 from madang.entrypoints.http.composition import Allowance, Limiter
 from madang.entrypoints.http.errors import RateLimitExceeded
 from madang.entrypoints.http.exchange import Exchange, exchange_of
-from madang.entrypoints.http.operation_parts import OwnLimits
+from madang.entrypoints.http.operations.parts import OwnLimits
 
 logger = structlog.stdlib.get_logger("madang.http")
 

@@ -6,37 +6,27 @@ from typing import Any, Final
 
 import msgspec
 
-from madang.entrypoints.http import (
-    admin_alerts,
-    admin_jobs,
-    admin_limits,
-    admin_providers,
-    admin_webhooks,
-    api_keys,
-    audit_events,
-    credit_accounts,
-    events,
-    external_sign_in,
-    files,
-    health,
-    identity,
-    identity_security,
-    invoices,
-    key_set,
-    knowledge_base,
-    notifications,
-    payment_plans,
-    payments,
-    portraits,
-    privacy,
-    subscriptions,
-    two_factor,
-    users,
-    webhook_endpoints,
-    webhooks,
-)
+from madang.entrypoints.http import health, privacy
+from madang.entrypoints.http.billing import credits as credit_accounts
+from madang.entrypoints.http.billing import invoices, payment_plans, payments, subscriptions
+from madang.entrypoints.http.files import routes as files
+from madang.entrypoints.http.identity import accounts as identity
+from madang.entrypoints.http.identity import api_keys, external_sign_in, key_set, two_factor, users
+from madang.entrypoints.http.identity import security as identity_security
+from madang.entrypoints.http.live import events
+from madang.entrypoints.http.notifications import routes as notifications
 from madang.entrypoints.http.openapi import document_of
 from madang.entrypoints.http.operation import Route
+from madang.entrypoints.http.operations import alerts as admin_alerts
+from madang.entrypoints.http.operations import audit_events
+from madang.entrypoints.http.operations import jobs as admin_jobs
+from madang.entrypoints.http.operations import limits as admin_limits
+from madang.entrypoints.http.operations import providers as admin_providers
+from madang.entrypoints.http.operations import received_webhooks as admin_webhooks
+from madang.entrypoints.http.portraits import knowledge_base
+from madang.entrypoints.http.portraits import routes as portraits
+from madang.entrypoints.http.webhooks import endpoints as webhook_endpoints
+from madang.entrypoints.http.webhooks import receiving as webhooks
 
 PRODUCTS: Final = {"portraits": (*portraits.ROUTES, *invoices.OF_PORTRAITS, *knowledge_base.ROUTES)}
 SHARED: Final = (

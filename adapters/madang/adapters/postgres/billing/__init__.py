@@ -1,0 +1,1 @@
+"""Money in PostgreSQL: payments, subscriptions, credits, invoices and payment plans."""

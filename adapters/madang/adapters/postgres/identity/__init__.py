@@ -1,0 +1,1 @@
+"""People in PostgreSQL: users, sessions, keys and tokens."""

@@ -1,0 +1,1 @@
+"""Messages in PostgreSQL: the outbox, the inbox, and the actions that are done once."""

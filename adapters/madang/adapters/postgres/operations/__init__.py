@@ -1,0 +1,1 @@
+"""What operators look at in PostgreSQL: audit, alerts, measurements, and what providers cost."""

@@ -1,0 +1,1 @@
+"""The portraits product in PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Money over HTTP: checkouts, payments, subscriptions, credits, invoices and payment plans."""

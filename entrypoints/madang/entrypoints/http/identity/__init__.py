@@ -1,0 +1,1 @@
+"""Accounts over HTTP: signing in, security, keys, and who is who."""

@@ -1,0 +1,1 @@
+"""Notifications over HTTP, and the page that ends them."""

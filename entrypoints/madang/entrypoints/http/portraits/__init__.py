@@ -1,0 +1,1 @@
+"""The portraits product over HTTP: its calls, its result page, and its catalogue."""

@@ -1,0 +1,1 @@
+"""Providers in this process: which serves what, guarded and counted."""

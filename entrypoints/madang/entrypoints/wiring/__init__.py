@@ -1,0 +1,1 @@
+"""What the container's parts are made of, one module for each context."""
