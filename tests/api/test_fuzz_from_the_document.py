@@ -112,7 +112,7 @@ def headers_for(operation: str, path: str) -> dict[str, str]:
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("mode", GenerationMode)
 def test_every_answer_is_as_documented(document: Any, operation: str, mode: GenerationMode) -> None:
-    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
     @given(document.find_operation_by_id(operation).as_strategy(generation_mode=mode))
     def answers(case: "schemathesis.Case[Any]") -> None:
         a_job_in_the_right_state(operation)

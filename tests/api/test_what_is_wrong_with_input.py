@@ -22,7 +22,7 @@ SAYING = {"Problem", "_problem", "_invalid", "AddressRefused"}
 ADAPTERS = Path(madang.adapters.__path__[0])
 PLACES = (
     *Path(madang.core.__path__[0]).rglob("*.py"),
-    *Path(http.__path__[0]).glob("*.py"),
+    *Path(http.__path__[0]).rglob("*.py"),
     *(ADAPTERS / name for name in ("email_validator", "outbound", "phonenumbers", "pillow", "postgres")),
 )
 
@@ -86,7 +86,7 @@ async def test_no_line_break_slips_in_behind_what_is_asked_for(client: httpx.Asy
 def test_no_pattern_of_ours_takes_a_line_break_at_its_end() -> None:
     patterns = [
         found
-        for path in Path(http.__path__[0]).glob("*.py")
+        for path in Path(http.__path__[0]).rglob("*.py")
         for found in re.findall(r'pattern=r?f?"([^"]*)"', path.read_text(encoding="utf-8"))
     ]
     assert len(patterns) > 40

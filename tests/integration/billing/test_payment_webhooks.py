@@ -111,7 +111,7 @@ async def one_story_was_told(office: Office, story: Story, payment: Payment) -> 
 
 
 @pytest.mark.parametrize("asked", ASKED)
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(story=stories())
 async def test_permuted_doubled_lost_two_at_once_or_before_our_own_commit_there_is_one_final_state(
     office: Office, asked: str, story: Story

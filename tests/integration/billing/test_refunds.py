@@ -302,7 +302,7 @@ troubles = st.sampled_from(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     days=st.lists(st.tuples(troubles, st.sampled_from([None, OutcomeUnknown("no answer")]), st.integers(1, 3)), max_size=4),
     keys=st.integers(1, 3),

@@ -216,5 +216,5 @@ def test_the_outbox_and_the_model_agree_whatever_happens(model_database: str) ->
     class Machine(OutboxMachine):
         url = model_database
 
-    Machine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+    Machine.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
     Machine.TestCase("runTest").runTest()

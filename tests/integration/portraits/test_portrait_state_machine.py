@@ -286,6 +286,6 @@ def test_whatever_happens_the_rules_of_a_job_hold(
         deployment = Deployment(make_settings, tmp_path)
 
     Machine.start = start
-    Machine.TestCase.settings = settings(max_examples=5, stateful_step_count=25, deadline=None)
+    Machine.TestCase.settings = settings(max_examples=3, stateful_step_count=25, deadline=None)
     Machine.TestCase("runTest").runTest()
     Machine.deployment.runner.close()
