@@ -180,6 +180,8 @@ def test_a_change_that_costs_nothing_more_holds_at_once_for_the_rest_of_the_peri
     subscription = course.subscription
     assert (subscription.terms, subscription.next_terms, subscription.due_at) == (MINI, None, life.current.ends_at)
     assert {period.number: period.ends_at for period in course.periods} == {1: half, 2: life.current.ends_at}
+    waiting = life.course.changed(half, next_terms=PREMIUM)
+    assert steps.change(waiting, MINI, half, at_once=True).subscription.next_terms is None
 
 
 def test_an_upgrade_at_the_very_end_waits_for_the_next_period() -> None:
