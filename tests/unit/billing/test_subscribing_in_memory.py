@@ -50,6 +50,7 @@ from madang.ports.money import Money
 from madang.ports.payment import (
     Checkout,
     KeepMethodRequest,
+    PaymentCapabilities,
     RemoteSubscriptionStatus,
     StoredMethod,
     StoreMethodRequest,
@@ -313,6 +314,10 @@ async def test_what_nobody_agreed_to_is_gone_on_with_where_it_is_offered_alike_a
     leaving = World()
     cancelled = leaving.is_now(await leaving.begun(), cancel_at_period_end=True)
     assert (await leaving.begun()).id != cancelled.id
+    renewed_there = World()
+    before = await renewed_there.begun()
+    renewed_there.bank.capabilities = PaymentCapabilities(subscriptions=True)
+    assert (await renewed_there.begun()).id != before.id
 
 
 @pytest.mark.parametrize(("later", "same"), [(12 * HOUR, True), (12 * HOUR + timedelta(seconds=1), False)])
