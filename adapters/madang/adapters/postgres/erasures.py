@@ -19,8 +19,9 @@ _DESTROY_LEFT_KEYS: Final = """
 DELETE FROM personal_keys USING users WHERE users.id = personal_keys.person_id AND users.status = 'erased'
 """
 _PRUNE: Final = """
-DELETE FROM erasures WHERE id IN
-    (SELECT id FROM erasures WHERE erased_at < $1 ORDER BY erased_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM erasures WHERE id = ANY (ARRAY(
+    SELECT id FROM erasures WHERE erased_at < $1 ORDER BY erased_at LIMIT $2 FOR UPDATE SKIP LOCKED
+))
 """
 _ERASE_ANSWERS: Final = """
 DELETE FROM idempotency_keys WHERE subject_id = $1::uuid OR right(scope, 42) = ':user:' || $1::uuid

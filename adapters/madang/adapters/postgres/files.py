@@ -57,9 +57,9 @@ _OVERDUE: Final = (
 _UNPURGED: Final = select("files", FILE, f"{_OVER} AND purged_at IS NULL AND updated_at < $1 ORDER BY updated_at LIMIT $2")
 _PURGED: Final = f"UPDATE files SET purged_at = $2 WHERE id = $1 AND {_OVER} AND purged_at IS NULL"
 _PRUNE: Final = f"""
-DELETE FROM files WHERE id IN (
+DELETE FROM files WHERE id = ANY (ARRAY(
     SELECT id FROM files WHERE {_OVER} AND updated_at < $1 AND purged_at < $1 ORDER BY updated_at LIMIT $2
-)
+))
 """
 _OF_OWNER: Final = select("files", FILE, "owner_id = $1 ORDER BY id")
 _SET_POSITION: Final = (

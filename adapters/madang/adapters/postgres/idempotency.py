@@ -45,9 +45,10 @@ WHERE scope = $1 AND key = $2 AND status IS NULL AND claims > 1
 """
 """A key that was claimed more than once is freed and not forgotten: another claimant may be at work under its subject's id."""
 _PURGE: Final = """
-DELETE FROM idempotency_keys WHERE (scope, key) IN (
+WITH ended AS MATERIALIZED (
     SELECT scope, key FROM idempotency_keys WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
+DELETE FROM idempotency_keys AS kept USING ended WHERE kept.scope = ended.scope AND kept.key = ended.key
 """
 
 

@@ -66,12 +66,14 @@ updated_at = CASE WHEN status = 'queued' THEN $3 ELSE updated_at END
 """
 _ERASE: Final = f"UPDATE notifications SET {_EMPTY}, user_id = NULL, {_WITHHOLD} WHERE user_id = $1"
 _FORGET: Final = f"""
-UPDATE notifications SET {_EMPTY}, {_WITHHOLD} WHERE id IN
-    (SELECT id FROM notifications WHERE created_at < $1 AND {_ANYTHING} LIMIT $4 FOR UPDATE SKIP LOCKED)
+UPDATE notifications SET {_EMPTY}, {_WITHHOLD} WHERE id = ANY (ARRAY(
+    SELECT id FROM notifications WHERE created_at < $1 AND {_ANYTHING} LIMIT $4 FOR UPDATE SKIP LOCKED
+))
 """
 _PRUNE: Final = """
-DELETE FROM notifications WHERE id IN
-    (SELECT id FROM notifications WHERE created_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM notifications WHERE id = ANY (ARRAY(
+    SELECT id FROM notifications WHERE created_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED
+))
 """
 _PAGE: Final = f"""
 SELECT {_LISTED} FROM notifications

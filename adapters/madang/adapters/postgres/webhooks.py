@@ -61,9 +61,9 @@ _PAGE: Final = select(
     "webhook_deliveries", _DELIVERY, "endpoint_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"
 )
 _PRUNE: Final = """
-DELETE FROM webhook_deliveries WHERE id IN (
+DELETE FROM webhook_deliveries WHERE id = ANY (ARRAY(
     SELECT id FROM webhook_deliveries WHERE status <> 'pending' AND created_at < $1 ORDER BY created_at LIMIT $2
-)
+))
 """
 
 

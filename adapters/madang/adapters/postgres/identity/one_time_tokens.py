@@ -15,9 +15,9 @@ _UPDATE: Final = update("one_time_tokens", _TOKEN, key="digest")
 _CANCEL: Final = "DELETE FROM one_time_tokens WHERE user_id = $1 AND purpose = $2 AND used_at IS NULL"
 _ISSUED: Final = "SELECT count(*) FROM one_time_tokens WHERE user_id = $1 AND purpose = $2 AND created_at > $3"
 _PRUNE: Final = """
-DELETE FROM one_time_tokens WHERE digest IN (
+DELETE FROM one_time_tokens WHERE digest = ANY (ARRAY(
     SELECT digest FROM one_time_tokens WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED
-)
+))
 """
 
 

@@ -53,9 +53,9 @@ _ADD_REFRESH: Final = insert("refresh_tokens", _REFRESH)
 _GET_REFRESH: Final = {lock: select("refresh_tokens", _REFRESH, "digest = $1", lock=lock) for lock in (False, True)}
 _USE_REFRESH: Final = "UPDATE refresh_tokens SET used_at = $2 WHERE digest = $1 AND used_at IS NULL"
 _PRUNE: Final = """
-DELETE FROM sessions WHERE id IN (
+DELETE FROM sessions WHERE id = ANY (ARRAY(
     SELECT id FROM sessions WHERE expires_at < $1 OR revoked_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED
-)
+))
 """
 
 

@@ -18,10 +18,10 @@ RETURNING key, failures, first_at, blocked_until
 written as it is."""
 _SAVE: Final = update("sign_in_attempts", _ATTEMPTS, key="key")
 _PRUNE: Final = """
-DELETE FROM sign_in_attempts WHERE key IN (
+DELETE FROM sign_in_attempts WHERE key = ANY (ARRAY(
     SELECT key FROM sign_in_attempts
     WHERE first_at < $1 AND (blocked_until IS NULL OR blocked_until < now()) LIMIT $2 FOR UPDATE SKIP LOCKED
-)
+))
 """
 
 

@@ -62,8 +62,9 @@ FROM metered_totals GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 _SUM_UP: Final = """
 WITH old AS (
-    DELETE FROM metered_calls WHERE id IN
-        (SELECT id FROM metered_calls WHERE at < now() - $1::interval ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)
+    DELETE FROM metered_calls WHERE id = ANY (ARRAY(
+        SELECT id FROM metered_calls WHERE at < now() - $1::interval ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED
+    ))
     RETURNING *
 ), summed AS (
     INSERT INTO metered_days AS kept

@@ -14,8 +14,9 @@ RECEIPT: Final = ("id", "subject", "due_at", "deleted_at", "objects", "row_count
 _BY_SUBJECT: Final = select("deletion_receipts", RECEIPT, "subject = $1")
 _SAVE: Final = upsert("deletion_receipts", RECEIPT, key=["subject"])
 _PRUNE: Final = """
-DELETE FROM deletion_receipts WHERE id IN
-    (SELECT id FROM deletion_receipts WHERE deleted_at < $1 ORDER BY deleted_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM deletion_receipts WHERE id = ANY (ARRAY(
+    SELECT id FROM deletion_receipts WHERE deleted_at < $1 ORDER BY deleted_at LIMIT $2 FOR UPDATE SKIP LOCKED
+))
 """
 
 
