@@ -24,6 +24,7 @@ pytest_plugins = ("embedded_stack",)
 
 settings.register_profile(
     "madang",
+    max_examples=60,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
