@@ -13,12 +13,12 @@ from madang.core.billing.model import Refund
 from madang.core.billing.notices import NoticeWork, SubscriptionNotices, apply
 from madang.core.billing.refunds import RefundWork
 from madang.core.billing.repository import BillingUnitOfWork
+from madang.core.billing.retries import PATIENT
 from madang.core.billing.service import HANDLE_NOTICE, LOOK_UP, REFUND, BillingService, is_open, look_up_message
 from madang.core.kernel.clock import Clock
-from madang.core.kernel.messages import Delivery, Failure, Handler, Message, RetryPolicy, Topic
+from madang.core.kernel.messages import Delivery, Failure, Handler, Message, Topic
 from madang.core.kernel.providers import Providers
 
-_PATIENT: Final = RetryPolicy((1, 5, 30, 120, 600, 1800, 3600, 3600, 3600, 3600))
 _ASK_AFTER_EXPIRY: Final = timedelta(hours=1)
 
 
@@ -41,17 +41,17 @@ class BillingHandlers:
 
     def handlers(self) -> Sequence[Handler[BillingUnitOfWork]]:
         return (
-            Handler(Topic(HANDLE_NOTICE, retry=_PATIENT), run=self._notices.handle),
-            Handler(Topic(LOOK_UP, retry=_PATIENT), run=self.look_up, give_up=self.give_up_look_up),
+            Handler(Topic(HANDLE_NOTICE, retry=PATIENT), run=self._notices.handle),
+            Handler(Topic(LOOK_UP, retry=PATIENT), run=self.look_up, give_up=self.give_up_look_up),
             *(
                 Handler(
-                    Topic(name, retry=_PATIENT, time_limit=150), run=self._collecting.collect, give_up=self._collecting.give_up
+                    Topic(name, retry=PATIENT, time_limit=150), run=self._collecting.collect, give_up=self._collecting.give_up
                 )
                 for name in (CONFIRM, CAPTURE)
             ),
-            Handler(Topic(CHARGE, retry=_PATIENT, time_limit=150), run=self._charges.charge, give_up=self._charges.give_up),
-            Handler(Topic(REFUND, retry=_PATIENT, time_limit=90), run=self._refunds.send, give_up=self._refunds.give_up),
-            Handler(Topic(CLOSE_CHECKOUT, retry=_PATIENT, time_limit=90), run=self._closing.close),
+            Handler(Topic(CHARGE, retry=PATIENT, time_limit=150), run=self._charges.charge, give_up=self._charges.give_up),
+            Handler(Topic(REFUND, retry=PATIENT, time_limit=90), run=self._refunds.send, give_up=self._refunds.give_up),
+            Handler(Topic(CLOSE_CHECKOUT, retry=PATIENT, time_limit=90), run=self._closing.close),
         )
 
     async def look_up(self, delivery: Delivery[BillingUnitOfWork]) -> None:

@@ -6,13 +6,14 @@ from uuid import UUID
 
 from madang.core.billing.charges import MethodToken
 from madang.core.billing.repository import BillingUnitOfWork
+from madang.core.billing.retries import PATIENT
 from madang.core.billing.subscriptions.model import METHOD_TOKEN, PaymentMethod
 from madang.core.billing.subscriptions.repository import SubscriptionsUnitOfWork
 from madang.core.kernel.actions import Effect, patience, perform
 from madang.core.kernel.caller import Caller
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import Conflict, NotFound
-from madang.core.kernel.messages import Delivery, Handler, NewMessage, RetryPolicy, Topic
+from madang.core.kernel.messages import Delivery, Handler, NewMessage, Topic
 from madang.core.kernel.paging import CursorPage, CursorRequest
 from madang.core.kernel.protection import PersonalDataCipher
 from madang.core.kernel.providers import Providers
@@ -21,7 +22,6 @@ from madang.core.operations.audit import AuditAction, AuditTrail
 from madang.ports.secret import Secret
 
 FORGET_METHOD: Final = "billing.forget_method"
-_PATIENT: Final = RetryPolicy((1, 5, 30, 120, 600, 1800, 3600, 3600, 3600, 3600))
 _TIMEOUT: Final = 60.0
 
 
@@ -43,7 +43,7 @@ class StoredMethods:
         self._clock = clock
 
     def handlers(self) -> Sequence[Handler[SubscriptionsUnitOfWork]]:
-        return (Handler(Topic(FORGET_METHOD, retry=_PATIENT, time_limit=150), run=self.forget),)
+        return (Handler(Topic(FORGET_METHOD, retry=PATIENT, time_limit=150), run=self.forget),)
 
     async def page(self, user_id: UUID, request: CursorRequest) -> CursorPage[PaymentMethod]:
         """The newest first. Raises `ValidationFailed` at `cursor` for one that is none of ours."""

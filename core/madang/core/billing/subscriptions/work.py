@@ -8,6 +8,7 @@ from uuid import UUID
 
 from madang.core.billing.disputes import DisputeStatus
 from madang.core.billing.model import SETTLED, Payment, PaymentStatus
+from madang.core.billing.retries import PATIENT
 from madang.core.billing.service import BillingService, single_look_up
 from madang.core.billing.subscriptions import hosted_steps, stored_method_steps
 from madang.core.billing.subscriptions.book import ASK_PROVIDER, FOLLOW, PURPOSE, SubscriptionBook
@@ -23,7 +24,7 @@ from madang.core.billing.subscriptions.repository import SubscriptionsUnitOfWork
 from madang.core.billing.subscriptions.taking_back import charged_back, refunded
 from madang.core.kernel.clock import Clock
 from madang.core.kernel.errors import LeaseLost
-from madang.core.kernel.messages import Delivery, Handler, Message, RetryPolicy, Topic
+from madang.core.kernel.messages import Delivery, Handler, Message, Topic
 from madang.core.kernel.schedules import Recurring
 from madang.ports.errors import OutcomeUnknown, Unavailable
 
@@ -36,7 +37,6 @@ DUE: Final = "billing.subscriptions_due"
 _EVERY: Final = timedelta(minutes=1)
 _BATCH: Final = 50
 _LATER: Final = timedelta(hours=6)
-_PATIENT: Final = RetryPolicy((1, 5, 30, 120, 600, 1800, 3600, 3600, 3600, 3600))
 _ARRIVED: Final = SETTLED - {PaymentStatus.REFUNDED}
 _FAILED: Final = frozenset({PaymentStatus.FAILED, PaymentStatus.CANCELLED, PaymentStatus.EXPIRED})
 
@@ -62,13 +62,13 @@ class SubscriptionWork:
 
     def handlers(self) -> Sequence[Handler[SubscriptionsUnitOfWork]]:
         return (
-            Handler(Topic(PAYMENT_CHANGED, retry=_PATIENT), handle=self.payment_changed),
-            Handler(Topic(FOLLOW, retry=_PATIENT), run=self._following.follow),
-            Handler(Topic(ASK_PROVIDER, retry=_PATIENT, time_limit=150), run=self._asking.ask, give_up=self._asking.give_up),
+            Handler(Topic(PAYMENT_CHANGED, retry=PATIENT), handle=self.payment_changed),
+            Handler(Topic(FOLLOW, retry=PATIENT), run=self._following.follow),
+            Handler(Topic(ASK_PROVIDER, retry=PATIENT, time_limit=150), run=self._asking.ask, give_up=self._asking.give_up),
         )
 
     def recurring(self) -> Sequence[Recurring]:
-        return (Recurring(Topic(DUE, retry=_PATIENT, time_limit=120), _EVERY, self.sweep),)
+        return (Recurring(Topic(DUE, retry=PATIENT, time_limit=120), _EVERY, self.sweep),)
 
     async def sweep(self, delivery: Delivery[SubscriptionsUnitOfWork]) -> None:
         """Everything that is due, a commit for each: one that cannot be dealt with keeps no other waiting, and one that
